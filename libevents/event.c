@@ -1,0 +1,164 @@
+/* event.c - ids, tags and the hash chain.
+ *
+ * The chain is what a cursor's hash stands on: equal hash, equal history.
+ * Pure but for libsodium's BLAKE2b.  Next in reading order: codec.h. */
+#include "event.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+void text_copy(char *to, size_t size, const char *from)
+{
+    size_t length = strlen(from);
+
+    assert(length < size);
+    memcpy(to, from, length);
+    memset(to + length, 0, size - length); /* states are compared as bytes */
+}
+
+bool text_is_id(const char *text, size_t size)
+{
+    size_t length = 0;
+
+    for (; text[length] != '\0'; length++) {
+        char c = text[length];
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+
+        if (!good || length + 1 >= size)
+            return false;
+    }
+    return length > 0;
+}
+
+void event_genesis(const char *source, const uint8_t log_id[LOG_ID_BYTES],
+                   uint8_t hash[HASH_BYTES])
+{
+    crypto_generichash_state state;
+
+    crypto_generichash_init(&state, NULL, 0, HASH_BYTES);
+    crypto_generichash_update(&state, (const uint8_t *)source, strlen(source));
+    crypto_generichash_update(&state, log_id, LOG_ID_BYTES);
+    crypto_generichash_final(&state, hash, HASH_BYTES);
+}
+
+/* Columns, each behind its length, gathered so that one call hashes them. */
+struct columns {
+    size_t count;
+    uint8_t bytes[HASH_BYTES + 512];
+};
+
+static void put_length(struct columns *columns, size_t length)
+{
+    for (int shift = 24; shift >= 0; shift -= 8)
+        columns->bytes[columns->count++] = (uint8_t)(length >> shift);
+}
+
+static void put(struct columns *columns, const void *bytes, size_t length)
+{
+    put_length(columns, length);
+    assert(columns->count + length <= sizeof columns->bytes);
+    memcpy(columns->bytes + columns->count, bytes, length);
+    columns->count += length;
+}
+
+static void put_text(struct columns *columns, const char *text)
+{
+    put(columns, text, strlen(text));
+}
+
+static void put_int(struct columns *columns, uint64_t value)
+{
+    uint8_t big_endian[8];
+
+    for (int i = 0; i < 8; i++)
+        big_endian[i] = (uint8_t)(value >> (56 - 8 * i));
+    put(columns, big_endian, sizeof big_endian);
+}
+
+void event_hash(const uint8_t previous[HASH_BYTES], const struct row *row,
+                uint8_t hash[HASH_BYTES])
+{
+    static const uint8_t none[LOG_ID_BYTES];
+    bool has_log = memcmp(row->cause_log, none, LOG_ID_BYTES) != 0;
+    struct columns columns = {.count = HASH_BYTES};
+    crypto_generichash_state state;
+
+    memcpy(columns.bytes, previous, HASH_BYTES);
+    put_int(&columns, row->seq);
+    put_text(&columns, row->type);
+    put_int(&columns, row->version);
+    put_text(&columns, row->order_id);
+    put_int(&columns, (uint64_t)row->time_ms);
+    put_text(&columns, row->cause_source);
+    put(&columns, row->cause_log, has_log ? LOG_ID_BYTES : 0);
+    put_int(&columns, row->cause_seq);
+    put_text(&columns, row->command_id);
+    put_length(&columns, row->data_bytes);
+    crypto_generichash_init(&state, NULL, 0, HASH_BYTES);
+    crypto_generichash_update(&state, columns.bytes, columns.count);
+    crypto_generichash_update(&state, row->data, row->data_bytes);
+    crypto_generichash_final(&state, hash, HASH_BYTES);
+}
+
+void event_tag(enum tag_kind kind, const char *key, char text[TAG_BYTES])
+{
+    static const char *const prefixes[TAG_KINDS] = {
+        "", "order:", "sku:", "customer:"};
+
+    snprintf(text, TAG_BYTES, "%s%s", prefixes[kind], key);
+}
+
+static size_t add_tag(struct tag tags[], size_t count, enum tag_kind kind,
+                      const char *key)
+{
+    if (key[0] == '\0')
+        return count;
+    for (size_t i = 0; i < count; i++)
+        if (tags[i].kind == kind && strcmp(tags[i].key, key) == 0)
+            return count;
+    assert(count < EVENT_TAGS_MAX);
+    tags[count] = (struct tag){kind, key};
+    return count + 1;
+}
+
+static size_t add_line_tags(struct tag tags[], size_t count,
+                            const struct field *items,
+                            const struct payload *data)
+{
+    for (; items->name != NULL; items++)
+        for (uint32_t i = 0; items->tag != NO_TAG && i < data->line_count; i++)
+            count = add_tag(tags, count, items->tag,
+                            (const char *)&data->lines[i] + items->offset);
+    return count;
+}
+
+size_t event_tags(const struct event *event, struct tag tags[EVENT_TAGS_MAX])
+{
+    const struct message *message = shop_message(event->type);
+    size_t count = add_tag(tags, 0, TAG_ORDER, event->order_id);
+
+    if (message == NULL)
+        return count;
+    for (const struct field *f = message->fields; f->name != NULL; f++) {
+        if (f->kind == FIELD_LINES)
+            count = add_line_tags(tags, count, f->items, &event->data);
+        else if (f->tag != NO_TAG)
+            count = add_tag(tags, count, f->tag,
+                            (const char *)&event->data + f->offset);
+    }
+    return count;
+}
+
+char *event_id(const char *source, const struct position *at,
+               char text[EVENT_ID_BYTES])
+{
+    char log_id[2 * LOG_ID_BYTES + 1];
+
+    sodium_bin2hex(log_id, sizeof log_id, at->log_id, LOG_ID_BYTES);
+    snprintf(text, EVENT_ID_BYTES, "%s/%s/%llu", source, log_id,
+             (unsigned long long)at->seq);
+    return text;
+}
