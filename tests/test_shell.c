@@ -1,0 +1,746 @@
+/* test_shell.c - the shell, its store and feeds, all three services together.
+ */
+#include "fault.h"
+#include "shell_internal.h"
+#include "trio.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HAPPY                                                                  \
+    "OrderPlaced OrderConfirmed StockReserved StockShipped PaymentCharged"
+
+static struct trio *seeded(void)
+{
+    struct trio *trio = trio_open(NULL);
+
+    trio_run(trio, 100);
+    trio_seed(trio);
+    trio_run(trio, 100);
+    return trio;
+}
+
+static void place(struct trio *trio, const char *id, int64_t quantity)
+{
+    struct command command = trio_place(id, "alice", "widget", quantity);
+
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &command).code, ANSWER_DONE);
+}
+
+static struct answer cancel(struct trio *trio, const char *order,
+                            const char *id)
+{
+    struct command command = {.type = CANCEL_ORDER};
+
+    text_copy(command.order_id, ID_BYTES, order);
+    text_copy(command.command_id, ID_BYTES, id);
+    return trio_command(trio, ORDER_SVC, &command);
+}
+
+/* Runs SQL on a service's file; the service is down. */
+static void edit(struct trio *trio, unsigned service, const char *sql)
+{
+    sqlite3 *db;
+    char *error = NULL;
+
+    cr_assert_eq(sqlite3_open(trio->nodes[service].path, &db), SQLITE_OK);
+    sqlite3_exec(db, sql, NULL, NULL, &error);
+    cr_assert_null(error, "%s", error);
+    sqlite3_close(db);
+}
+
+static int64_t ask(struct trio *trio, unsigned service, const char *sql)
+{
+    sqlite3_stmt *statement;
+    int64_t value;
+    sqlite3 *db;
+
+    cr_assert_eq(sqlite3_open_v2(trio->nodes[service].path, &db,
+                                 SQLITE_OPEN_READONLY, NULL),
+                 SQLITE_OK);
+    cr_assert_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK,
+                 "%s", sqlite3_errmsg(db));
+    cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+    value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+}
+
+Test(shell, an_order_is_confirmed_and_shipped)
+{
+    struct trio *trio = seeded();
+
+    place(trio, "o-1", 2);
+    trio_run(trio, 50);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    trio_close(trio);
+}
+
+Test(shell, a_declined_payment_gives_the_stock_back)
+{
+    struct trio *trio = seeded();
+
+    place(trio, "o-1", 60);
+    trio_run(trio, 50);
+    cr_assert_str_eq(trio_story(trio, "o-1"),
+                     "OrderPlaced OrderCancelled StockReserved StockReleased "
+                     "PaymentDeclined");
+    trio_close(trio);
+}
+
+Test(shell, a_command_sent_again_is_answered_as_the_first_time) /* HC15 */
+{
+    struct trio *trio = seeded();
+    struct command first = trio_place("o-1", "alice", "widget", 2);
+    struct command other = trio_place("o-1", "alice", "widget", 3);
+    struct answer one = trio_command(trio, ORDER_SVC, &first), two;
+    struct command funds = {.type = DEPOSIT_FUNDS,
+                            .command_id = "d-1",
+                            .data = {.customer = "carol", .amount_cents = 5}};
+    uint64_t seq;
+
+    trio_run(trio, 50);
+    two = trio_command(trio, ORDER_SVC, &first);
+    cr_assert_eq(two.code, ANSWER_DONE);
+    cr_assert_eq(two.at.seq, one.at.seq);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &other).code, ANSWER_REFUSED);
+    seq = trio_command(trio, PAYMENT_SVC, &funds).at.seq;
+    trio_stop(trio, PAYMENT_SVC); /* also after a crash */
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    trio_run(trio, 50);
+    cr_assert_eq(trio_command(trio, PAYMENT_SVC, &funds).at.seq, seq);
+    cr_assert_eq(ask(trio, PAYMENT_SVC,
+                     "SELECT count(*) FROM event WHERE command_id='d-1'"),
+                 1);
+    trio_close(trio);
+}
+
+Test(shell, a_cancel_sent_again_is_no_other_cancel) /* HC34 */
+{
+    struct trio *trio = seeded();
+    struct answer first, again;
+
+    place(trio, "o-1", 1);
+    first = cancel(trio, "o-1", "c-1");
+    again = cancel(trio, "o-1", "c-1");
+    cr_assert_eq(first.code, ANSWER_DONE);
+    cr_assert_eq(again.code, ANSWER_DONE);
+    cr_assert_eq(first.at.seq, again.at.seq);
+    cr_assert_eq(cancel(trio, "o-1", "c-2").code, ANSWER_DONE);
+    trio_run(trio, 50);
+    cr_assert_eq(ask(trio, ORDER_SVC,
+                     "SELECT count(*) FROM event WHERE type='OrderCancelling'"),
+                 1);
+    place(trio, "o-2", 1);
+    trio_run(trio, 50);
+    cr_assert_eq(cancel(trio, "o-2", "c-3").code, ANSWER_REFUSED);
+    cr_assert_eq(cancel(trio, "o-9", "c-4").code, ANSWER_REFUSED);
+    trio_close(trio);
+}
+
+Test(shell, what_is_no_command_of_this_service_is_answered_so)
+{
+    struct trio *trio = seeded();
+    struct command expire = {
+        .type = EXPIRE_ORDER, .command_id = "x", .order_id = "o-1"};
+    struct command funds = {.type = DEPOSIT_FUNDS,
+                            .command_id = "d",
+                            .data = {.customer = "carol", .amount_cents = 5}};
+    struct command odd = trio_place("o-1", "alice", "widget", 1);
+
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &expire).code, ANSWER_BAD);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &funds).code, ANSWER_BAD);
+    text_copy(odd.command_id, ID_BYTES, "o-2");
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &odd).code, ANSWER_BAD);
+    trio_close(trio);
+}
+
+Test(shell, garbage_requests_are_answered_and_counted) /* HC21 */
+{
+    struct trio *trio = seeded();
+    json_t *reply = trio_control(trio, ORDER_SVC, "\xdd\x10");
+    struct shell_status status;
+
+    cr_assert_eq(json_integer_value(json_object_get(reply, "code")), 65);
+    json_decref(reply);
+    reply = trio_control(trio, ORDER_SVC, "{\"do\":");
+    cr_assert_eq(json_integer_value(json_object_get(reply, "code")), 65);
+    json_decref(reply);
+    reply = trio_control(trio, ORDER_SVC, "{\"do\":[{}]}");
+    cr_assert_eq(json_integer_value(json_object_get(reply, "code")), 65);
+    json_decref(reply);
+    trio_status(trio, ORDER_SVC, &status);
+    cr_assert_eq(status.garbage, 1);
+    trio_close(trio);
+}
+
+Test(shell, frames_that_never_arrive_are_pulled) /* HC3 HC4 */
+{
+    struct trio *trio = seeded();
+
+    for (unsigned i = 0; i < SERVICES; i++)
+        trio->nodes[i].deaf = true;
+    place(trio, "o-1", 2);
+    trio_run(trio, 4 * PULL_IDLE_MS + 100); /* each rung waits for a pull */
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    trio_close(trio);
+}
+
+Test(shell, a_lost_tail_is_found_by_the_next_heartbeat) /* HC3 */
+{
+    struct trio *trio = seeded();
+
+    place(trio, "o-1", 2);
+    cr_assert_gt(trio_lose(trio, INVENTORY_SVC), 0);
+    trio_run(trio, HEARTBEAT_MS + 100);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    trio_close(trio);
+}
+
+Test(shell, a_frame_that_comes_again_has_no_effect) /* HC13 */
+{
+    struct trio *trio = seeded();
+    struct trio_message *queued, *copy;
+    struct shell_status status;
+
+    place(trio, "o-1", 2);
+    queued = trio->nodes[INVENTORY_SVC].queue;
+    cr_assert_not_null(queued);
+    copy = malloc(sizeof *copy + queued->input.count);
+    memcpy(copy, queued, sizeof *copy + queued->input.count);
+    copy->input.bytes = copy->bytes;
+    copy->next = NULL;
+    trio_run(trio, 50);
+    copy->next = trio->nodes[INVENTORY_SVC].queue;
+    trio->nodes[INVENTORY_SVC].queue = copy;
+    trio_run(trio, 50);
+    trio_status(trio, INVENTORY_SVC, &status);
+    cr_assert_eq(status.feeds[0].counts.duplicates, 1);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    trio_close(trio);
+}
+
+Test(shell, a_service_that_was_away_catches_up) /* HC2 */
+{
+    struct trio *trio = seeded();
+    char id[ID_BYTES];
+
+    trio_stop(trio, PAYMENT_SVC);
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof id, "o-%d", i);
+        place(trio, id, 1);
+    }
+    trio_run(trio, 1000);
+    cr_assert_str_eq(trio_story(trio, "o-7"), "OrderPlaced StockReserved");
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    trio_run(trio, 1000);
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof id, "o-%d", i);
+        cr_assert_str_eq(trio_story(trio, id), HAPPY);
+    }
+    trio_close(trio);
+}
+
+Test(shell, any_order_of_starting_comes_to_the_same) /* HC38 */
+{
+    static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                          {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+
+    for (int i = 0; i < 6; i++) {
+        struct trio *trio = seeded();
+
+        place(trio, "o-1", 2);
+        for (unsigned k = 0; k < SERVICES; k++)
+            trio_stop(trio, k);
+        for (unsigned k = 0; k < SERVICES; k++) {
+            cr_assert_eq(trio_start(trio, orders[i][k]), EVT_OK);
+            trio_run(trio, 700);
+        }
+        trio_run(trio, 3000);
+        cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+        trio_close(trio);
+    }
+}
+
+Test(shell, a_cancel_that_overtakes_the_reservation_voids) /* HC16 */
+{
+    struct trio *trio = seeded();
+
+    place(trio, "o-1", 2);
+    trio_lose(trio, INVENTORY_SVC); /* it will learn of the order late */
+    cr_assert_eq(cancel(trio, "o-1", "c-1").code, ANSWER_DONE);
+    trio_lose(trio, INVENTORY_SVC);
+    trio_run(trio, 5000);
+    cr_assert_str_eq(trio_story(trio, "o-1"),
+                     "OrderPlaced OrderCancelling OrderCancelled "
+                     "StockReleased PaymentVoided");
+    trio_close(trio);
+}
+
+Test(shell, a_deadline_passes_while_payment_is_away) /* HC24 HC32 */
+{
+    struct trio *trio = seeded();
+
+    trio_stop(trio, PAYMENT_SVC);
+    place(trio, "o-1", 2);
+    trio_run(trio, 20000);
+    trio_stop(trio, ORDER_SVC); /* the timer is in the file, not in memory */
+    cr_assert_eq(trio_start(trio, ORDER_SVC), EVT_OK);
+    trio_run(trio, 9000);
+    cr_assert_str_eq(trio_story(trio, "o-1"), "OrderPlaced StockReserved");
+    trio_run(trio, 5000);
+    cr_assert_str_eq(trio_story(trio, "o-1"),
+                     "OrderPlaced OrderCancelling StockReserved");
+    cr_assert_eq(ask(trio, ORDER_SVC, "SELECT count(*) FROM timer"), 0);
+    trio_start(trio, PAYMENT_SVC);
+    trio_run(trio, 2000);
+    cr_assert_str_eq(trio_story(trio, "o-1"),
+                     "OrderPlaced OrderCancelling OrderCancelled "
+                     "StockReserved StockReleased PaymentVoided");
+    trio_close(trio);
+}
+
+Test(shell, deadlines_that_fell_due_meanwhile_wait_for_a_pull) /* HC31 F30 */
+{
+    struct trio *trio = seeded();
+
+    place(trio, "o-1", 2);
+    for (int i = 0; i < 4; i++) { /* the others finish, order-svc is frozen */
+        cr_assert_eq(trio_step(trio, INVENTORY_SVC), EVT_OK);
+        cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    }
+    cr_assert_str_eq(trio_story(trio, "o-1"),
+                     "OrderPlaced StockReserved PaymentCharged");
+    trio_lose(trio, ORDER_SVC);
+    trio->mono_ms += 60000;
+    trio->wall_ms += 60000;
+    trio_run(trio, 3000);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    trio_close(trio);
+}
+
+Test(shell, the_wall_clock_may_jump) /* HC33 */
+{
+    struct trio *trio = seeded();
+
+    trio_stop(trio, PAYMENT_SVC);
+    place(trio, "o-1", 2);
+    trio->wall_ms += 86400000; /* a day: no deadline passes */
+    trio_run(trio, 1000);
+    cr_assert_str_eq(trio_story(trio, "o-1"), "OrderPlaced StockReserved");
+    trio->wall_ms -= 10 * 86400000LL; /* back, and a restart: no longer wait */
+    trio_stop(trio, ORDER_SVC);
+    cr_assert_eq(trio_start(trio, ORDER_SVC), EVT_OK);
+    trio_run(trio, 34000);
+    cr_assert_str_eq(trio_story(trio, "o-1"),
+                     "OrderPlaced OrderCancelling StockReserved");
+    trio_close(trio);
+}
+
+Test(shell, a_full_disk_records_nothing_and_goes_on_later) /* HC50 */
+{
+    struct trio *trio = seeded();
+    sqlite3 *db = store_connection(trio->nodes[ORDER_SVC].shell->store);
+    struct command first = trio_place("o-1", "alice", "widget", 1);
+    struct answer answer;
+    struct shell_status status;
+
+    sqlite3_exec(db, "PRAGMA max_page_count=1", NULL, NULL, NULL);
+    for (int i = 0; i < 200; i++) { /* until no page is left */
+        char id[ID_BYTES];
+
+        snprintf(id, sizeof id, "o-%d", i);
+        text_copy(first.order_id, ID_BYTES, id);
+        text_copy(first.command_id, ID_BYTES, id);
+        answer = trio_command(trio, ORDER_SVC, &first);
+        if (answer.code != ANSWER_DONE)
+            break;
+    }
+    cr_assert_eq(answer.code, ANSWER_FULL);
+    cr_assert_str_eq(trio_story(trio, first.order_id), "");
+    trio_status(trio, ORDER_SVC, &status);
+    cr_assert(status.storage_full);
+    trio_run(trio, 2000); /* pulls and heartbeats go on, nothing crashes */
+    sqlite3_exec(db, "PRAGMA max_page_count=100000", NULL, NULL, NULL);
+    trio_run(trio, 2000);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &first).code, ANSWER_DONE);
+    trio_run(trio, 100);
+    cr_assert_str_eq(trio_story(trio, first.order_id), HAPPY);
+    cr_assert_str_eq(trio_story(trio, "o-0"), HAPPY);
+    trio_status(trio, ORDER_SVC, &status);
+    cr_assert_not(status.storage_full);
+    trio_close(trio);
+}
+
+Test(shell, a_database_locked_by_an_outsider_is_waited_for) /* HC54 */
+{
+    struct trio *trio = seeded();
+    struct command first = trio_place("o-1", "alice", "widget", 1);
+    sqlite3 *db;
+
+    cr_assert_eq(sqlite3_open(trio->nodes[ORDER_SVC].path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+                 SQLITE_OK);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &first).code, ANSWER_BUSY);
+    trio_run(trio, 200);
+    cr_assert_str_eq(trio_story(trio, "o-1"), "");
+    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    sqlite3_close(db);
+    trio_run(trio, 200);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &first).code, ANSWER_DONE);
+    trio_run(trio, 1000);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    trio_close(trio);
+}
+
+/* Appends a row that our own code would never write to a log that is down. */
+static void plant(struct trio *trio, unsigned service, const struct row *what)
+{
+    struct row row = *what;
+    uint8_t hash[HASH_BYTES];
+    char why[STORE_WHY_BYTES], sql[1024], hex[2 * HASH_BYTES + 1];
+    char data[2 * 256 + 1];
+    struct store *log;
+
+    cr_assert_eq(
+        store_open_readonly(trio->nodes[service].path, NULL, NULL, &log, why),
+        EVT_OK);
+    cr_assert_eq(store_head(log, &row.seq, hash), EVT_OK);
+    store_close(log);
+    row.seq++;
+    event_hash(hash, &row, hash);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO event (seq,type,version,order_id,time_ms,"
+             "cause_source,cause_log,cause_seq,command_id,data,hash) VALUES "
+             "(%llu,'%s',%u,'%s',0,'',x'',0,'',x'%s',x'%s')",
+             (unsigned long long)row.seq, row.type, row.version, row.order_id,
+             hex_text(row.data, row.data_bytes, data),
+             hex_text(hash, HASH_BYTES, hex));
+    edit(trio, service, sql);
+}
+
+Test(shell, what_cannot_be_understood_is_parked_and_redriven) /* HC20 HC37 */
+{
+    struct trio *trio = seeded();
+    struct row poison = {.type = "StockReserved",
+                         .version = 9,
+                         .order_id = "o-9",
+                         .data = (const uint8_t *)"\x80",
+                         .data_bytes = 1};
+    struct row stranger = {.type = "StockPainted",
+                           .version = 1,
+                           .data = (const uint8_t *)"\x80",
+                           .data_bytes = 1};
+    json_t *reply;
+
+    trio_stop(trio, INVENTORY_SVC);
+    plant(trio, INVENTORY_SVC, &poison);
+    poison.version = 1; /* no customer: malformed */
+    plant(trio, INVENTORY_SVC, &poison);
+    plant(trio, INVENTORY_SVC, &stranger);
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    trio_run(trio, 1000);
+    cr_assert_eq(ask(trio, PAYMENT_SVC, "SELECT count(*) FROM parked"), 2);
+    place(trio, "o-1", 2);
+    trio_run(trio, 100);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+
+    reply = trio_control(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}");
+    cr_assert_eq(json_integer_value(json_object_get(reply, "left")), 2);
+    cr_assert_eq(json_integer_value(json_object_get(reply, "redriven")), 0);
+    json_decref(reply);
+    trio_close(trio);
+}
+
+/* What an upgrade would do: the parked bytes now decode. */
+static void heal_parked(struct trio *trio)
+{
+    struct event event = {
+        .type = STOCK_RESERVED,
+        .order_id = "o-9",
+        .data = {.customer = "alice",
+                 .total_cents = 100,
+                 .line_count = 1,
+                 .lines = {{.sku = "widget", .quantity = 1}}}};
+    uint8_t data[DATA_MAX], raw[4096];
+    char sql[8300], hex[8193];
+    struct row row;
+
+    event.at.seq = (uint64_t)ask(trio, PAYMENT_SVC, "SELECT seq FROM parked");
+    event_to_row(&event, data, &row);
+    snprintf(sql, sizeof sql, "UPDATE parked SET raw=x'%s'",
+             hex_text(raw, row_write(&row, raw, sizeof raw), hex));
+    edit(trio, PAYMENT_SVC, sql);
+}
+
+Test(shell, a_redriven_event_is_a_late_one)
+{
+    struct trio *trio = seeded();
+    struct row poison = {.type = "StockReserved",
+                         .version = 9,
+                         .order_id = "o-9",
+                         .data = (const uint8_t *)"\x80",
+                         .data_bytes = 1};
+    json_t *reply;
+
+    trio_stop(trio, INVENTORY_SVC);
+    plant(trio, INVENTORY_SVC, &poison);
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    trio_run(trio, 1000);
+    trio_stop(trio, PAYMENT_SVC);
+    heal_parked(trio);
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    trio_run(trio, 50);
+    reply = trio_control(trio, PAYMENT_SVC,
+                         "{\"do\":\"redrive\",\"source\":\"inventory\"}");
+    cr_assert_eq(json_integer_value(json_object_get(reply, "redriven")), 1);
+    cr_assert_eq(json_integer_value(json_object_get(reply, "left")), 0);
+    json_decref(reply);
+    cr_assert_eq(ask(trio, PAYMENT_SVC,
+                     "SELECT count(*) FROM event WHERE type='PaymentCharged' "
+                     "AND cause_source='inventory' AND cause_seq>0"),
+                 1);
+    trio_close(trio);
+}
+
+/* Keeps a copy of a service's file, or puts it back; the service is down. */
+static void copy_file(const char *from, const char *to)
+{
+    char command[400];
+
+    snprintf(command, sizeof command, "rm -f %s-wal %s-shm; cp %s %s", to, to,
+             from, to);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 */
+{
+    struct trio *trio = seeded();
+    struct command stock = {.type = RECEIVE_STOCK,
+                            .command_id = "late",
+                            .data = {.sku = "widget", .quantity = 1}};
+    const char *path = trio->nodes[INVENTORY_SVC].path;
+    char backup[160];
+    struct shell_status status;
+    json_t *reply;
+
+    snprintf(backup, sizeof backup, "%s.backup", path);
+    trio_stop(trio, INVENTORY_SVC);
+    copy_file(path, backup);
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    trio_run(trio, 100);
+    place(trio, "o-1", 2);
+    trio_run(trio, 1000);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    trio_stop(trio, INVENTORY_SVC);
+    copy_file(backup, path);
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    trio_run(trio, 3000);
+
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert(status.feeds[1].diverged);
+    cr_assert_eq(status.feeds[1].verdict, PULL_AHEAD);
+    trio_status(trio, INVENTORY_SVC, &status);
+    cr_assert(status.behind);
+    cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_BEHIND);
+
+    reply = trio_control(trio, PAYMENT_SVC,
+                         "{\"do\":\"accept\",\"source\":\"inventory\"}");
+    cr_assert(json_is_true(json_object_get(reply, "done")));
+    json_decref(reply);
+    reply = trio_control(trio, ORDER_SVC,
+                         "{\"do\":\"accept\",\"source\":\"inventory\"}");
+    cr_assert(json_is_true(json_object_get(reply, "done")));
+    json_decref(reply);
+    trio_run(trio, 3000);
+    cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_DONE);
+    place(trio, "o-2", 1);
+    trio_run(trio, 1000);
+    cr_assert_str_eq(trio_story(trio, "o-2"), HAPPY);
+    trio_close(trio);
+}
+
+Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 */
+{
+    struct trio *trio = seeded();
+    struct shell_status status;
+
+    trio_stop(trio, INVENTORY_SVC);
+    cr_assert_eq(unlink(trio->nodes[INVENTORY_SVC].path), 0);
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    trio_run(trio, 3000);
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert(status.feeds[1].diverged);
+    cr_assert_eq(status.feeds[1].verdict, PULL_OTHER_LOG);
+    trio_close(trio);
+}
+
+Test(shell, what_arrives_together_shares_one_commit)
+{
+    struct trio *trio = seeded();
+    struct shell_status before, after;
+    struct command commands[COMMANDS_PER_REQUEST];
+    uint8_t message[MESSAGE_MAX];
+    struct input input;
+
+    for (int i = 0; i < COMMANDS_PER_REQUEST; i++) {
+        char id[ID_BYTES];
+
+        snprintf(id, sizeof id, "o-%d", i);
+        commands[i] = trio_place(id, "alice", "widget", 1);
+    }
+    input =
+        (struct input){INPUT_REQUEST, 1, message,
+                       commands_write(commands, COMMANDS_PER_REQUEST, message)};
+    trio_status(trio, ORDER_SVC, &before);
+    cr_assert_eq(shell_step(trio->nodes[ORDER_SVC].shell, &input, 1), EVT_OK);
+    trio_status(trio, ORDER_SVC, &after);
+    cr_assert_eq(after.commits, before.commits + 1);
+    cr_assert_eq(after.appended, before.appended + COMMANDS_PER_REQUEST);
+    trio_close(trio);
+}
+
+Test(shell, cursors_that_nothing_hangs_on_move_when_idle)
+{
+    struct trio *trio = seeded();
+    struct shell_status before, after;
+
+    trio_run(trio, 1000);
+    trio_status(trio, PAYMENT_SVC, &before);
+    for (int i = 0; i < 5; i++) {
+        struct command stock = {.type = RECEIVE_STOCK,
+                                .data = {.sku = "widget", .quantity = 1}};
+
+        snprintf(stock.command_id, sizeof stock.command_id, "s-%d", i);
+        cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code,
+                     ANSWER_DONE);
+        cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    }
+    trio_status(trio, PAYMENT_SVC, &after);
+    cr_assert_eq(after.commits, before.commits);
+    trio_run(trio, 1000);
+    trio_status(trio, PAYMENT_SVC, &after);
+    cr_assert_eq(after.commits, before.commits + 1);
+    cr_assert_eq(ask(trio, PAYMENT_SVC,
+                     "SELECT seq FROM inbox WHERE source='inventory'"),
+                 ask(trio, INVENTORY_SVC, "SELECT max(seq) FROM event"));
+    trio_close(trio);
+}
+
+Test(shell, a_long_account_is_loaded_from_its_snapshot) /* HC49 */
+{
+    struct trio *trio = seeded();
+    struct shell_status status;
+
+    for (int i = 0; i < SNAPSHOT_EVERY + 10; i++) {
+        struct command funds = {
+            .type = DEPOSIT_FUNDS,
+            .data = {.customer = "alice", .amount_cents = 1}};
+
+        snprintf(funds.command_id, sizeof funds.command_id, "d-%d", i);
+        cr_assert_eq(trio_command(trio, PAYMENT_SVC, &funds).code, ANSWER_DONE);
+        trio_run(trio, 10);
+    }
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert_eq(status.snapshots, 1);
+    trio_stop(trio, PAYMENT_SVC);
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    /* 1000.00 and 266 cents: an order for 50 widgets leaves 7.66 */
+    place(trio, "o-1", 50);
+    trio_run(trio, 2000);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    place(trio, "o-2", 1);
+    trio_run(trio, 100);
+    cr_assert_str_eq(trio_story(trio, "o-2"),
+                     "OrderPlaced OrderCancelled StockReserved StockReleased "
+                     "PaymentDeclined");
+    trio_close(trio);
+}
+
+/* One life that ends by kill -9 at the given pass of a fault point. */
+static bool dies_at(const char *directory, const char *point, unsigned after)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        struct trio *trio = trio_open(directory);
+
+        trio_run(trio, 100);
+        trio_seed(trio);
+        trio_run(trio, 100);
+        if (fault_set(point, after, 1, 100) != EVT_OK)
+            _exit(2);
+        place(trio, "o-1", 2);
+        trio_run(trio, 200);
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status))
+        cr_assert_eq(WEXITSTATUS(status), 0);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+static void survives(const char *point) /* HC5 HC6 HC14 HC52 */
+{
+    unsigned deaths = 0;
+
+    for (unsigned after = 0; after < 40; after++) {
+        char directory[] = "/tmp/crash-XXXXXX";
+        struct command again = trio_place("o-1", "alice", "widget", 2);
+        struct trio *trio;
+        bool died;
+
+        cr_assert_not_null(mkdtemp(directory));
+        died = dies_at(directory, point, after);
+        deaths += died;
+        trio = trio_open(directory);
+        trio_run(trio, 50);
+        /* The client has no answer: it sends the command again. */
+        cr_assert_eq(trio_command(trio, ORDER_SVC, &again).code, ANSWER_DONE);
+        trio_run(trio, 4000);
+        cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY, "%s after %u: %s",
+                         point, after, trio_story(trio, "o-1"));
+        trio_close(trio);
+        if (!died)
+            break;
+    }
+    cr_assert_geq(deaths, 4, "%s was reached %u times only", point, deaths);
+}
+
+Test(shell, a_crash_before_begin_heals)
+{
+    survives("crash/before-begin");
+}
+
+Test(shell, a_crash_after_an_append_heals)
+{
+    survives("crash/after-append");
+}
+
+Test(shell, a_crash_before_the_commit_heals)
+{
+    survives("crash/before-commit");
+}
+
+Test(shell, a_crash_after_the_commit_heals)
+{
+    survives("crash/after-commit");
+}
+
+Test(shell, a_crash_before_publishing_heals)
+{
+    survives("crash/before-publish");
+}
+
+Test(shell, a_crash_after_publishing_heals)
+{
+    survives("crash/after-publish");
+}
