@@ -1,0 +1,326 @@
+/* view.c - the order view: one row an order, joined from all three logs, and
+ * its timeline.
+ *
+ * The logs come in any interleaving: a row may learn that its stock is
+ * reserved before it learns what was ordered.  So each column belongs to one
+ * log alone, or is a sum or a maximum, and every event is an upsert: whatever
+ * the order of arrival, the same rows come out.  A row is listed once its
+ * OrderPlaced is there.  Next: libevents/projection.c, which drives this. */
+#include "order.h"
+
+#include "projection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LIST_DEFAULT = 50, LIST_MAX = 200 };
+
+static const char schema[] =
+    "CREATE TABLE orders (order_id TEXT PRIMARY KEY,"
+    /* from the log of order: */
+    " status TEXT NOT NULL DEFAULT '', customer TEXT NOT NULL DEFAULT '',"
+    " total_cents INTEGER NOT NULL DEFAULT 0,"
+    " lines_json TEXT NOT NULL DEFAULT '[]',"
+    " reason TEXT NOT NULL DEFAULT '', placed_ms INTEGER NOT NULL DEFAULT 0,"
+    " placed_seq INTEGER NOT NULL DEFAULT 0,"
+    /* of inventory, of payment: */
+    " stock TEXT NOT NULL DEFAULT 'NONE',"
+    " payment TEXT NOT NULL DEFAULT 'NONE',"
+    /* of several: */
+    " ended_ms INTEGER NOT NULL DEFAULT 0, events INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE INDEX orders_newest ON orders (placed_seq);"
+    "CREATE INDEX orders_by_status ON orders (status, placed_seq);"
+    "CREATE TABLE timeline (order_id TEXT, source TEXT, seq INTEGER,"
+    " type TEXT NOT NULL, time_ms INTEGER NOT NULL,"
+    " cause_source TEXT NOT NULL, cause_log TEXT NOT NULL,"
+    " cause_seq INTEGER NOT NULL, command_id TEXT NOT NULL,"
+    " data_json TEXT NOT NULL,"
+    " PRIMARY KEY (order_id, source, seq)) WITHOUT ROWID;";
+
+static const char *const tables[] = {"orders", "timeline", NULL};
+
+enum sql {
+    PLACED,
+    STATUS,
+    STOCK,
+    PAYMENT,
+    TIMELINE,
+    ORDER,
+    ORDER_TIMELINE,
+    NEWEST,
+    NEWEST_BY_STATUS,
+    PLACED_SEQ,
+    STATEMENTS
+};
+
+#define ORDER_COLUMNS                                                          \
+    "SELECT order_id AS \"order\", status, customer, total_cents, lines_json," \
+    " reason, stock, payment, placed_ms, nullif(ended_ms, 0) AS ended_ms,"     \
+    " events FROM orders "
+
+static const char *const statements[STATEMENTS] = {
+    [PLACED] =
+        "INSERT INTO orders (order_id, status, customer, total_cents,"
+        " lines_json, placed_ms, placed_seq, events)"
+        " VALUES (?1, 'PENDING', ?2, ?3, ?4, ?5, ?6, 1)"
+        " ON CONFLICT DO UPDATE SET status = 'PENDING', customer = ?2,"
+        " total_cents = ?3, lines_json = ?4, placed_ms = ?5, placed_seq = ?6,"
+        " events = events + 1",
+    [STATUS] = "INSERT INTO orders (order_id, status, reason, ended_ms, events)"
+               " VALUES (?1, ?2, ?3, ?4, 1)"
+               " ON CONFLICT DO UPDATE SET status = ?2, reason = ?3,"
+               " ended_ms = max(ended_ms, ?4), events = events + 1",
+    [STOCK] = "INSERT INTO orders (order_id, stock, ended_ms, events)"
+              " VALUES (?1, ?2, ?3, 1)"
+              " ON CONFLICT DO UPDATE SET stock = ?2,"
+              " ended_ms = max(ended_ms, ?3), events = events + 1",
+    [PAYMENT] = "INSERT INTO orders (order_id, payment, events)"
+                " VALUES (?1, ?2, 1)"
+                " ON CONFLICT DO UPDATE SET payment = ?2, events = events + 1",
+    [TIMELINE] = "INSERT INTO timeline VALUES (?,?,?,?,?,?,?,?,?,?)",
+    [ORDER] = ORDER_COLUMNS "WHERE order_id = ? AND placed_seq > 0",
+    [ORDER_TIMELINE] =
+        "SELECT source, seq, type, time_ms, cause_source, cause_log, cause_seq,"
+        " command_id, data_json FROM timeline WHERE order_id = ?"
+        " ORDER BY time_ms, seq, source LIMIT 100",
+    [NEWEST] = ORDER_COLUMNS "WHERE placed_seq > 0 AND placed_seq < ?"
+                             " ORDER BY placed_seq DESC LIMIT ?",
+    [NEWEST_BY_STATUS] =
+        ORDER_COLUMNS "WHERE placed_seq > 0 AND placed_seq < ? AND status = ?3"
+                      " ORDER BY placed_seq DESC LIMIT ?2",
+    [PLACED_SEQ] = "SELECT placed_seq FROM orders WHERE order_id = ?",
+};
+
+/* ---- folding ------------------------------------------------------------- */
+
+/* The lines as the view shows them; the caller frees it. */
+static char *lines_text(const struct payload *data)
+{
+    json_t *lines = json_array();
+    char *text;
+
+    for (uint32_t i = 0; i < data->line_count; i++) {
+        const struct line *line = &data->lines[i];
+
+        json_array_append_new(
+            lines, json_pack("{s:s, s:I, s:I}", "sku", line->sku, "quantity",
+                             (json_int_t)line->quantity, "price_cents",
+                             (json_int_t)line->price_cents));
+    }
+    text = json_dumps(lines, JSON_COMPACT);
+    json_decref(lines);
+    if (text == NULL)
+        abort(); /* no memory: nothing of this is committed */
+    return text;
+}
+
+static enum evt_status place(struct view_db *db, const struct event *event)
+{
+    const struct payload *data = &event->data;
+    char *lines = lines_text(data);
+    enum evt_status rc = view_run(db, PLACED, "ttitii", event->order_id,
+                                  data->customer, data->total_cents, lines,
+                                  event->time_ms, (int64_t)event->at.seq);
+
+    free(lines);
+    return rc;
+}
+
+static enum evt_status set_status(struct view_db *db, const struct event *event,
+                                  const char *status)
+{
+    return view_run(db, STATUS, "ttti", event->order_id, status,
+                    event->data.reason,
+                    event->type == ORDER_CANCELLED ? event->time_ms : 0);
+}
+
+static enum evt_status set_stock(struct view_db *db, const struct event *event,
+                                 const char *stock)
+{
+    return view_run(db, STOCK, "tti", event->order_id, stock,
+                    event->type == STOCK_SHIPPED ? event->time_ms : 0);
+}
+
+static enum evt_status
+set_payment(struct view_db *db, const struct event *event, const char *payment)
+{
+    return view_run(db, PAYMENT, "tt", event->order_id, payment);
+}
+
+static enum evt_status set_row(struct view_db *db, const struct event *event)
+{
+    switch (event->type) {
+    case ORDER_PLACED:
+        return place(db, event);
+    case ORDER_CANCELLING:
+        return set_status(db, event, "CANCELLING");
+    case ORDER_CONFIRMED:
+        return set_status(db, event, "CONFIRMED");
+    case ORDER_CANCELLED:
+        return set_status(db, event, "CANCELLED");
+    case STOCK_RESERVED:
+        return set_stock(db, event, "RESERVED");
+    case STOCK_REJECTED:
+        return set_stock(db, event, "REJECTED");
+    case STOCK_RELEASED:
+        return set_stock(db, event, "RELEASED");
+    case STOCK_SHIPPED:
+        return set_stock(db, event, "SHIPPED");
+    case PAYMENT_CHARGED:
+        return set_payment(db, event, "CHARGED");
+    case PAYMENT_DECLINED:
+        return set_payment(db, event, "DECLINED");
+    case PAYMENT_REFUNDED:
+        return set_payment(db, event, "REFUNDED");
+    case PAYMENT_VOIDED:
+        return set_payment(db, event, "VOIDED");
+    default:
+        return EVT_NONE;
+    }
+}
+
+static enum evt_status add_to_timeline(struct view_db *db,
+                                       const struct event *event)
+{
+    const struct cause *cause = &event->cause;
+    char log[2 * LOG_ID_BYTES + 1] = "";
+    json_t *data =
+        fields_to_json(shop_message(event->type)->fields, &event->data);
+    char *text = json_dumps(data, JSON_COMPACT);
+    enum evt_status rc;
+
+    json_decref(data);
+    if (text == NULL)
+        abort(); /* no memory: nothing of this is committed */
+    if (cause->source[0] != '\0')
+        hex_text(cause->at.log_id, LOG_ID_BYTES, log);
+    rc = view_run(db, TIMELINE, "ttitittitt", event->order_id, event->source,
+                  (int64_t)event->at.seq, shop_type_name(event->type),
+                  event->time_ms, cause->source, log, (int64_t)cause->at.seq,
+                  cause->command_id, text);
+    free(text);
+    return rc;
+}
+
+static enum evt_status project(struct view_db *db, const struct event *event)
+{
+    enum evt_status rc = set_row(db, event);
+
+    if (rc == EVT_NONE)
+        return EVT_OK; /* not about an order */
+    return rc == EVT_OK ? add_to_timeline(db, event) : rc;
+}
+
+/* ---- queries ------------------------------------------------------------- */
+
+static bool is(const json_t *object, const char *name, const char *value)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+static bool has_ended(const json_t *order)
+{
+    return is(order, "status", "CANCELLED") ||
+           (is(order, "status", "CONFIRMED") && is(order, "stock", "SHIPPED"));
+}
+
+static json_t *query_order(struct view_db *db, const json_t *request)
+{
+    const char *id = NULL;
+    json_t *orders, *timeline, *answer;
+
+    if (!request_id(request, "order", &id) || id == NULL)
+        return view_error(65, "order must be an order's id");
+    orders = view_select(db, ORDER, "t", id);
+    timeline = view_select(db, ORDER_TIMELINE, "t", id);
+    if (orders == NULL || timeline == NULL)
+        answer = view_unreadable(db);
+    else if (json_array_size(orders) == 0)
+        answer = view_error(66, "no order %s", id);
+    else
+        answer = json_pack(
+            "{s:O, s:b, s:O}", "order", json_array_get(orders, 0), "ended",
+            has_ended(json_array_get(orders, 0)), "timeline", timeline);
+    json_decref(orders);
+    json_decref(timeline);
+    return answer;
+}
+
+/* What "before" names, as a place in the list; NULL or an error. */
+static json_t *read_before(struct view_db *db, const json_t *request,
+                           int64_t *before)
+{
+    const char *id = NULL;
+    json_t *rows, *error = NULL;
+
+    *before = INT64_MAX;
+    if (!request_id(request, "before", &id))
+        return view_error(65, "before must be an order's id");
+    if (id == NULL)
+        return NULL;
+    rows = view_select(db, PLACED_SEQ, "t", id);
+    if (rows == NULL)
+        error = view_unreadable(db);
+    else if (json_array_size(rows) == 0)
+        error = view_error(66, "no order %s", id);
+    else /* 0, and nothing before it, for one whose OrderPlaced is not there */
+        *before = json_integer_value(
+            json_object_get(json_array_get(rows, 0), "placed_seq"));
+    json_decref(rows);
+    return error;
+}
+
+static json_t *query_orders(struct view_db *db, const json_t *request)
+{
+    const char *status = NULL;
+    int64_t limit = LIST_DEFAULT, before;
+    json_t *orders, *error;
+    bool more;
+
+    if (!request_number(request, "limit", 1, LIST_MAX, &limit))
+        return view_error(65, "limit must be 1 to %d", LIST_MAX);
+    if (!request_id(request, "status", &status) ||
+        (status != NULL && strcmp(status, "PENDING") != 0 &&
+         strcmp(status, "CANCELLING") != 0 &&
+         strcmp(status, "CONFIRMED") != 0 && strcmp(status, "CANCELLED") != 0))
+        return view_error(65, "status must be PENDING, CANCELLING, CONFIRMED "
+                              "or CANCELLED");
+    error = read_before(db, request, &before);
+    if (error != NULL)
+        return error;
+    orders = status == NULL ? view_select(db, NEWEST, "ii", before, limit + 1)
+                            : view_select(db, NEWEST_BY_STATUS, "iit", before,
+                                          limit + 1, status);
+    if (orders == NULL)
+        return view_unreadable(db);
+    more = json_array_size(orders) > (size_t)limit;
+    if (more)
+        json_array_remove(orders, (size_t)limit);
+    return json_pack("{s:o, s:b}", "orders", orders, "more", more);
+}
+
+static json_t *query(struct view_db *db, const json_t *request)
+{
+    if (is(request, "get", "order"))
+        return query_order(db, request);
+    if (is(request, "get", "orders"))
+        return query_orders(db, request);
+    return NULL;
+}
+
+static const char *const sources[] = {"order", "inventory", "payment", NULL};
+
+const struct view order_view = {
+    .name = "order",
+    .sources = sources,
+    .revision = 1,
+    .schema = schema,
+    .tables = tables,
+    .sql = statements,
+    .sql_count = STATEMENTS,
+    .project = project,
+    .query = query,
+};

@@ -1,0 +1,8 @@
+/* main.c - payment-svc as a process: its tables, handed to the host. */
+#include "host.h"
+#include "payment.h"
+
+int main(int argc, char **argv)
+{
+    return host_main(argc, argv, &payment_service, &account_view);
+}

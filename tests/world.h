@@ -1,0 +1,153 @@
+/* world.h - the three real domains in one process, over logs in memory.
+ *
+ * No shell, no store, no network, no clock: what is left is the choreography
+ * itself.  A world is a small plain value: copy it, compare it, hash it.  Its
+ * events are interned (equal events are one object, numbered), and its states
+ * are folded from its logs each time they are asked for, so every step is at
+ * the same time the step after a restart.  world_explore walks every world
+ * that can be reached from one.  Read test_world.c to see what for. */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include "service.h"
+
+#include <stdio.h>
+
+enum { AT_ORDER, AT_INVENTORY, AT_PAYMENT };
+extern const struct service *const world_services[SERVICES];
+
+enum { WORLD_LOG_MAX = 32 };
+
+/* All zeros: empty logs, nothing consumed.  Without padding. */
+struct world {
+    uint16_t log[SERVICES][WORLD_LOG_MAX]; /* numbers of interned events */
+    uint16_t length[SERVICES];
+    uint16_t cursor[SERVICES][SERVICES]; /* [consumer][publisher] */
+};
+
+/* What one step came to.  Pointers live as long as the process. */
+struct step {
+    unsigned service;            /* who took it */
+    const struct event *cause;   /* NULL: there was nothing to do */
+    const struct event *emitted; /* NULL: nothing */
+    const char *refusal, *field;
+    bool by_rule; /* the service has a rule for the cause */
+};
+
+/* ---- causes, built by hand ------------------------------------------------
+ */
+
+/* An event of @source's log, or (source NULL) a command; the payload is zeros
+ * for the caller to fill. */
+struct event an_event(const char *source, enum message_type type,
+                      const char *order_id);
+/* Adds a line; returns @event. */
+struct event *with_line(struct event *event, const char *sku, int64_t quantity,
+                        int64_t price_cents);
+
+/* ---- one service -----------------------------------------------------------
+ */
+
+/* Appends @own to the log of @service as it is: "given". */
+void world_given(struct world *world, unsigned service,
+                 const struct event *own);
+
+/* What @service decides on @cause now, without appending it: "when, then".
+ * @decide NULL: as the rule says. */
+void world_decide(const struct world *world, unsigned service,
+                  const struct event *cause, decide_fn *decide,
+                  struct decision *out);
+
+/* A test that tries every cause in every state records what came of it in
+ * @pairs, [cause][emitted].  Returns the first pair that @service declares and
+ * that never came, "StockReserved -> PaymentCharged", or NULL. */
+const char *world_untried(const struct service *service,
+                          bool pairs[MESSAGE_TYPES][MESSAGE_TYPES]);
+
+/* Folds the log of @service: one field of a state, by names.  world_word is
+ * for fields that are enums. */
+int64_t world_number(const struct world *world, unsigned service,
+                     const char *kind, const char *key, const char *field);
+const char *world_word(const struct world *world, unsigned service,
+                       const char *kind, const char *key, const char *field);
+
+/* Event @seq of the log of @service. */
+const struct event *world_event(const struct world *world, unsigned service,
+                                unsigned seq);
+
+/* ---- steps ------------------------------------------------------------------
+ */
+
+/* A client sends @command under @command_id to the service that has a rule for
+ * it.  A known id changes nothing: by_rule false. */
+struct step world_command(struct world *world, const struct event *command,
+                          const char *command_id);
+
+/* @consumer takes the next event of @publisher's log. */
+struct step world_deliver(struct world *world, unsigned consumer,
+                          unsigned publisher);
+
+/* Event @seq of @publisher comes to @consumer again.  Through the inbox this
+ * is nothing; @past_inbox, the domain itself has to cope. */
+struct step world_redeliver(struct world *world, unsigned consumer,
+                            unsigned publisher, unsigned seq, bool past_inbox);
+
+/* The timer of @order_id fires, if one is armed. */
+struct step world_expire(struct world *world, const char *order_id);
+
+/* Every cursor stands at its publisher's head. */
+bool world_quiet(const struct world *world);
+/* Delivers until it is quiet. */
+void world_settle(struct world *world);
+
+/* ---- what must hold
+ * ---------------------------------------------------------- */
+
+/* Safety, at any moment: NULL, or the first invariant that does not hold (S3,
+ * S4, S5, S6, S8). */
+const char *world_broken(const struct world *world);
+
+/* "CONFIRMED/SHIPPED/CHARGED": how the three see @order_id. */
+enum { END_BYTES = 40 };
+const char *world_end(const struct world *world, const char *order_id,
+                      char text[END_BYTES]);
+
+/* ---- every interleaving
+ * -------------------------------------------------------
+ */
+
+/* What may happen at any moment besides deliveries: commands (each under its
+ * place in the list as command id, a PLACE_ORDER under its order's) and the
+ * deadlines of all orders. */
+struct script {
+    const struct event *commands;
+    size_t command_count;
+    bool deadlines;
+};
+
+struct explored {
+    size_t worlds, edges, quiet;
+    char *violation; /* NULL, or what was broken, then the shortest way there,
+                        one step a line; the caller frees it */
+};
+
+/* Called for every world that is reached, once; returns NULL or what is wrong
+ * with it (static text). */
+typedef const char *look_fn(void *ctx, const struct world *world, bool quiet);
+
+/* Walks breadth first through every world that deliveries and @script can
+ * reach from @start.  Checks world_broken everywhere; @look may be NULL. */
+struct explored world_explore(const struct world *start,
+                              const struct script *script, look_fn *look,
+                              void *ctx);
+
+/* ---- for people
+ * ----------------------------------------------------------------
+ */
+
+/* "order 2 OrderPlaced o-1: customer alice, ..." without a newline. */
+void world_print_event(FILE *out, const struct event *event);
+/* One step, as transcripts show it. */
+void world_print_step(FILE *out, const struct step *step);
+
+#endif
