@@ -1,0 +1,185 @@
+# Makefile - one for everything: libraries, services, ./saga, tests, checks.
+#
+# `make help` lists the targets.  What is built lies in build/ (BUILD=dir
+# elsewhere), and ./saga is a link to the command in there.  V=1 shows the
+# command lines; CC and CFLAGS may be given, and SANITIZE=address,undefined
+# builds into a directory of its own.
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+comma := ,
+ifneq ($(filter default undefined,$(origin CC)),)
+CC := cc
+endif
+CFLAGS ?= -O2 -g
+BUILD ?= build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+
+Q := $(if $(V),,@)
+silent := $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS))))
+say = @$(if $(silent)$(V),:,printf '  %-5s %s\n' $(1) $(patsubst $(BUILD)/%,%,$(2)))
+
+SERVICES := order-svc inventory-svc payment-svc
+
+# ---- flags ------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
+    -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wundef -Werror
+HARDEN := -fstack-protector-strong -fPIE
+ifdef SANITIZE
+# Fortified functions would hide from the sanitizers what they look for.
+HARDEN += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer
+endif
+ifeq ($(SANITIZE)$(filter -O0,$(CFLAGS)),)
+HARDEN += -D_FORTIFY_SOURCE=2
+endif
+DIALECT := -std=c17 -D_GNU_SOURCE -Ilibevents $(SERVICES:%=-I%)
+COMPILE := $(CC) $(DIALECT) $(WARNINGS) $(CFLAGS) $(HARDEN)
+LINK := $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+
+LIBS := -lsqlite3 -lmsgpackc -lsodium -ljansson -lfiu -lpthread
+NNG := -lnng
+# libcriterion uses libnanomsg, and libnng exports the same nn_* names: where
+# both are linked, libnanomsg has to come first.
+CRITERION := -lcriterion
+CRITERION_WITH_NNG := -lcriterion -Wl,--no-as-needed -l:libnanomsg.so.5 -lnng
+
+# ---- what there is ----------------------------------------------------------
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+LIB_SOURCES := $(wildcard libevents/*.c)
+CLI_SOURCES := $(wildcard saga-cli/*.c)
+SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
+TEST_SOURCES := $(wildcard tests/test_*.c)
+HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
+SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
+    $(HELPER_SOURCES)
+SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh)
+
+LIB := $(BUILD)/libevents.a
+HELPERS := $(BUILD)/tests/helpers.a
+# The domains without their main: what ./saga and the tests know of them.
+DOMAINS := $(call objects,$(filter-out %/main.c,$(SVC_SOURCES)))
+PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
+    $(BUILD)/payment-svc/payment.o
+
+COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga
+TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
+# Only what speaks NNG itself may be linked with it.
+NNG_TESTS := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
+    '^.include [<"](nng/|bus\.h|client\.h|host\.h|processes\.h)' \
+    $(TEST_SOURCES) /dev/null))
+
+# ---- building ---------------------------------------------------------------
+
+.PHONY: all
+all: $(COMMANDS) $(if $(filter build,$(BUILD)),saga) ## build everything
+
+# `make test` installs what is missing; any other goal says what to install.
+PACKAGES := $(if $(filter test,$(MAKECMDGOALS)),install test,check build)
+.PHONY: packages
+packages:
+	$(Q)scripts/packages.sh $(PACKAGES)
+
+# Other flags or another compiler: everything is built anew.
+FLAGS_FILE := $(BUILD)/flags
+.PHONY: force
+$(FLAGS_FILE): force
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || \
+	    echo '$(COMPILE) $(LINK)' > $@
+
+$(BUILD)/%.o: %.c $(FLAGS_FILE) | packages
+	@mkdir -p $(@D)
+	$(call say,cc,$<)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(LIB): $(call objects,$(LIB_SOURCES))
+$(HELPERS): $(call objects,$(HELPER_SOURCES))
+$(LIB) $(HELPERS):
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(foreach s,$(SERVICES),$(eval $(BUILD)/bin/$(s): \
+    $(call objects,$(filter $(s)/%,$(SVC_SOURCES)))))
+$(BUILD)/bin/saga: $(call objects,$(CLI_SOURCES)) $(DOMAINS)
+$(COMMANDS): $(LIB)
+	@mkdir -p $(@D)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(NNG) $(LIBS)
+
+saga: $(BUILD)/bin/saga
+	$(Q)ln -sf $< $@
+
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(DOMAINS) $(HELPERS) $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ \
+	    $(if $(filter $@,$(NNG_TESTS)),$(CRITERION_WITH_NNG),$(CRITERION)) \
+	    $(LIBS)
+
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES))
+
+# ---- testing ----------------------------------------------------------------
+
+.PHONY: test tests
+tests: all $(TESTS) ## build the tests without running them
+test: tests ## install what is missing, build, and run every test
+	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(wildcard tests/test_*.sh)
+
+.PHONY: demo
+demo: all ## the whole story on real processes, without a terminal
+	$(Q)SAGA_BUILD=$(BUILD) ./run.sh demo
+
+# ---- checks -----------------------------------------------------------------
+
+.PHONY: check
+check: check-pure check-format check-flow shellcheck lint ## all of these:
+
+.PHONY: check-pure
+check-pure: $(PURE) ## the domains call nothing but pure functions
+	$(Q)scripts/check-pure.sh tests/pure-symbols.txt $(PURE)
+
+.PHONY: check-format
+check-format: ## every C file is as clang-format 14 would write it
+	$(Q)clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
+	    $(addsuffix /*.h,libevents saga-cli tests $(SERVICES)))
+
+.PHONY: check-flow
+check-flow: all ## the README's picture is what `saga flow` prints
+	$(Q)scripts/flow.sh check $(BUILD)/bin/saga
+
+.PHONY: flow
+flow: all ## write the picture that `saga flow` prints into the README
+	$(Q)scripts/flow.sh write $(BUILD)/bin/saga
+
+.PHONY: shellcheck
+shellcheck: ## every script
+	$(Q)shellcheck -x $(SCRIPTS)
+
+# cppcheck 2.10 sees neither through uthash's macros nor through functions
+# that fill a struct, nor which functions are pure; compilers and sanitizers do.
+LINT_SUPPRESS := missingIncludeSystem unknownMacro uninitvar \
+    assertWithSideEffect
+.PHONY: lint
+lint: ## clang-tidy 14 and cppcheck (slow)
+	$(Q)clang-tidy-14 --quiet $(SOURCES) -- $(DIALECT)
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr \
+	    --enable=warning,performance,portability \
+	    $(LINT_SUPPRESS:%=--suppress=%) \
+	    $(filter-out -std=%,$(DIALECT)) $(filter-out tests/%,$(SOURCES))
+
+# ---- the rest ---------------------------------------------------------------
+
+.PHONY: clean
+clean: ## remove what was built; ./var with its data stays
+	rm -rf $(BUILD) $(if $(filter build,$(BUILD)),saga)
+
+.PHONY: help
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
+
+.DEFAULT_GOAL := all

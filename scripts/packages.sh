@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# packages.sh - what Debian 12 has to have installed, and how it gets there.
+#
+#   packages.sh check LEVEL     0 when all is there; otherwise says what to type
+#   packages.sh install LEVEL   installs what is missing: as root, or with sudo
+#
+# LEVEL is build (run.sh, make), test (make test) or ci (.ci/run); each has
+# what the one before it has.  Exits with 69 when something stays missing.
+# PACKAGES_ROOT is for the tests: where to look in place of /.
+set -eu
+
+# package, and a file or command that only it brings: looking for that takes
+# no time, asking dpkg does.
+build='
+make             make
+libnng-dev       /usr/include/nng/nng.h
+libmsgpack-dev   /usr/include/msgpack.h
+libsqlite3-dev   /usr/include/sqlite3.h
+libjansson-dev   /usr/include/jansson.h
+libsodium-dev    /usr/include/sodium.h
+libfiu-dev       /usr/include/fiu.h
+uthash-dev       /usr/include/uthash.h
+'
+test='
+libcriterion-dev /usr/include/criterion/criterion.h
+'
+ci='
+gcc              gcc
+clang            clang
+clang-format-14  clang-format-14
+shellcheck       shellcheck
+'
+
+usage() {
+    echo 'usage: packages.sh check|install build|test|ci' >&2
+    exit 64
+}
+
+# Prints the packages of $1, a list as above, that are not there.
+missing_of() {
+    local package proof
+    while read -r package proof; do
+        case $proof in
+            '') ;;
+            /*) [ -e "${PACKAGES_ROOT:-}$proof" ] || echo "$package" ;;
+            *) command -v "$proof" >/dev/null || echo "$package" ;;
+        esac
+    done <<<"$1"
+}
+
+[ $# -eq 2 ] || usage
+case $2 in
+    build) wanted=$build ;;
+    test) wanted=$build$test ;;
+    ci) wanted=$build$test$ci ;;
+    *) usage ;;
+esac
+
+missing=$(missing_of "$wanted")
+# Any compiler will do, and it has to bring the C library's headers.
+if ! command -v cc >/dev/null && ! command -v clang >/dev/null; then
+    missing+=$'\ngcc'
+fi
+[ -e "${PACKAGES_ROOT:-}/usr/include/stdio.h" ] || missing+=$'\nlibc6-dev'
+read -r -d '' -a packages <<<"$missing" || true
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+# Elsewhere than on Debian the headers may lie elsewhere, too: let the
+# compiler judge.
+if ! command -v apt-get >/dev/null; then
+    [ "$1" = check ] && exit 0
+    echo "packages: this is no Debian (no apt-get); needed are:" >&2
+    echo "    ${packages[*]}" >&2
+    exit 69
+fi
+
+line="apt-get install --no-install-recommends ${packages[*]}"
+
+give_up() {
+    echo "packages: $1: ${packages[*]}" >&2
+    echo "    install:  $line        (as root)" >&2
+    exit 69
+}
+
+case $1 in
+    check) give_up 'missing' ;;
+    install) ;;
+    *) usage ;;
+esac
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        give_up 'missing, and neither root nor sudo is at hand'
+    elif sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    elif [ -t 0 ] && [ -t 2 ]; then
+        as_root=(sudo)
+    else
+        give_up 'missing, and sudo wants a password'
+    fi
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+apt() {
+    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y "$@" </dev/null >>"$log" 2>&1
+}
+
+echo "  packages  installing ${packages[*]}"
+# The lists are fetched only when apt cannot do without: that is what takes
+# time, and what needs the network most.
+if ! apt install --no-install-recommends "${packages[@]}"; then
+    apt update || true
+    if ! apt install --no-install-recommends "${packages[@]}"; then
+        tail -n 15 "$log" >&2
+        give_up 'could not be installed'
+    fi
+fi
+
+still=$(missing_of "$wanted")
+if [ -n "$still" ]; then
+    read -r -d '' -a packages <<<"$still" || true
+    give_up 'installed, yet not found'
+fi
