@@ -5,8 +5,10 @@
  * early can make an ipc listener of NNG 1.5.2 deaf. */
 #include "client.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <sodium.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,22 +88,35 @@ void client_close(struct client *client)
     free(client);
 }
 
-/* Whether the service holds its endpoint. */
-static bool is_running(const struct client *client, const char *service)
+/* Whether a process holds a lock on @path, seen from @directory_fd. */
+static bool is_locked(int directory_fd, const char *path, int flags)
 {
-    char path[64];
+    int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC | flags);
     bool held;
-    int fd;
 
-    if (client->port != 0)
-        return true; /* tcp tells by itself */
-    snprintf(path, sizeof path, "run/%s.lock", service);
-    fd = openat(client->directory_fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(fd);
     return held;
+}
+
+/* Whether anybody accepts connections there: it answers at once, which a dial
+ * of NNG's to a stopped process does not.  Over tcp a connection that is
+ * closed again does no harm. */
+static bool tcp_listens(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens;
+
+    if (fd < 0)
+        return false;
+    listens = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    close(fd);
+    return listens;
 }
 
 static int service_number(const char *service)
@@ -111,19 +127,53 @@ static int service_number(const char *service)
     return -1;
 }
 
-static void url_of(const struct client *client, const char *service,
-                   const char *name, char *url, size_t size)
+static int port_of(const struct client *client, const char *service,
+                   const char *name)
 {
     int offset = strcmp(name, "pub") == 0   ? 0
                  : strcmp(name, "cmd") == 0 ? 1
                                             : 2;
 
+    return client->port + 3 * service_number(service) + offset;
+}
+
+/* Whether the service is there; it may yet be too busy to answer. */
+static bool is_running(const struct client *client, const char *service,
+                       const char *name)
+{
+    char path[64];
+
+    if (service_number(service) < 0)
+        return false;
+    if (client->port != 0)
+        return tcp_listens(port_of(client, service, name));
+    snprintf(path, sizeof path, "run/%s.lock", service);
+    return is_locked(client->directory_fd, path, 0);
+}
+
+static void url_of(const struct client *client, const char *service,
+                   const char *name, char *url, size_t size)
+{
     if (client->port != 0)
         snprintf(url, size, "tcp://127.0.0.1:%d",
-                 client->port + 3 * service_number(service) + offset);
+                 port_of(client, service, name));
     else
         snprintf(url, size, "ipc:///proc/self/fd/%d/run/%s.%s",
                  client->directory_fd, service, name);
+}
+
+/* Opens a REQ socket that dials @url, and goes on doing so by itself. */
+static bool dial(const char *url, nng_socket *socket)
+{
+    if (nng_req0_open(socket) != 0)
+        return false;
+    if (nng_socket_set_size(*socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) == 0 &&
+        nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT, 10) == 0 &&
+        nng_socket_set_ms(*socket, NNG_OPT_RECONNMAXT, 200) == 0 &&
+        nng_dial(*socket, url, NULL, NNG_FLAG_NONBLOCK) == 0)
+        return true;
+    nng_close(*socket);
+    return false;
 }
 
 static enum evt_status socket_of(struct client *client, const char *service,
@@ -138,21 +188,32 @@ static enum evt_status socket_of(struct client *client, const char *service,
             *socket = client->sockets[i].socket;
             return EVT_OK;
         }
-    if (i == SOCKETS_MAX || nng_req0_open(socket) != 0)
-        return EVT_IO;
     url_of(client, service, name, url, sizeof url);
-    if (nng_socket_set_size(*socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) != 0 ||
-        nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT, 10) != 0 ||
-        nng_socket_set_ms(*socket, NNG_OPT_RECONNMAXT, 200) != 0 ||
-        nng_dial(*socket, url, NULL, 0) != 0) {
-        nng_close(*socket);
-        return EVT_NONE;
-    }
+    if (i == SOCKETS_MAX || !dial(url, socket))
+        return EVT_IO;
     text_copy(client->sockets[i].service, SERVICE_BYTES, service);
     text_copy(client->sockets[i].name, sizeof client->sockets[i].name, name);
     client->sockets[i].socket = *socket;
     client->socket_count++;
     return EVT_OK;
+}
+
+/* Sends, and waits for the reply, in all at most @timeout_ms each way. */
+static enum evt_status exchange(nng_socket socket, const void *request,
+                                size_t count, int timeout_ms, nng_msg **reply)
+{
+    nng_msg *msg;
+
+    if (nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, timeout_ms) != 0 ||
+        nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, timeout_ms) != 0)
+        return EVT_IO;
+    if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, request, count) != 0)
+        abort();
+    if (nng_sendmsg(socket, msg, 0) != 0) {
+        nng_msg_free(msg);
+        return EVT_BUSY;
+    }
+    return nng_recvmsg(socket, reply, 0) == 0 ? EVT_OK : EVT_BUSY;
 }
 
 enum evt_status client_request(struct client *client, const char *service,
@@ -164,22 +225,15 @@ enum evt_status client_request(struct client *client, const char *service,
     nng_msg *msg;
     enum evt_status rc;
 
-    if (service_number(service) < 0 || !is_running(client, service))
+    if (!is_running(client, service, name))
         return EVT_NONE;
     rc = socket_of(client, service, name, &socket);
+    if (rc == EVT_OK)
+        rc = exchange(socket, request, count, timeout_ms, &msg);
+    if (rc == EVT_BUSY && !is_running(client, service, name))
+        return EVT_NONE; /* it ended while we waited */
     if (rc != EVT_OK)
         return rc;
-    if (nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, timeout_ms) != 0 ||
-        nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, timeout_ms) != 0)
-        return EVT_IO;
-    if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, request, count) != 0)
-        abort();
-    if (nng_sendmsg(socket, msg, 0) != 0) {
-        nng_msg_free(msg);
-        return EVT_BUSY;
-    }
-    if (nng_recvmsg(socket, &msg, 0) != 0)
-        return EVT_BUSY;
     if (nng_msg_len(msg) <= MESSAGE_MAX) {
         *reply_bytes = nng_msg_len(msg);
         memcpy(reply, nng_msg_body(msg), *reply_bytes);
@@ -212,6 +266,34 @@ enum evt_status client_ask(struct client *client, const char *service,
             *reply = json;
     }
     free(bytes);
+    free(text);
+    return rc;
+}
+
+enum evt_status client_ask_read_side(const char *directory, const char *service,
+                                     const json_t *request, int timeout_ms,
+                                     json_t **reply)
+{
+    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char url[128], *text = json_dumps(request, JSON_COMPACT);
+    enum evt_status rc = EVT_NONE;
+    nng_socket socket;
+    nng_msg *msg;
+
+    if (text == NULL)
+        abort();
+    snprintf(url, sizeof url, "ipc:///proc/self/fd/%d/%s.qry", fd, service);
+    if (fd >= 0 && is_locked(fd, ".", O_DIRECTORY) && dial(url, &socket)) {
+        rc = exchange(socket, text, strlen(text), timeout_ms, &msg);
+        if (rc == EVT_OK) {
+            *reply = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, NULL);
+            rc = *reply == NULL ? EVT_BAD : EVT_OK;
+            nng_msg_free(msg);
+        }
+        nng_close(socket);
+    }
+    if (fd >= 0)
+        close(fd);
     free(text);
     return rc;
 }

@@ -25,7 +25,8 @@ bool client_parse_bus(const char *bus, int *port);
 
 /* Sends @request to a service's "cmd" or "qry" socket, waits for the reply.
  * EVT_NONE: nobody listens there (at once, not after the timeout);
- * EVT_BUSY: no answer in time.  @reply holds MESSAGE_MAX. */
+ * EVT_BUSY: somebody does, but there is no answer in time.  @reply holds
+ * MESSAGE_MAX. */
 MUST_CHECK enum evt_status
 client_request(struct client *client, const char *service, const char *socket,
                const void *request, size_t count, int timeout_ms,
@@ -36,6 +37,12 @@ MUST_CHECK enum evt_status client_ask(struct client *client,
                                       const char *service, const char *socket,
                                       const json_t *request, int timeout_ms,
                                       json_t **reply);
+
+/* The same of a lone read side that runs in @directory. */
+MUST_CHECK enum evt_status client_ask_read_side(const char *directory,
+                                                const char *service,
+                                                const json_t *request,
+                                                int timeout_ms, json_t **reply);
 
 /* Sends commands (at most COMMANDS_PER_REQUEST) to @service. */
 MUST_CHECK enum evt_status client_command(struct client *client,

@@ -2,8 +2,9 @@
  *
  * Everything here follows from two relations: "on this type that service may
  * emit those" (the rules) and "this event has that cause" (the envelopes).
- * The only fact of its own is which event undoes which.  Next: saga-cli/,
- * whose verbs flow, trace and why print what is found here. */
+ * The only fact of its own is which event undoes which.  Next:
+ * flow_print.c, and saga-cli/, whose verbs trace and why print what is found
+ * here. */
 #include "flow.h"
 
 #include <assert.h>
@@ -124,117 +125,6 @@ size_t flow_cycle(const struct service *const services[], size_t count,
         }
     }
     return 0;
-}
-
-/* ---- printing ------------------------------------------------------------ */
-
-static const char *origin(const struct service *const services[], size_t count,
-                          enum message_type type)
-{
-    const struct service *writer = flow_writer(services, count, type);
-
-    return writer != NULL ? writer->name : "client";
-}
-
-static void print_types(FILE *out, const enum message_type *types, size_t max,
-                        const char *between)
-{
-    for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++)
-        fprintf(out, "%s%s", i > 0 ? between : "", shop_type_name(types[i]));
-}
-
-/* The first two columns, on a type's first line only. */
-static void print_left(FILE *out, const char *type, const char *from,
-                       bool *first)
-{
-    fprintf(out, "%-16s %-9s ", *first ? type : "", *first ? from : "");
-    *first = false;
-}
-
-static void print_reactions(FILE *out, const struct service *const services[],
-                            size_t count, enum message_type type)
-{
-    const char *name = shop_type_name(type);
-    const char *from = origin(services, count, type);
-    bool first = true;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct service *service = services[i];
-        const struct rule *rule = service_rule(service, type);
-
-        if (rule != NULL) {
-            print_left(out, name, from, &first);
-            fprintf(out, "%-9s ", service->name);
-            print_types(out, rule->may_emit, MAY_EMIT_MAX, " | ");
-            fputc('\n', out);
-        }
-        for (size_t t = 0; t < service->timer_count; t++) {
-            const struct timer *timer = &service->timers[t];
-
-            if (timer->from != type)
-                continue;
-            print_left(out, name, from, &first);
-            fprintf(out, "%-9s %s after %g s, unless ", service->name,
-                    shop_type_name(timer->send), timer->default_ms / 1000.0);
-            print_types(out, timer->unless, UNLESS_MAX, ", ");
-            fputc('\n', out);
-        }
-    }
-    if (first) {
-        print_left(out, name, from, &first);
-        fputs("nobody\n", out);
-    }
-}
-
-void flow_print(FILE *out, const struct service *const services[], size_t count)
-{
-    fprintf(out, "%-16s %-9s %-9s %s\n", "on", "from", "reacts", "may emit");
-    for (enum message_type type = 1; type < MESSAGE_TYPES; type++)
-        print_reactions(out, services, count, type);
-}
-
-static void mermaid_nodes(FILE *out, const struct service *service)
-{
-    fprintf(out, "    subgraph %s\n", service->name);
-    for (enum message_type type = 1; type < MESSAGE_TYPES; type++) {
-        const char *name = shop_type_name(type);
-
-        if (shop_message(type)->is_command) {
-            if (service_rule(service, type) != NULL)
-                fprintf(out, "        %s([%s])\n", name, name);
-        } else if (writes(service, type)) {
-            fprintf(out, "        %s\n", name);
-        }
-    }
-    fputs("    end\n", out);
-}
-
-static void mermaid_edges(FILE *out, const struct service *service)
-{
-    for (size_t i = 0; i < service->rule_count; i++) {
-        const struct rule *rule = &service->rules[i];
-
-        fprintf(out, "    %s --> ", shop_type_name(rule->on));
-        print_types(out, rule->may_emit, MAY_EMIT_MAX, " & ");
-        fputc('\n', out);
-    }
-    for (size_t t = 0; t < service->timer_count; t++) {
-        const struct timer *timer = &service->timers[t];
-
-        fprintf(out, "    %s -. after %g s .-> %s\n",
-                shop_type_name(timer->from), timer->default_ms / 1000.0,
-                shop_type_name(timer->send));
-    }
-}
-
-void flow_print_mermaid(FILE *out, const struct service *const services[],
-                        size_t count)
-{
-    fputs("flowchart TD\n", out);
-    for (size_t i = 0; i < count; i++)
-        mermaid_nodes(out, services[i]);
-    for (size_t i = 0; i < count; i++)
-        mermaid_edges(out, services[i]);
 }
 
 /* ---- one saga ------------------------------------------------------------ */

@@ -29,9 +29,12 @@ bool flow_has_reader(const struct service *const services[], size_t count,
 size_t flow_cycle(const struct service *const services[], size_t count,
                   enum message_type circle[MESSAGE_TYPES]);
 
-/* Prints who reacts to what: as a table for people, as a Mermaid flowchart.
+/* Prints who reacts to what: the ladder as a picture (at most 80 columns, for
+ * up to three services), everything as a table, as a Mermaid flowchart.
  * Depends on nothing but the tables, so that a printed text can be compared
  * with a committed one. */
+void flow_print_ladder(FILE *out, const struct service *const services[],
+                       size_t count);
 void flow_print(FILE *out, const struct service *const services[],
                 size_t count);
 void flow_print_mermaid(FILE *out, const struct service *const services[],

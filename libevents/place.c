@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { LOCK_TRIES = 7, LOCK_PAUSE_US = 10000 };
+
 static int complain(const char *service, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -79,6 +81,8 @@ static void write_pid(const char *directory)
     }
 }
 
+/* Whoever asks whether we run (client.c, run.sh) tries the lock for a moment,
+ * so one refusal does not mean that somebody has it for good. */
 static int take_lock(const char *service, const char *data_directory,
                      const char *path, int flags, int *lock)
 {
@@ -86,9 +90,12 @@ static int take_lock(const char *service, const char *data_directory,
 
     if (fd < 0)
         return complain(service, 74, "%s: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        *lock = fd;
-        return 0;
+    for (int tries = 0; tries < LOCK_TRIES; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            *lock = fd;
+            return 0;
+        }
+        (void)usleep(LOCK_PAUSE_US);
     }
     close(fd);
     return complain(service, 75, "%s is in use: already running, pid %d", path,

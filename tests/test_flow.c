@@ -133,14 +133,81 @@ static char *printed(void print(FILE *, const struct service *const[], size_t))
     return text;
 }
 
+static const char ladder[] =
+    "Forward: each event triggers the next step.\n"
+    "\n"
+    "  client    PlaceOrder\n"
+    "                 |\n"
+    "  order     OrderPlaced ------+\n"
+    "                              v\n"
+    "  inventory             StockReserved -----+\n"
+    "                                           v\n"
+    "  payment                           PaymentCharged\n"
+    "                                           |\n"
+    "  order   OrderConfirmed <-----------------+\n"
+    "                 +------------+\n"
+    "                              v\n"
+    "  inventory             StockShipped\n"
+    "\n"
+    "Backward: each compensation triggers the one before it.\n"
+    "\n"
+    "  client    CancelOrder\n"
+    "  timer     ExpireOrder                              30 s after "
+    "OrderPlaced\n"
+    "                 |\n"
+    "  order   OrderCancelling -----------------+\n"
+    "                                           v\n"
+    "  payment                           PaymentRefunded  undoes "
+    "PaymentCharged\n"
+    "                                     PaymentVoided   instead of "
+    "PaymentRefunded\n"
+    "                                    PaymentDeclined  instead of "
+    "PaymentCharged\n"
+    "                                           |\n"
+    "  inventory             StockReleased <----+         undoes "
+    "StockReserved\n"
+    "                        StockRejected                instead of "
+    "StockReserved\n"
+    "                              |\n"
+    "  order   OrderCancelled <----+                      undoes "
+    "OrderPlaced\n";
+
+Test(flow, the_ladder_is_drawn_from_the_rules)
+{
+    char *text = printed(flow_print_ladder);
+
+    cr_assert_str_eq(text, ladder, "%s", text);
+    free(text);
+}
+
+/* A service that is not there, and what only it does, is not drawn. */
+Test(flow, another_table_draws_another_ladder)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    cr_assert_not_null(out);
+    flow_print_ladder(out, world_services, SERVICES - 1);
+    fclose(out);
+    cr_assert_not_null(strstr(text, "  inventory             StockReserved\n"),
+                       "%s", text);
+    cr_assert_null(strstr(text, "Payment"), "%s", text);
+    cr_assert_null(strstr(text, "OrderConfirmed"), "%s", text);
+    cr_assert_not_null(strstr(text, "OrderCancelled <----+"), "%s", text);
+    free(text);
+}
+
 Test(flow, prints_every_rule_and_timer_as_a_table)
 {
     char *text = printed(flow_print);
 
     cr_assert_not_null(
         strstr(text, "OrderPlaced      order     order     ExpireOrder after "
-                     "30 s, unless OrderConfirmed, OrderCancelling, "
-                     "OrderCancelled\n"
+                     "30 s, unless\n"
+                     "                                     OrderConfirmed, "
+                     "OrderCancelling,\n"
+                     "                                     OrderCancelled\n"
                      "                           inventory StockReserved | "
                      "StockRejected\n"),
         "%s", text);
