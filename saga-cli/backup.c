@@ -1,0 +1,392 @@
+/* backup.c - `saga backup DIR`: copies of the three logs that fit each other.
+ *
+ * Three files are never read at one instant, and a copy whose cursor is beyond
+ * its publisher's head would be a service that has heard what was never said.
+ * So all three are frozen first (a read transaction each), then it is looked
+ * whether this cut is one: no cursor beyond a head.  Whoever was frozen later
+ * may have consumed what was written after the first was frozen; then they
+ * are thawed and frozen anew, which takes microseconds where a commit takes an
+ * fsync.  Only then is copied, from the frozen transactions. */
+#include "saga.h"
+#include "verbs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TRIES_MAX = 200, TRY_AGAIN_MS = 5, PAGES_PER_STEP = 256 };
+
+struct backup {
+    struct saga *saga;
+    char target[PATH_MAX]; /* absolute */
+    char parent[PATH_MAX];
+    char partial[PATH_MAX + 16]; /* what is renamed to target in the end */
+    struct store *logs[SERVICES];
+    uint64_t heads[SERVICES];
+    char misfit[256]; /* why the last cut was none */
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+/* ---- the cut --------------------------------------------------------------
+ */
+
+static int open_logs(struct backup *backup)
+{
+    int code = SAGA_YES;
+
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+        backup->logs[i] = saga_open_log(backup->saga, shop_services[i], &code);
+    return code;
+}
+
+static void thaw(struct backup *backup)
+{
+    for (int i = 0; i < SERVICES; i++)
+        store_snapshot_end(backup->logs[i]);
+}
+
+static enum evt_status freeze(struct backup *backup)
+{
+    uint8_t hash[HASH_BYTES];
+    enum evt_status rc = EVT_OK;
+
+    for (int i = 0; i < SERVICES && rc == EVT_OK; i++)
+        rc = store_snapshot_begin(backup->logs[i]);
+    for (int i = 0; i < SERVICES && rc == EVT_OK; i++)
+        rc = store_head(backup->logs[i], &backup->heads[i], hash);
+    return rc;
+}
+
+/* Whether what @reader has consumed of @publisher is in the frozen log. */
+static enum evt_status fits(struct backup *backup, int reader, int publisher,
+                            bool *fit)
+{
+    struct store *log = backup->logs[publisher];
+    uint8_t hash[HASH_BYTES];
+    struct cursor cursor;
+    enum evt_status rc =
+        store_cursor(backup->logs[reader], shop_services[publisher], &cursor);
+    const char *problem = NULL;
+
+    if (rc == EVT_NONE)
+        return EVT_OK; /* nothing consumed yet */
+    if (rc != EVT_OK)
+        return rc;
+    if (memcmp(cursor.at.log_id, store_log_id(log), LOG_ID_BYTES) != 0) {
+        problem = "another log than this one";
+    } else {
+        rc = store_hash_at(log, cursor.at.seq, hash);
+        if (rc == EVT_NONE)
+            problem = "more than there is";
+        else if (rc != EVT_OK)
+            return rc;
+        else if (memcmp(hash, cursor.hash, HASH_BYTES) != 0)
+            problem = "another event under that number";
+    }
+    *fit = *fit && problem == NULL;
+    if (problem != NULL)
+        snprintf(backup->misfit, sizeof backup->misfit,
+                 "%s has consumed %s up to #%llu: %s", shop_services[reader],
+                 shop_services[publisher], (unsigned long long)cursor.at.seq,
+                 problem);
+    return EVT_OK;
+}
+
+static enum evt_status all_fit(struct backup *backup, bool *fit)
+{
+    enum evt_status rc = EVT_OK;
+
+    *fit = true;
+    for (int reader = 0; reader < SERVICES; reader++)
+        for (int publisher = 0; publisher < SERVICES && rc == EVT_OK;
+             publisher++)
+            if (publisher != reader)
+                rc = fits(backup, reader, publisher, fit);
+    return rc;
+}
+
+static int cannot_read(struct backup *backup, enum evt_status rc)
+{
+    for (int i = 0; i < SERVICES; i++)
+        if (store_error(backup->logs[i])[0] != '\0')
+            return saga_fail(backup->saga,
+                             rc == EVT_BUSY ? SAGA_TRY_AGAIN : SAGA_IO, "%s",
+                             store_error(backup->logs[i]));
+    return saga_fail(backup->saga, SAGA_IO, "the logs cannot be read");
+}
+
+static int cut(struct backup *backup)
+{
+    struct timespec pause = {.tv_nsec = TRY_AGAIN_MS * 1000000};
+
+    for (int tries = 0; tries < TRIES_MAX && !interrupted; tries++) {
+        bool fit = false;
+        enum evt_status rc = freeze(backup);
+
+        if (rc == EVT_OK)
+            rc = all_fit(backup, &fit);
+        if (rc != EVT_OK)
+            return cannot_read(backup, rc);
+        if (fit)
+            return SAGA_YES;
+        thaw(backup);
+        nanosleep(&pause, NULL);
+    }
+    if (interrupted)
+        return saga_fail(backup->saga, SAGA_TRY_AGAIN, "interrupted");
+    return saga_fail(backup->saga, SAGA_NO,
+                     "the logs do not fit each other: %s ('saga status' and "
+                     "'saga check' tell more)",
+                     backup->misfit);
+}
+
+/* ---- copying --------------------------------------------------------------
+ */
+
+static int failed(const struct backup *backup, const char *path)
+{
+    return saga_fail(backup->saga, SAGA_IO, "%s: %s", path, strerror(errno));
+}
+
+static int sync_path(const struct backup *backup, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return synced ? SAGA_YES : failed(backup, path);
+}
+
+/* All pages, as of the frozen transaction: sqlite3_backup_step reads through
+ * the connection's open transaction if there is one. */
+static int copy_pages(sqlite3 *from, sqlite3 *to)
+{
+    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
+    int rc = SQLITE_OK;
+
+    if (copy == NULL)
+        return sqlite3_errcode(to);
+    while (rc == SQLITE_OK && !interrupted)
+        rc = sqlite3_backup_step(copy, PAGES_PER_STEP);
+    sqlite3_backup_finish(copy);
+    return interrupted ? SQLITE_INTERRUPT : rc;
+}
+
+static int copy_log(struct backup *backup, int i)
+{
+    char directory[PATH_MAX + 32], path[PATH_MAX + 64];
+    sqlite3 *to = NULL;
+    int rc, code = SAGA_YES;
+
+    snprintf(directory, sizeof directory, "%s/%s", backup->partial,
+             shop_services[i]);
+    snprintf(path, sizeof path, "%s/log.db", directory);
+    if (mkdir(directory, 0700) != 0)
+        return failed(backup, directory);
+    rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                         NULL);
+    if (rc == SQLITE_OK)
+        rc = copy_pages(store_connection(backup->logs[i]), to);
+    if (rc != SQLITE_DONE)
+        code = saga_fail(backup->saga, interrupted ? SAGA_TRY_AGAIN : SAGA_IO,
+                         "%s: %s", path, sqlite3_errstr(rc));
+    if (sqlite3_close(to) != SQLITE_OK && code == SAGA_YES)
+        code = saga_fail(backup->saga, SAGA_IO, "%s: cannot be closed", path);
+    store_snapshot_end(backup->logs[i]); /* lets its log be tidied again */
+    if (code == SAGA_YES)
+        code = sync_path(backup, path);
+    return code == SAGA_YES ? sync_path(backup, directory) : code;
+}
+
+/* ---- the directory --------------------------------------------------------
+ */
+
+/* Where DIR is, or is to be, whatever the way it was written. */
+static int find_target(struct backup *backup, const char *given)
+{
+    char first[PATH_MAX], second[PATH_MAX];
+    char *parent = realpath(given, backup->target), *name;
+    size_t used;
+
+    if (parent != NULL) {
+        snprintf(first, sizeof first, "%s", backup->target);
+        snprintf(backup->parent, sizeof backup->parent, "%s", dirname(first));
+        return SAGA_YES;
+    }
+    if (errno != ENOENT || strlen(given) >= PATH_MAX)
+        return saga_fail(backup->saga, SAGA_USAGE, "%s: %s", given,
+                         strerror(errno));
+    strcpy(first, given);
+    strcpy(second, given);
+    name = basename(second);
+    parent = dirname(first);
+    if (realpath(parent, backup->parent) == NULL)
+        return saga_fail(backup->saga, SAGA_NO_SUCH, "%s: %s", parent,
+                         strerror(errno));
+    used = strlen(backup->parent);
+    if (used + strlen(name) + 2 > PATH_MAX)
+        return saga_fail(backup->saga, SAGA_USAGE, "%s: too long", given);
+    snprintf(backup->target, sizeof backup->target, "%s", backup->parent);
+    snprintf(backup->target + used, PATH_MAX - used, "/%s", name);
+    return SAGA_YES;
+}
+
+/* DIR has to be new, or empty: then a rename can take its place in the end. */
+static int insist_on_empty(const struct backup *backup)
+{
+    DIR *directory = opendir(backup->target);
+    const struct dirent *entry;
+    bool empty = true;
+
+    if (directory == NULL)
+        return errno == ENOENT ? SAGA_YES
+                               : saga_fail(backup->saga, SAGA_USAGE, "%s: %s",
+                                           backup->target, strerror(errno));
+    while ((entry = readdir(directory)) != NULL)
+        empty = empty && (strcmp(entry->d_name, ".") == 0 ||
+                          strcmp(entry->d_name, "..") == 0);
+    closedir(directory);
+    if (empty)
+        return SAGA_YES;
+    return saga_fail(backup->saga, SAGA_USAGE,
+                     "%s is not empty: a backup goes into a directory of its "
+                     "own",
+                     backup->target);
+}
+
+static int make_partial(struct backup *backup)
+{
+    snprintf(backup->partial, sizeof backup->partial, "%s.XXXXXX",
+             backup->target);
+    return mkdtemp(backup->partial) != NULL ? SAGA_YES
+                                            : failed(backup, backup->partial);
+}
+
+/* Nothing half is left. */
+static void remove_partial(const struct backup *backup)
+{
+    static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
+    char path[PATH_MAX + 64];
+
+    for (int i = 0; i < SERVICES; i++) {
+        for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
+            snprintf(path, sizeof path, "%s/%s/log.db%s", backup->partial,
+                     shop_services[i], endings[e]);
+            (void)unlink(path); /* most are not there */
+        }
+        snprintf(path, sizeof path, "%s/%s", backup->partial, shop_services[i]);
+        (void)rmdir(path);
+    }
+    (void)rmdir(backup->partial);
+}
+
+/* Takes DIR's name, for good. */
+static int publish(const struct backup *backup)
+{
+    int code = sync_path(backup, backup->partial);
+
+    if (code == SAGA_YES && rename(backup->partial, backup->target) != 0)
+        code = failed(backup, backup->target);
+    return code == SAGA_YES ? sync_path(backup, backup->parent) : code;
+}
+
+static int copy_all(struct backup *backup)
+{
+    int code = make_partial(backup);
+
+    if (code != SAGA_YES)
+        return code;
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+        code = copy_log(backup, i);
+    if (code == SAGA_YES)
+        code = publish(backup);
+    if (code != SAGA_YES)
+        remove_partial(backup);
+    return code;
+}
+
+/* ---- the verb -------------------------------------------------------------
+ */
+
+static void tell(const struct backup *backup)
+{
+    json_t *logs = json_object();
+
+    for (int i = 0; i < SERVICES; i++) {
+        char log_id[2 * LOG_ID_BYTES + 1];
+
+        if (!backup->saga->json)
+            printf("  %-9s  %llu events\n", shop_services[i],
+                   (unsigned long long)backup->heads[i]);
+        json_object_set_new(logs, shop_services[i],
+                            json_pack("{s:s,s:I}", "log",
+                                      hex_text(store_log_id(backup->logs[i]),
+                                               LOG_ID_BYTES, log_id),
+                                      "head", (json_int_t)backup->heads[i]));
+    }
+    if (backup->saga->json)
+        saga_print_json(
+            json_pack("{s:s,s:O}", "directory", backup->target, "logs", logs));
+    else
+        printf("Copied into %s; no copy refers to what another lacks.\n"
+               "    start from it:  SAGA_DIR=%s ./run.sh\n",
+               backup->target, backup->target);
+    json_decref(logs);
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = interrupt};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int verb_backup(struct saga *saga, int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+    static struct backup backup;
+    int code;
+
+    if (getopt_long(argc, argv, "", none, NULL) != -1)
+        return SAGA_USAGE;
+    if (argc - optind != 1)
+        return saga_fail(saga, SAGA_USAGE,
+                         "backup into which directory? ('saga backup DIR')");
+    backup.saga = saga;
+    umask(077);
+    catch_interrupts();
+    code = find_target(&backup, argv[optind]);
+    if (code == SAGA_YES)
+        code = insist_on_empty(&backup);
+    if (code == SAGA_YES)
+        code = open_logs(&backup);
+    if (code == SAGA_YES)
+        code = cut(&backup);
+    if (code == SAGA_YES)
+        code = copy_all(&backup);
+    if (code == SAGA_YES)
+        tell(&backup);
+    for (int i = 0; i < SERVICES; i++)
+        store_close(backup.logs[i]);
+    return code;
+}

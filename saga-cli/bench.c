@@ -1,0 +1,757 @@
+/* bench.c - `saga bench`: a closed loop of orders against running services.
+ *
+ * Keeps K orders in flight through the public command socket, and sees them
+ * end as any client may: on order-svc's public stream.  Latency runs from just
+ * before the command is sent to the arrival of OrderConfirmed or
+ * OrderCancelled, which order-svc publishes after its commit: durable, as a
+ * client sees it.  Uses NNG itself, since client.h waits for each answer.
+ *
+ * The stream may lose frames (PUB promises nothing): what has not ended after
+ * a while is asked of the order view, and counted as "found late". */
+#include "saga.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <nng/nng.h>
+#include <nng/protocol/pubsub0/sub.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <uthash.h>
+
+enum {
+    SKUS = 10,
+    CUSTOMERS = 100,
+    REQUESTS_MAX = 1024, /* commands in flight, not orders */
+    STALL_MS = 3000,     /* nothing ended for so long: ask the view */
+    GIVE_UP_MS = 60000,
+    THREADS_SHOWN = 40
+};
+
+struct order {
+    char id[ID_BYTES];
+    uint64_t started_ns;
+    UT_hash_handle hh;
+};
+
+/* One request in flight: a REQ context of its own. */
+struct slot {
+    struct bench *bench;
+    struct slot *next;
+    nng_ctx ctx;
+    nng_aio *aio;
+    bool sending;
+    size_t count;
+    struct command commands[COMMANDS_PER_REQUEST];
+};
+
+struct bench {
+    struct saga *saga;
+    /* options */
+    uint64_t sagas, inflight, decline_percent, lines, batch;
+    /* run */
+    char run_id[16];
+    nng_socket req, sub;
+    int sub_fd, wake_fd;
+    pthread_mutex_t mutex;
+    struct slot *slots;
+    size_t slot_count;
+    struct slot *idle, *answered; /* answered: under mutex */
+    struct order *running;
+    uint64_t placed, ended, confirmed, cancelled, late, busy, refused, failed;
+    uint64_t *latency_ns;
+    uint64_t last_end_ns;
+    struct frame *frame;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- what the processes used ----------------------------------------------
+ */
+
+struct thread_use {
+    char name[32];
+    uint64_t ticks;
+};
+
+struct use {
+    int pid;
+    uint64_t ticks, write_bytes, commits, appended;
+    size_t thread_count;
+    struct thread_use threads[THREADS_SHOWN];
+};
+
+static uint64_t ticks_in(const char *path)
+{
+    unsigned long user = 0, system = 0;
+    char text[1024] = "";
+    const char *rest;
+    FILE *file = fopen(path, "r");
+
+    if (file == NULL)
+        return 0;
+    if (fgets(text, sizeof text, file) == NULL)
+        text[0] = '\0';
+    fclose(file);
+    rest = strrchr(text, ')'); /* the name may hold anything */
+    if (rest == NULL ||
+        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+               &user, &system) != 2)
+        return 0;
+    return user + system;
+}
+
+static uint64_t written_by(int pid)
+{
+    char path[64], line[128];
+    unsigned long long bytes = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/io", pid);
+    file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "write_bytes: %llu", &bytes) == 1)
+            break;
+    if (file != NULL)
+        fclose(file);
+    return bytes;
+}
+
+static int64_t count_of(const json_t *status, const char *name)
+{
+    return json_integer_value(
+        json_object_get(json_object_get(status, "counts"), name));
+}
+
+static bool use_of(struct bench *bench, const char *service, struct use *use)
+{
+    json_t *ask = json_pack("{s:s}", "get", "status"), *status;
+    char path[64];
+    int code;
+
+    memset(use, 0, sizeof *use);
+    status = saga_ask(bench->saga, service, ask, NULL, &code);
+    json_decref(ask);
+    if (status == NULL)
+        return false;
+    use->pid = (int)json_integer_value(json_object_get(status, "pid"));
+    use->commits = (uint64_t)count_of(status, "commits");
+    use->appended = (uint64_t)count_of(status, "appended");
+    json_decref(status);
+    snprintf(path, sizeof path, "/proc/%d/stat", use->pid);
+    use->ticks = ticks_in(path);
+    use->write_bytes = written_by(use->pid);
+    return true;
+}
+
+/* ---- placing
+ * ----------------------------------------------------------------- */
+
+static void on_answer(void *arg)
+{
+    struct slot *slot = arg;
+    struct bench *bench = slot->bench;
+    uint64_t one = 1;
+    int rc = nng_aio_result(slot->aio);
+
+    if (slot->sending && rc == 0) {
+        slot->sending = false;
+        nng_ctx_recv(slot->ctx, slot->aio);
+        return;
+    }
+    pthread_mutex_lock(&bench->mutex);
+    slot->next = bench->answered;
+    bench->answered = slot;
+    pthread_mutex_unlock(&bench->mutex);
+    if (write(bench->wake_fd, &one, sizeof one) < 0)
+        return; /* the counter is full: it wakes all the same */
+}
+
+static void send_slot(struct slot *slot)
+{
+    static uint8_t message[MESSAGE_MAX];
+    size_t bytes = commands_write(slot->commands, slot->count, message);
+    nng_msg *msg;
+
+    if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, message, bytes) != 0)
+        abort();
+    nng_aio_set_msg(slot->aio, msg);
+    slot->sending = true;
+    nng_ctx_send(slot->ctx, slot->aio);
+}
+
+static void make_order(struct bench *bench, struct command *command)
+{
+    uint64_t n = bench->placed++;
+    struct order *order = calloc(1, sizeof *order);
+    struct payload *data = &command->data;
+
+    if (order == NULL)
+        abort();
+    memset(command, 0, sizeof *command);
+    command->type = PLACE_ORDER;
+    snprintf(order->id, sizeof order->id, "b-%s-%010llu", bench->run_id,
+             (unsigned long long)n);
+    text_copy(command->order_id, ID_BYTES, order->id);
+    text_copy(command->command_id, ID_BYTES, order->id);
+    if (n % 100 < bench->decline_percent)
+        snprintf(data->customer, CUSTOMER_BYTES, "bench-poor");
+    else
+        snprintf(data->customer, CUSTOMER_BYTES, "bench-%u",
+                 (unsigned)(n % CUSTOMERS));
+    data->line_count = (uint32_t)bench->lines;
+    for (uint32_t i = 0; i < data->line_count; i++) {
+        snprintf(data->lines[i].sku, SKU_BYTES, "bench-%u",
+                 (unsigned)((n + i) % SKUS));
+        data->lines[i].quantity = 1;
+    }
+    order->started_ns = now_ns();
+    HASH_ADD_STR(bench->running, id, order);
+}
+
+/* Keeps the given number of orders in flight. */
+static void place_more(struct bench *bench)
+{
+    while (bench->idle != NULL && bench->placed < bench->sagas) {
+        uint64_t room = bench->inflight - HASH_COUNT(bench->running);
+        uint64_t left = bench->sagas - bench->placed;
+        uint64_t want = bench->batch < left ? bench->batch : left;
+        struct slot *slot = bench->idle;
+
+        if (HASH_COUNT(bench->running) >= bench->inflight || room < want)
+            return;
+        bench->idle = slot->next;
+        for (slot->count = 0; slot->count < want; slot->count++)
+            make_order(bench, &slot->commands[slot->count]);
+        send_slot(slot);
+    }
+}
+
+static void end_order(struct bench *bench, const char *id, bool confirmed)
+{
+    struct order *order;
+
+    HASH_FIND_STR(bench->running, id, order);
+    if (order == NULL)
+        return; /* somebody else's */
+    bench->last_end_ns = now_ns();
+    bench->latency_ns[bench->ended++] = bench->last_end_ns - order->started_ns;
+    bench->confirmed += confirmed;
+    bench->cancelled += !confirmed;
+    HASH_DEL(bench->running, order);
+    free(order);
+}
+
+static void drop_order(struct bench *bench, const char *id)
+{
+    struct order *order;
+
+    HASH_FIND_STR(bench->running, id, order);
+    if (order != NULL) {
+        HASH_DEL(bench->running, order);
+        free(order);
+        bench->failed++;
+    }
+}
+
+/* Busy ones are sent again under the same id; refusals end the order. */
+static bool take_answers(struct bench *bench, struct slot *slot)
+{
+    struct answer answers[COMMANDS_PER_REQUEST];
+    nng_msg *msg = NULL;
+    size_t count = 0, kept = 0;
+    bool read = false;
+
+    if (nng_aio_result(slot->aio) == 0) {
+        msg = nng_aio_get_msg(slot->aio);
+        read =
+            answers_read(nng_msg_body(msg), nng_msg_len(msg), answers, &count);
+        nng_msg_free(msg);
+        nng_aio_set_msg(slot->aio, NULL);
+    }
+    for (size_t i = 0; i < slot->count; i++) {
+        enum answer_code code = ANSWER_BUSY;
+
+        if (read && count > 0)
+            code = answers[i < count ? i : count - 1].code;
+        if (code == ANSWER_DONE)
+            continue;
+        if (code == ANSWER_BUSY || code == ANSWER_FULL) {
+            bench->busy++;
+            slot->commands[kept++] = slot->commands[i];
+        } else {
+            bench->refused++;
+            drop_order(bench, slot->commands[i].order_id);
+        }
+    }
+    slot->count = kept;
+    if (kept > 0)
+        send_slot(slot);
+    return kept == 0;
+}
+
+static void take_answered(struct bench *bench)
+{
+    struct slot *slot, *next;
+
+    pthread_mutex_lock(&bench->mutex);
+    slot = bench->answered;
+    bench->answered = NULL;
+    pthread_mutex_unlock(&bench->mutex);
+    for (; slot != NULL; slot = next) {
+        next = slot->next;
+        if (take_answers(bench, slot)) {
+            slot->next = bench->idle;
+            bench->idle = slot;
+        }
+    }
+}
+
+static void take_frames(struct bench *bench)
+{
+    nng_msg *msg;
+
+    while (nng_recvmsg(bench->sub, &msg, NNG_FLAG_NONBLOCK) == 0) {
+        if (frame_read(nng_msg_body(msg), nng_msg_len(msg), bench->frame))
+            for (size_t i = 0; i < bench->frame->count; i++) {
+                const struct row *row = &bench->frame->rows[i];
+
+                if (strcmp(row->type, "OrderConfirmed") == 0)
+                    end_order(bench, row->order_id, true);
+                else if (strcmp(row->type, "OrderCancelled") == 0)
+                    end_order(bench, row->order_id, false);
+            }
+        nng_msg_free(msg);
+    }
+}
+
+/* Asks the view about what seems stuck: the stream may have dropped its end. */
+static void look_for_stalled(struct bench *bench)
+{
+    struct order *order, *next;
+
+    HASH_ITER(hh, bench->running, order, next)
+    {
+        json_t *ask =
+            json_pack("{s:s,s:s}", "get", "order", "order", order->id);
+        json_t *reply = NULL;
+        const char *status;
+
+        if (client_ask(bench->saga->client, "order", "qry", ask, 1000,
+                       &reply) == EVT_OK) {
+            status = json_string_value(
+                json_object_get(json_object_get(reply, "order"), "status"));
+            if (status != NULL && strcmp(status, "CONFIRMED") == 0) {
+                bench->late++;
+                end_order(bench, order->id, true);
+            } else if (status != NULL && strcmp(status, "CANCELLED") == 0) {
+                bench->late++;
+                end_order(bench, order->id, false);
+            }
+        }
+        json_decref(reply);
+        json_decref(ask);
+    }
+}
+
+static int run(struct bench *bench)
+{
+    uint64_t shown = now_ns(), begun = shown;
+
+    bench->last_end_ns = begun;
+    while (bench->ended + bench->failed < bench->sagas) {
+        struct pollfd fds[] = {{.fd = bench->sub_fd, .events = POLLIN},
+                               {.fd = bench->wake_fd, .events = POLLIN}};
+        uint64_t count, now;
+
+        place_more(bench);
+        if (poll(fds, 2, 200) < 0 && errno != EINTR)
+            return saga_fail(bench->saga, SAGA_IO, "poll: %s", strerror(errno));
+        if (read(bench->wake_fd, &count, sizeof count) == sizeof count)
+            take_answered(bench);
+        take_frames(bench);
+        now = now_ns();
+        if (now - bench->last_end_ns > STALL_MS * UINT64_C(1000000))
+            look_for_stalled(bench);
+        if (now - bench->last_end_ns > GIVE_UP_MS * UINT64_C(1000000))
+            return saga_fail(bench->saga, SAGA_TRY_AGAIN,
+                             "no order ended for %d s: ./saga status",
+                             GIVE_UP_MS / 1000);
+        if (isatty(STDERR_FILENO) && now - shown > 200000000) {
+            fprintf(stderr, "\r%llu of %llu sagas, %.0f a second ",
+                    (unsigned long long)bench->ended,
+                    (unsigned long long)bench->sagas,
+                    (double)bench->ended * 1e9 / (double)(now - begun));
+            shown = now;
+        }
+    }
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%40s\r", "");
+    return SAGA_YES;
+}
+
+/* ---- before and after -------------------------------------------------------
+ */
+
+static int tell(struct bench *bench, const char *service,
+                const struct command commands[], size_t count)
+{
+    struct answer answers[COMMANDS_PER_REQUEST];
+    enum evt_status rc = client_command(bench->saga->client, service, commands,
+                                        count, 10000, answers);
+
+    if (rc != EVT_OK)
+        return saga_fail(bench->saga, SAGA_NOT_RUNNING,
+                         "%s-svc does not answer: not running ('./run.sh' "
+                         "starts it)",
+                         service);
+    for (size_t i = 0; i < count; i++)
+        if (answers[i].code != ANSWER_DONE)
+            return saga_fail(bench->saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
+                             answers[i].reason);
+    return SAGA_YES;
+}
+
+/* Products, stock and money enough for the whole run. */
+static int seed(struct bench *bench)
+{
+    struct command commands[COMMANDS_PER_REQUEST];
+    int rc = SAGA_YES;
+
+    for (unsigned i = 0; i < SKUS && rc == SAGA_YES; i++) {
+        memset(commands, 0, 2 * sizeof commands[0]);
+        commands[0].type = LIST_PRODUCT;
+        client_new_id("c", commands[0].command_id);
+        snprintf(commands[0].data.sku, SKU_BYTES, "bench-%u", i);
+        commands[0].data.price_cents = 1;
+        rc = tell(bench, "order", commands, 1);
+        commands[0].type = RECEIVE_STOCK;
+        client_new_id("c", commands[0].command_id);
+        commands[0].data.price_cents = 0;
+        commands[0].data.quantity = RECEIPT_MAX;
+        for (uint64_t have = 0;
+             rc == SAGA_YES && have < bench->sagas * bench->lines;
+             have += RECEIPT_MAX) {
+            client_new_id("c", commands[0].command_id);
+            rc = tell(bench, "inventory", commands, 1);
+        }
+    }
+    for (unsigned i = 0; i < CUSTOMERS && rc == SAGA_YES; i++) {
+        memset(commands, 0, sizeof commands[0]);
+        commands[0].type = DEPOSIT_FUNDS;
+        client_new_id("c", commands[0].command_id);
+        snprintf(commands[0].data.customer, CUSTOMER_BYTES, "bench-%u", i);
+        commands[0].data.amount_cents = DEPOSIT_CENTS_MAX;
+        rc = tell(bench, "payment", commands, 1);
+    }
+    return rc;
+}
+
+static int connect_sockets(struct bench *bench)
+{
+    char cmd[256], pub[256];
+    int port = 0;
+
+    if (bench->saga->bus != NULL) {
+        const char *colon = strrchr(bench->saga->bus, ':');
+
+        port = colon == NULL ? 0 : atoi(colon + 1);
+        snprintf(pub, sizeof pub, "tcp://127.0.0.1:%d", port);
+        snprintf(cmd, sizeof cmd, "tcp://127.0.0.1:%d", port + 1);
+    } else {
+        int fd = open(bench->saga->directory, O_PATH | O_DIRECTORY);
+
+        snprintf(pub, sizeof pub, "ipc:///proc/self/fd/%d/run/order.pub", fd);
+        snprintf(cmd, sizeof cmd, "ipc:///proc/self/fd/%d/run/order.cmd", fd);
+    }
+    if (nng_req0_open(&bench->req) != 0 || nng_sub0_open(&bench->sub) != 0 ||
+        nng_socket_set_size(bench->req, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) != 0 ||
+        nng_socket_set_size(bench->sub, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) != 0 ||
+        nng_socket_set_int(bench->sub, NNG_OPT_RECVBUF, 8192) != 0 ||
+        nng_socket_set(bench->sub, NNG_OPT_SUB_SUBSCRIBE, "", 0) != 0 ||
+        nng_socket_get_int(bench->sub, NNG_OPT_RECVFD, &bench->sub_fd) != 0 ||
+        nng_dial(bench->sub, pub, NULL, 0) != 0 ||
+        nng_dial(bench->req, cmd, NULL, 0) != 0)
+        return saga_fail(bench->saga, SAGA_NOT_RUNNING,
+                         "order-svc does not answer: not running ('./run.sh' "
+                         "starts it)");
+    return SAGA_YES;
+}
+
+static int open_bench(struct bench *bench)
+{
+    char id[ID_BYTES];
+    int rc = connect_sockets(bench);
+
+    if (rc != SAGA_YES)
+        return rc;
+    client_new_id("b", id);
+    text_copy(bench->run_id, sizeof bench->run_id, id + 6);
+    bench->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    bench->latency_ns = calloc(bench->sagas, sizeof *bench->latency_ns);
+    bench->frame = malloc(sizeof *bench->frame);
+    bench->slot_count = (bench->inflight + bench->batch - 1) / bench->batch;
+    if (bench->slot_count > REQUESTS_MAX)
+        bench->slot_count = REQUESTS_MAX;
+    bench->slots = calloc(bench->slot_count, sizeof *bench->slots);
+    if (!bench->latency_ns || !bench->frame || !bench->slots)
+        abort();
+    pthread_mutex_init(&bench->mutex, NULL);
+    for (size_t i = 0; i < bench->slot_count; i++) {
+        struct slot *slot = &bench->slots[i];
+
+        slot->bench = bench;
+        if (nng_ctx_open(&slot->ctx, bench->req) != 0 ||
+            nng_aio_alloc(&slot->aio, on_answer, slot) != 0)
+            abort();
+        slot->next = bench->idle;
+        bench->idle = slot;
+    }
+    return SAGA_YES;
+}
+
+static void close_bench(struct bench *bench)
+{
+    struct order *order, *next;
+
+    for (size_t i = 0; i < bench->slot_count; i++) {
+        nng_aio_stop(bench->slots[i].aio);
+        nng_ctx_close(bench->slots[i].ctx);
+        nng_aio_free(bench->slots[i].aio);
+    }
+    nng_close(bench->req);
+    nng_close(bench->sub);
+    HASH_ITER(hh, bench->running, order, next)
+    {
+        HASH_DEL(bench->running, order);
+        free(order);
+    }
+    free(bench->slots);
+    free(bench->frame);
+    free(bench->latency_ns);
+}
+
+/* How long the read sides need to reach every head, in ms; -1: not in a
+ * minute. */
+static double catch_up_ms(struct bench *bench)
+{
+    uint64_t begun = now_ns();
+    struct timespec pause = {.tv_nsec = 2000000};
+
+    while (now_ns() - begun < UINT64_C(60000000000)) {
+        int64_t lag = 0;
+
+        for (int i = 0; i < SERVICES; i++) {
+            json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
+
+            if (client_ask(bench->saga->client, shop_services[i], "qry", ask,
+                           2000, &reply) == EVT_OK)
+                lag += json_integer_value(
+                    json_object_get(json_object_get(reply, "view"), "lag"));
+            else
+                lag++;
+            json_decref(ask);
+            json_decref(reply);
+        }
+        if (lag == 0)
+            return (double)(now_ns() - begun) / 1e6;
+        nanosleep(&pause, NULL);
+    }
+    return -1;
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static double percentile_ms(const struct bench *bench, double p)
+{
+    size_t i;
+
+    if (bench->ended == 0)
+        return 0;
+    i = (size_t)(p * (double)(bench->ended - 1));
+    return (double)bench->latency_ns[i] / 1e6;
+}
+
+static json_t *report_process(const struct bench *bench, const char *service,
+                              const struct use *before, const struct use *after)
+{
+    double sagas = (double)(bench->ended ? bench->ended : 1);
+    double tick_us = 1e6 / (double)sysconf(_SC_CLK_TCK);
+    uint64_t commits = after->commits - before->commits;
+    uint64_t appended = after->appended - before->appended;
+
+    return json_pack(
+        "{s:s,s:f,s:f,s:f,s:f}", "service", service, "cpu_us_per_saga",
+        (double)(after->ticks - before->ticks) * tick_us / sagas,
+        "written_bytes_per_saga",
+        (double)(after->write_bytes - before->write_bytes) / sagas,
+        "commits_per_saga", (double)commits / sagas, "events_per_commit",
+        commits ? (double)appended / (double)commits : 0.0);
+}
+
+static void print_report(const struct bench *bench, const json_t *report)
+{
+    const json_t *processes = json_object_get(report, "processes"), *process;
+    size_t i;
+
+    printf("%llu sagas, %llu in flight, %llu a request: %.0f a second\n",
+           (unsigned long long)bench->ended,
+           (unsigned long long)bench->inflight,
+           (unsigned long long)bench->batch,
+           json_number_value(json_object_get(report, "sagas_per_second")));
+    printf("  %llu confirmed, %llu cancelled, %llu refused, %llu times busy, "
+           "%llu found late\n",
+           (unsigned long long)bench->confirmed,
+           (unsigned long long)bench->cancelled,
+           (unsigned long long)bench->refused, (unsigned long long)bench->busy,
+           (unsigned long long)bench->late);
+    printf("  placed to ended and durable: median %.2f ms, p90 %.2f, p99 "
+           "%.2f, max %.2f\n",
+           percentile_ms(bench, 0.5), percentile_ms(bench, 0.9),
+           percentile_ms(bench, 0.99), percentile_ms(bench, 1));
+    printf("  %-12s %12s %14s %12s %14s\n", "service", "CPU us/saga",
+           "written B/saga", "fsyncs/saga", "events/commit");
+    json_array_foreach(processes, i, process) printf(
+        "  %-12s %12.1f %14.0f %12.4f %14.1f\n",
+        json_string_value(json_object_get(process, "service")),
+        json_number_value(json_object_get(process, "cpu_us_per_saga")),
+        json_number_value(json_object_get(process, "written_bytes_per_saga")),
+        json_number_value(json_object_get(process, "commits_per_saga")),
+        json_number_value(json_object_get(process, "events_per_commit")));
+    printf("  read sides up to date after %.0f ms\n",
+           json_number_value(json_object_get(report, "catch_up_ms")));
+}
+
+static int measure(struct bench *bench)
+{
+    struct use before[SERVICES], after[SERVICES];
+    json_t *report, *processes = json_array();
+    uint64_t begun, took;
+    double caught_up;
+    int rc;
+
+    for (int i = 0; i < SERVICES; i++)
+        if (!use_of(bench, shop_services[i], &before[i]))
+            return SAGA_NOT_RUNNING;
+    begun = now_ns();
+    rc = run(bench);
+    took = now_ns() - begun;
+    if (rc != SAGA_YES)
+        return rc;
+    caught_up = catch_up_ms(bench);
+    for (int i = 0; i < SERVICES; i++) {
+        if (!use_of(bench, shop_services[i], &after[i]))
+            return SAGA_NOT_RUNNING;
+        json_array_append_new(processes, report_process(bench, shop_services[i],
+                                                        &before[i], &after[i]));
+    }
+    qsort(bench->latency_ns, bench->ended, sizeof *bench->latency_ns,
+          compare_ns);
+    report = json_pack(
+        "{s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:{s:f,s:f,s:f,s:f},s:f,s:o}",
+        "sagas", (json_int_t)bench->ended, "inflight",
+        (json_int_t)bench->inflight, "batch", (json_int_t)bench->batch,
+        "sagas_per_second", (double)bench->ended * 1e9 / (double)took,
+        "confirmed", (json_int_t)bench->confirmed, "cancelled",
+        (json_int_t)bench->cancelled, "refused", (json_int_t)bench->refused,
+        "busy", (json_int_t)bench->busy, "found_late", (json_int_t)bench->late,
+        "latency_ms", "median", percentile_ms(bench, 0.5), "p90",
+        percentile_ms(bench, 0.9), "p99", percentile_ms(bench, 0.99), "max",
+        percentile_ms(bench, 1), "catch_up_ms", caught_up, "processes",
+        processes);
+    if (bench->saga->json) {
+        json_dumpf(report, stdout, JSON_COMPACT);
+        putchar('\n');
+    } else {
+        print_report(bench, report);
+    }
+    json_decref(report);
+    return bench->failed > 0 ? SAGA_NO : SAGA_YES;
+}
+
+static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    char *end;
+    unsigned long long value;
+
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
+        value < min || value > max)
+        return false;
+    *out = value;
+    return true;
+}
+
+static int options(struct bench *bench, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"sagas", required_argument, NULL, 's'},
+        {"inflight", required_argument, NULL, 'i'},
+        {"decline", required_argument, NULL, 'd'},
+        {"lines", required_argument, NULL, 'l'},
+        {"batch", required_argument, NULL, 'b'},
+        {0}};
+    bool good = true;
+    int c;
+
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1 && good) {
+        if (c == 's')
+            good = number(optarg, 1, 100000000, &bench->sagas);
+        else if (c == 'i')
+            good = number(optarg, 1, 100000, &bench->inflight);
+        else if (c == 'd')
+            good = number(optarg, 0, 100, &bench->decline_percent);
+        else if (c == 'l')
+            good = number(optarg, 1, LINES_MAX, &bench->lines);
+        else if (c == 'b')
+            good = number(optarg, 1, COMMANDS_PER_REQUEST, &bench->batch);
+        else
+            good = false;
+    }
+    if (!good || optind != argc)
+        return saga_fail(bench->saga, SAGA_USAGE,
+                         "that is no use of bench ('./saga bench --help')");
+    if (bench->batch > bench->inflight)
+        bench->batch = bench->inflight;
+    return SAGA_YES;
+}
+
+int verb_bench(struct saga *saga, int argc, char **argv)
+{
+    struct bench bench = {
+        .saga = saga, .sagas = 20000, .inflight = 1000, .lines = 1, .batch = 1};
+    int rc = options(&bench, argc, argv);
+
+    if (rc == SAGA_YES)
+        rc = open_bench(&bench);
+    else
+        return rc;
+    if (rc != SAGA_YES)
+        return rc;
+    rc = seed(&bench);
+    if (rc == SAGA_YES)
+        rc = measure(&bench);
+    close_bench(&bench);
+    return rc;
+}

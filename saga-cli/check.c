@@ -1,0 +1,313 @@
+/* check.c - `saga check`: the verdict over the three logs.
+ *
+ * Collects what libevents/check.c reports and prints one line for each
+ * invariant, or one JSON value.  Asks no service: it reads files. */
+#include "verbs.h"
+
+#include "../inventory-svc/inventory.h"
+#include "../order-svc/order.h"
+#include "../payment-svc/payment.h"
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SHOWN_MAX = 20 }; /* violations of one invariant, as text */
+
+struct verdict_run {
+    struct check_options options;
+    struct check_summary summary;
+    json_t *violations; /* [{"id","subject","text"}] */
+};
+
+/* ---- looking --------------------------------------------------------------
+ */
+
+static void collect(void *ctx, enum check_id id, const char *subject,
+                    const char *text)
+{
+    struct verdict_run *run = ctx;
+
+    json_array_append_new(run->violations,
+                          json_pack("{s:s, s:s, s:s}", "id", check_name(id),
+                                    "subject", subject, "text", text));
+}
+
+/* A running service holds a lock on its directory. */
+static bool order_runs(const struct saga *saga)
+{
+    char path[4096];
+    bool held;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/order", saga->directory);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
+}
+
+static int64_t unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static enum evt_status look(struct saga *saga, struct verdict_run *run,
+                            char why[STORE_WHY_BYTES])
+{
+    json_array_clear(run->violations);
+    run->options.now_ms = unix_ms();
+    run->options.order_runs = order_runs(saga);
+    return check_run(&run->options, collect, run, &run->summary, why);
+}
+
+/* A service that was just started has not come round to its timers yet: one
+ * that is still late after the slack is late. */
+static enum evt_status look_twice(struct saga *saga, struct verdict_run *run,
+                                  char why[STORE_WHY_BYTES])
+{
+    enum evt_status rc = look(saga, run, why);
+
+    if (rc == EVT_OK && run->summary.broken[CHECK_L1] > 0) {
+        nanosleep(&(struct timespec){.tv_sec = CHECK_SLACK_MS / 1000}, NULL);
+        rc = look(saga, run, why);
+    }
+    return rc;
+}
+
+static int exit_code(enum evt_status rc)
+{
+    switch (rc) {
+    case EVT_OK:
+        return SAGA_YES;
+    case EVT_NONE:
+        return SAGA_NO_SUCH;
+    case EVT_BAD:
+    case EVT_NEWER:
+        return SAGA_BAD_DATA;
+    case EVT_BUSY:
+        return SAGA_TRY_AGAIN;
+    default:
+        return SAGA_IO;
+    }
+}
+
+/* ---- telling --------------------------------------------------------------
+ */
+
+/* Whether it was asked for at all; what was asked for and skipped is said. */
+static bool is_asked(const struct verdict_run *run, enum check_id id)
+{
+    switch (id) {
+    case CHECK_Q1:
+    case CHECK_Q2:
+    case CHECK_Q3:
+        return run->options.final;
+    case CHECK_J1:
+    case CHECK_J2:
+        return run->options.journal != NULL;
+    default:
+        return true;
+    }
+}
+
+/* "62 charges, 4 refunds": what an "ok" rests on. */
+static void count_text(const struct check_summary *s, enum check_id id,
+                       char *text, size_t size)
+{
+    text[0] = '\0';
+    if (id == CHECK_S1)
+        snprintf(text, size,
+                 "order %" PRIu64 " · inventory %" PRIu64 " · payment %" PRIu64,
+                 s->heads[0], s->heads[1], s->heads[2]);
+    else if (id == CHECK_S2 || id == CHECK_S9)
+        snprintf(text, size, "%" PRIu64 " causes", s->causes);
+    else if (id == CHECK_S3)
+        snprintf(text, size, "%" PRIu64 " confirmed, %" PRIu64 " cancelled",
+                 s->confirmed, s->cancelled);
+    else if (id == CHECK_S4)
+        snprintf(text, size, "%" PRIu64 " charges, %" PRIu64 " refunds",
+                 s->charges, s->refunds);
+    else if (id == CHECK_S5)
+        snprintf(text, size, "%" PRIu64 " accounts", s->accounts);
+    else if (id == CHECK_S6)
+        snprintf(text, size, "%" PRIu64 " skus", s->skus);
+    else if (id == CHECK_S7)
+        snprintf(text, size, "%" PRIu64 " snapshots, %" PRIu64 " timers",
+                 s->snapshots, s->timers);
+    else if (id == CHECK_S8 || id == CHECK_L1 || id == CHECK_Q1)
+        snprintf(text, size, "%" PRIu64 " orders, %" PRIu64 " under way",
+                 s->orders, s->unended);
+    else if (id == CHECK_S10 || id == CHECK_Q2)
+        snprintf(text, size, "%" PRIu64 " cursors", s->cursors);
+    else if (id == CHECK_Q3)
+        snprintf(text, size, "%" PRIu64 " views", s->views);
+    else
+        snprintf(text, size, "%" PRIu64 " acknowledged", s->acknowledged);
+}
+
+/* What to type next about @subject. */
+static void print_hint(enum check_id id, const char *subject)
+{
+    bool is_tag = strchr(subject, ':') != NULL;
+
+    if (id == CHECK_Q3)
+        printf("             mend:  ./saga rebuild %s\n", subject);
+    else if (saga_service_number(subject) >= 0)
+        printf("             look:  ./saga %s %s\n",
+               id == CHECK_S1 || id == CHECK_S10 ? "verify" : "log", subject);
+    else if (id != CHECK_J1 && id != CHECK_J2)
+        printf("             look:  ./saga %s %s\n", is_tag ? "show" : "trace",
+               subject);
+}
+
+static void print_violations(const struct verdict_run *run, enum check_id id)
+{
+    const char *first = NULL;
+    unsigned shown = 0;
+    const json_t *violation;
+    size_t i;
+
+    json_array_foreach(run->violations, i, violation)
+    {
+        const char *subject =
+            json_string_value(json_object_get(violation, "subject"));
+
+        if (strcmp(json_string_value(json_object_get(violation, "id")),
+                   check_name(id)) != 0)
+            continue;
+        if (first == NULL)
+            first = subject;
+        if (shown++ < SHOWN_MAX)
+            printf("        %-3s  %s: %s\n", check_name(id), subject,
+                   json_string_value(json_object_get(violation, "text")));
+    }
+    if (shown > SHOWN_MAX)
+        printf("             and %u more (--json has them all)\n",
+               shown - SHOWN_MAX);
+    if (first != NULL)
+        print_hint(id, first);
+}
+
+static void print_one(const struct saga *saga, const struct verdict_run *run,
+                      enum check_id id)
+{
+    const char *skipped = run->summary.skipped[id];
+    bool broken = run->summary.broken[id] > 0;
+    char counts[128];
+
+    count_text(&run->summary, id, counts, sizeof counts);
+    if (broken)
+        printf("  %sFAIL%s  %-3s  %s\n", saga->colour ? "\033[31m" : "",
+               saga->colour ? "\033[0m" : "", check_name(id),
+               check_promise(id));
+    else
+        printf("  %-4s  %-3s  %-51s %s\n", skipped != NULL ? "--" : "ok",
+               check_name(id), check_promise(id),
+               skipped != NULL ? skipped : counts);
+    print_violations(run, id);
+}
+
+static unsigned print_text(const struct saga *saga,
+                           const struct verdict_run *run)
+{
+    unsigned broken = 0, checked = 0;
+
+    for (enum check_id id = 0; id < CHECK_IDS; id++) {
+        if (!is_asked(run, id))
+            continue;
+        print_one(saga, run, id);
+        broken += run->summary.broken[id] > 0;
+        checked +=
+            run->summary.broken[id] > 0 || run->summary.skipped[id] == NULL;
+    }
+    if (broken > 0)
+        printf("%u of %u broken\n", broken, checked);
+    else
+        printf("all %u hold\n", checked);
+    return broken;
+}
+
+static unsigned print_json(const struct verdict_run *run)
+{
+    json_t *list = json_array(), *verdict;
+    unsigned broken = 0;
+
+    for (enum check_id id = 0; id < CHECK_IDS; id++) {
+        json_t *one = json_pack("{s:s, s:s, s:I}", "id", check_name(id),
+                                "promise", check_promise(id), "broken",
+                                (json_int_t)run->summary.broken[id]);
+
+        if (run->summary.skipped[id] != NULL)
+            json_object_set_new(one, "skipped",
+                                json_string(run->summary.skipped[id]));
+        json_array_append_new(list, one);
+        broken += run->summary.broken[id] > 0;
+    }
+    verdict = json_pack("{s:b, s:o, s:O}", "holds", broken == 0, "invariants",
+                        list, "violations", run->violations);
+    json_dumpf(verdict, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(verdict);
+    return broken;
+}
+
+/* ---- the verb -------------------------------------------------------------
+ */
+
+static int usage(const struct saga *saga, const char *argument)
+{
+    return saga_fail(saga, SAGA_USAGE,
+                     "check does not know '%s' ('saga check --help')",
+                     argument);
+}
+
+static int parse(const struct saga *saga, int argc, char **argv,
+                 struct check_options *options)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--final") == 0)
+            options->final = true;
+        else if (strcmp(argv[i], "--journal") == 0 && i + 1 < argc)
+            options->journal = argv[++i];
+        else
+            return usage(saga, argv[i]);
+    }
+    return SAGA_YES;
+}
+
+int verb_check(struct saga *saga, int argc, char **argv)
+{
+    static const struct view *const views[SERVICES] = {&order_view, &stock_view,
+                                                       &account_view};
+    struct verdict_run run = {.options = {.directory = saga->directory,
+                                          .services = saga_services,
+                                          .views = views}};
+    char why[STORE_WHY_BYTES] = "";
+    int code = parse(saga, argc, argv, &run.options);
+    unsigned broken;
+
+    if (code != SAGA_YES)
+        return code;
+    run.violations = json_array();
+    code = exit_code(look_twice(saga, &run, why));
+    if (code != SAGA_YES) {
+        json_decref(run.violations);
+        return saga_fail(saga, code, "%s", why);
+    }
+    broken = saga->json ? print_json(&run) : print_text(saga, &run);
+    json_decref(run.violations);
+    return broken > 0 ? SAGA_NO : SAGA_YES;
+}

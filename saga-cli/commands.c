@@ -1,0 +1,210 @@
+/* commands.c - the commands but `place`: cancel, stock, fund, product. */
+#include "saga.h"
+#include "verbs.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { PATIENCE = 250 }; /* times 20 ms: how long "busy" is taken */
+
+/* --id ID (or --reason TEXT for cancel); leaves the words in argv[optind]. */
+static int one_option(const struct saga *saga, int argc, char **argv,
+                      const char *name, const char **value, int words)
+{
+    const struct option known[] = {{name, required_argument, NULL, 'o'}, {0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c != 'o')
+            return SAGA_USAGE;
+        *value = optarg;
+    }
+    if (argc - optind != words)
+        return saga_fail(saga, SAGA_USAGE, "see 'saga %s --help'", argv[0]);
+    return SAGA_YES;
+}
+
+static int set_id(const struct saga *saga, const char *id,
+                  struct command *command)
+{
+    if (id == NULL) {
+        client_new_id("c", command->command_id);
+        return SAGA_YES;
+    }
+    if (!text_is_id(id, ID_BYTES))
+        return saga_fail(saga, SAGA_USAGE,
+                         "an id is 1 to %d letters, digits and . _ - , not "
+                         "'%s'",
+                         ID_BYTES - 1, id);
+    text_copy(command->command_id, ID_BYTES, id);
+    return SAGA_YES;
+}
+
+static int set_name(const struct saga *saga, const char *what, const char *text,
+                    char *name, size_t size)
+{
+    if (!text_is_id(text, size))
+        return saga_fail(saga, SAGA_USAGE,
+                         "a %s is 1 to %zu letters, digits and . _ - , not "
+                         "'%s'",
+                         what, size - 1, text);
+    text_copy(name, size, text);
+    return SAGA_YES;
+}
+
+static int set_cents(const struct saga *saga, const char *what,
+                     const char *text, int64_t most, int64_t *cents)
+{
+    char limit[CENTS_BYTES];
+
+    if (cents_parse(text, cents) && *cents >= 1 && *cents <= most)
+        return SAGA_YES;
+    return saga_fail(saga, SAGA_USAGE, "%s must be 0.01 to %s, not %s", what,
+                     cents_text(most, limit), text);
+}
+
+/* Sends one command until it is answered: its id makes that harmless. */
+static int send(struct saga *saga, const char *service,
+                const struct command *command, struct answer *answer)
+{
+    struct timespec pause = {.tv_nsec = 20000000};
+
+    for (int tries = 0;; tries++) {
+        enum evt_status rc =
+            client_command(saga->client, service, command, 1, 3000, answer);
+        bool again =
+            rc == EVT_BUSY || (rc == EVT_OK && (answer->code == ANSWER_BUSY ||
+                                                answer->code == ANSWER_FULL));
+
+        if (!again && rc != EVT_OK)
+            return saga_no_answer(saga, service, rc);
+        if (!again)
+            break;
+        if (tries == PATIENCE)
+            return rc == EVT_BUSY
+                       ? saga_no_answer(saga, service, rc)
+                       : saga_fail(saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
+                                   answer->reason);
+        nanosleep(&pause, NULL);
+    }
+    if (answer->code == ANSWER_DONE)
+        return SAGA_YES;
+    return saga_fail(saga,
+                     answer->code == ANSWER_REFUSED  ? SAGA_NO
+                     : answer->code == ANSWER_BEHIND ? SAGA_TRY_AGAIN
+                                                     : SAGA_BAD_DATA,
+                     "%s-svc: %s%s%s%s", service, answer->reason,
+                     answer->field[0] ? " (" : "", answer->field,
+                     answer->field[0] ? ")" : "");
+}
+
+/* Sends, and says what was done. */
+static int tell(struct saga *saga, const char *service,
+                const struct command *command, const char *what)
+{
+    struct answer answer;
+    int code = send(saga, service, command, &answer);
+
+    if (code != SAGA_YES)
+        return code;
+    if (saga->json)
+        saga_print_json(json_pack("{s:s,s:s,s:I}", "command",
+                                  command->command_id, "service", service,
+                                  "seq", (json_int_t)answer.at.seq));
+    else
+        printf("%s (%s #%llu)\n", what, service,
+               (unsigned long long)answer.at.seq);
+    return SAGA_YES;
+}
+
+int verb_cancel(struct saga *saga, int argc, char **argv)
+{
+    struct command command = {.type = CANCEL_ORDER};
+    const char *reason = "cancelled by customer", *why, *field;
+    char text[128];
+    int code = one_option(saga, argc, argv, "reason", &reason, 1);
+
+    if (code == SAGA_YES)
+        code = set_id(saga, NULL, &command);
+    if (code == SAGA_YES)
+        code = set_name(saga, "order id", argv[optind], command.order_id,
+                        ID_BYTES);
+    if (code != SAGA_YES)
+        return code;
+    if (strlen(reason) >= REASON_BYTES)
+        return saga_fail(saga, SAGA_USAGE, "a reason has at most %d bytes",
+                         REASON_BYTES - 1);
+    text_copy(command.data.reason, REASON_BYTES, reason);
+    if (payload_check(shop_message(CANCEL_ORDER), &command.data, &why,
+                      &field) != EVT_OK)
+        return saga_fail(saga, SAGA_USAGE, "%s: %s", field, why);
+    snprintf(text, sizeof text, "%s is being cancelled", command.order_id);
+    return tell(saga, "order", &command, text);
+}
+
+int verb_stock(struct saga *saga, int argc, char **argv)
+{
+    struct command command = {.type = RECEIVE_STOCK};
+    const char *id = NULL;
+    char text[128];
+    int code = one_option(saga, argc, argv, "id", &id, 2);
+
+    if (code == SAGA_YES)
+        code = set_id(saga, id, &command);
+    if (code == SAGA_YES)
+        code = set_name(saga, "sku", argv[optind], command.data.sku, SKU_BYTES);
+    if (code != SAGA_YES)
+        return code;
+    if (!saga_number(argv[optind + 1], 1, RECEIPT_MAX, &command.data.quantity))
+        return saga_fail(saga, SAGA_USAGE, "quantity must be 1 to %d, not %s",
+                         RECEIPT_MAX, argv[optind + 1]);
+    snprintf(text, sizeof text, "received %lld %s",
+             (long long)command.data.quantity, command.data.sku);
+    return tell(saga, "inventory", &command, text);
+}
+
+int verb_fund(struct saga *saga, int argc, char **argv)
+{
+    struct command command = {.type = DEPOSIT_FUNDS};
+    char text[128], amount[CENTS_BYTES];
+    const char *id = NULL;
+    int code = one_option(saga, argc, argv, "id", &id, 2);
+
+    if (code == SAGA_YES)
+        code = set_id(saga, id, &command);
+    if (code == SAGA_YES)
+        code = set_name(saga, "customer", argv[optind], command.data.customer,
+                        CUSTOMER_BYTES);
+    if (code == SAGA_YES)
+        code = set_cents(saga, "amount", argv[optind + 1], DEPOSIT_CENTS_MAX,
+                         &command.data.amount_cents);
+    if (code != SAGA_YES)
+        return code;
+    snprintf(text, sizeof text, "deposited %s for %s",
+             cents_text(command.data.amount_cents, amount),
+             command.data.customer);
+    return tell(saga, "payment", &command, text);
+}
+
+int verb_product(struct saga *saga, int argc, char **argv)
+{
+    struct command command = {.type = LIST_PRODUCT};
+    char text[128], price[CENTS_BYTES];
+    const char *id = NULL;
+    int code = one_option(saga, argc, argv, "id", &id, 2);
+
+    if (code == SAGA_YES)
+        code = set_id(saga, id, &command);
+    if (code == SAGA_YES)
+        code = set_name(saga, "sku", argv[optind], command.data.sku, SKU_BYTES);
+    if (code == SAGA_YES)
+        code = set_cents(saga, "price", argv[optind + 1], PRICE_CENTS_MAX,
+                         &command.data.price_cents);
+    if (code != SAGA_YES)
+        return code;
+    snprintf(text, sizeof text, "%s costs %s", command.data.sku,
+             cents_text(command.data.price_cents, price));
+    return tell(saga, "order", &command, text);
+}

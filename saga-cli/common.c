@@ -1,0 +1,292 @@
+/* common.c - what the verbs share: errors, asking, reading files, text. */
+#include "saga.h"
+
+#include "inventory.h"
+#include "order.h"
+#include "payment.h"
+#include "projection.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const struct service *const saga_services[SERVICES] = {
+    &order_service, &inventory_service, &payment_service};
+
+int saga_service_number(const char *name)
+{
+    for (int i = 0; i < SERVICES; i++)
+        if (strcmp(shop_services[i], name) == 0)
+            return i;
+    return -1;
+}
+
+int saga_no_service(const struct saga *saga, const char *name)
+{
+    return saga_fail(saga, SAGA_USAGE,
+                     "no service %s: there are order, inventory and payment",
+                     name);
+}
+
+int saga_fail(const struct saga *saga, int code, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (saga->json)
+        saga_print_json(json_pack("{s:s,s:i}", "error", text, "code", code));
+    else
+        fprintf(stderr, "saga: %s\n", text);
+    return code;
+}
+
+void saga_print_json(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+}
+
+const char *json_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+int64_t json_number(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+int saga_not_running(const struct saga *saga, const char *service)
+{
+    return saga_fail(saga, SAGA_NOT_RUNNING,
+                     "%s-svc does not answer: not running ('./run.sh' starts "
+                     "it)",
+                     service);
+}
+
+int saga_no_answer(const struct saga *saga, const char *service,
+                   enum evt_status rc)
+{
+    if (rc == EVT_NONE)
+        return saga_not_running(saga, service);
+    if (rc == EVT_BUSY)
+        return saga_fail(saga, SAGA_TRY_AGAIN,
+                         "%s-svc runs but does not answer ('saga status' "
+                         "shows more)",
+                         service);
+    return saga_fail(saga, SAGA_IO, "%s-svc gave an answer that is none",
+                     service);
+}
+
+struct store *saga_open_log(struct saga *saga, const char *service, int *code)
+{
+    char path[4096], why[STORE_WHY_BYTES];
+    struct store *log = NULL;
+    enum evt_status rc;
+
+    snprintf(path, sizeof path, "%s/%s/log.db", saga->directory, service);
+    rc = store_open_readonly(path, service, NULL, &log, why);
+    if (rc == EVT_OK)
+        return log;
+    if (rc == EVT_NONE)
+        *code = saga_fail(saga, SAGA_NO_SUCH,
+                          "no data of %s-svc in %s ('./run.sh' makes some, "
+                          "SAGA_DIR names another directory)",
+                          service, saga->directory);
+    else
+        *code = saga_fail(saga,
+                          rc == EVT_BUSY ? SAGA_TRY_AGAIN
+                          : rc == EVT_IO ? SAGA_IO
+                                         : SAGA_BAD_DATA,
+                          "%s", why);
+    return NULL;
+}
+
+/* Whether a request can be answered from a file while the service is down. */
+static bool reads_the_log(const json_t *request)
+{
+    const char *get = json_string_value(json_object_get(request, "get"));
+
+    return get != NULL &&
+           (strcmp(get, "log") == 0 || strcmp(get, "parked") == 0);
+}
+
+static json_t *ask_the_file(struct saga *saga, const char *service,
+                            const json_t *request, int *code)
+{
+    struct store *log = saga_open_log(saga, service, code);
+    json_t *reply;
+
+    if (log == NULL)
+        return NULL;
+    reply = log_query(log, request);
+    store_close(log);
+    return reply;
+}
+
+json_t *saga_ask_file(const struct saga *saga, const char *service,
+                      const json_t *request)
+{
+    char path[4096], why[STORE_WHY_BYTES];
+    struct store *log = NULL;
+    json_t *reply = NULL;
+
+    snprintf(path, sizeof path, "%s/%s/log.db", saga->directory, service);
+    if (store_open_readonly(path, service, NULL, &log, why) == EVT_OK)
+        reply = log_query(log, request);
+    store_close(log);
+    return reply;
+}
+
+/* An {"error","code"} answer, reported and released. */
+static json_t *report(const struct saga *saga, json_t *reply, int *code)
+{
+    const json_t *error = json_object_get(reply, "error");
+
+    if (error == NULL)
+        return reply;
+    *code = (int)json_integer_value(json_object_get(reply, "code"));
+    if (*code == 0)
+        *code = SAGA_IO;
+    (void)saga_fail(saga, *code, "%s", json_string_value(error));
+    json_decref(reply);
+    return NULL;
+}
+
+json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
+                    const json_t *request, int timeout_ms, int *code)
+{
+    json_t *reply = NULL;
+    enum evt_status rc =
+        client_ask(saga->client, service, socket, request, timeout_ms, &reply);
+
+    if (rc == EVT_OK)
+        return report(saga, reply, code);
+    *code = saga_no_answer(saga, service, rc);
+    return NULL;
+}
+
+json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,
+                 bool *as_of, int *code)
+{
+    json_int_t wait =
+        json_integer_value(json_object_get(request, "timeout_ms"));
+    /* A log can be read without its service, so that is not waited for. */
+    int timeout_ms =
+        reads_the_log(request) ? 1000 : (int)(wait > 0 ? wait : 0) + 5000;
+    json_t *reply = NULL;
+    enum evt_status rc;
+
+    if (as_of != NULL)
+        *as_of = false;
+    if (saga->read_side != NULL && !reads_the_log(request))
+        rc = client_ask_read_side(saga->read_side, service, request, timeout_ms,
+                                  &reply);
+    else
+        rc = client_ask(saga->client, service, "qry", request, timeout_ms,
+                        &reply);
+    if ((rc == EVT_NONE || rc == EVT_BUSY) && reads_the_log(request)) {
+        if (as_of != NULL)
+            *as_of = true;
+        reply = ask_the_file(saga, service, request, code);
+        return reply == NULL ? NULL : report(saga, reply, code);
+    }
+    if (rc == EVT_OK)
+        return report(saga, reply, code);
+    *code = saga_no_answer(saga, service, rc);
+    return NULL;
+}
+
+uint64_t saga_mono_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+size_t saga_distance(const char *a, const char *b)
+{
+    size_t row[64], columns = strlen(b);
+
+    if (strlen(a) >= 64 || columns >= 63)
+        return 64;
+    for (size_t j = 0; j <= columns; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= columns; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+            diagonal = row[j];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+        }
+    }
+    return row[columns];
+}
+
+bool saga_number(const char *text, int64_t least, int64_t most, int64_t *number)
+{
+    char *end;
+    long long value;
+
+    if (text[0] == '\0')
+        return false;
+    value = strtoll(text, &end, 10);
+    if (*end != '\0' || value < least || value > most)
+        return false;
+    *number = value;
+    return true;
+}
+
+json_t *saga_log_events(struct saga *saga, const char *service, const char *tag,
+                        uint64_t after, uint64_t upto, json_t **cursors,
+                        uint64_t *head, bool *as_of, int *code)
+{
+    json_t *events = json_array();
+    bool more = true, from_file = false;
+
+    while (more) {
+        json_t *ask =
+            json_pack("{s:s,s:I}", "get", "log", "after", (json_int_t)after);
+        json_t *reply, *list;
+
+        if (tag != NULL)
+            json_object_set_new(ask, "tag", json_string(tag));
+        if (upto <= INT64_MAX)
+            json_object_set_new(ask, "upto", json_integer((json_int_t)upto));
+        reply = saga_ask(saga, service, ask, &from_file, code);
+        json_decref(ask);
+        if (reply == NULL) {
+            json_decref(events);
+            return NULL;
+        }
+        list = json_object_get(reply, "events");
+        more = json_is_true(json_object_get(reply, "more")) &&
+               json_array_size(list) > 0;
+        json_array_extend(events, list);
+        if (json_array_size(list) > 0)
+            after = (uint64_t)json_integer_value(json_object_get(
+                json_array_get(list, json_array_size(list) - 1), "seq"));
+        if (head != NULL)
+            *head =
+                (uint64_t)json_integer_value(json_object_get(reply, "head"));
+        if (cursors != NULL && !more)
+            *cursors = json_incref(json_object_get(reply, "cursors"));
+        if (as_of != NULL)
+            *as_of = *as_of || from_file;
+        json_decref(reply);
+    }
+    return events;
+}

@@ -1,0 +1,402 @@
+/* faults.c - `saga fault`: ask the processes for their fault points, set and
+ * clear them.
+ *
+ * What points there are, and which are set, only the processes know; nothing
+ * is written down anywhere, so a restarted service has none set. */
+#include "saga.h"
+#include "verbs.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PATIENCE_MS = 3000, CLOSE_ENOUGH = 5 };
+
+static int64_t number_of(const json_t *fault, const char *name)
+{
+    return json_integer_value(json_object_get(fault, name));
+}
+
+static const char *text_of(const json_t *fault, const char *name)
+{
+    const char *text = json_string_value(json_object_get(fault, name));
+
+    return text == NULL ? "?" : text;
+}
+
+/* {"enabled","faults"} of a running service; NULL: reported, *code set. */
+static json_t *ask_faults(struct saga *saga, const char *service, int *code)
+{
+    json_t *ask = json_pack("{s:s}", "get", "faults");
+    json_t *reply = saga_ask_on(saga, service, "cmd", ask, PATIENCE_MS, code);
+
+    json_decref(ask);
+    return reply;
+}
+
+/* ---- ls -------------------------------------------------------------------
+ */
+
+/* The answers of all services that were asked, by their numbers; NULL: not
+ * asked, or no answer. */
+struct answers {
+    json_t *of[SERVICES];
+};
+
+/* The fault @point in what service number @i says; NULL: it has none. */
+static const json_t *find(const struct answers *answers, int i,
+                          const char *point)
+{
+    const json_t *fault;
+    size_t n;
+
+    json_array_foreach(json_object_get(answers->of[i], "faults"), n, fault)
+    {
+        if (strcmp(text_of(fault, "point"), point) == 0)
+            return fault;
+    }
+    return NULL;
+}
+
+/* A word in service number @i's column; the last one is not padded. */
+static void print_column(const struct answers *answers, int i, const char *word)
+{
+    bool last = true;
+
+    for (int j = i + 1; j < SERVICES; j++)
+        last = last && answers->of[j] == NULL;
+    printf("  %-*s", last ? 0 : 9, word);
+}
+
+static void print_header(const struct answers *answers)
+{
+    printf("%-24s  %-36s", "point", "what happens there");
+    for (int i = 0; i < SERVICES; i++)
+        if (answers->of[i] != NULL)
+            print_column(answers, i, shop_services[i]);
+    putchar('\n');
+}
+
+/* A fault's line: in which of the services it is on. */
+static void print_point(const struct answers *answers, const json_t *fault)
+{
+    const char *point = text_of(fault, "point");
+
+    printf("%-24s  %-36s", point, text_of(fault, "what"));
+    for (int i = 0; i < SERVICES; i++) {
+        const json_t *its = find(answers, i, point);
+        bool set = json_is_true(json_object_get(its, "set"));
+
+        if (answers->of[i] != NULL)
+            print_column(answers, i, its == NULL ? "-" : set ? "ON" : "off");
+    }
+    putchar('\n');
+}
+
+/* "payment: handler/slow, 3 times, after 2 passes, 50 % ..." */
+static void print_setting(const char *service, const json_t *fault)
+{
+    long long times = number_of(fault, "times");
+    long long after = number_of(fault, "after");
+    long long percent = number_of(fault, "percent");
+
+    printf("%s: %s is on", service, text_of(fault, "point"));
+    if (times == 1)
+        fputs(", once", stdout);
+    else if (times > 1)
+        printf(", %lld times", times);
+    if (after > 0)
+        printf(", after %lld pass%s", after, after > 1 ? "es" : "");
+    if (percent < 100)
+        printf(", at %lld %% of passes", percent);
+    printf("; passed %lld, fired %lld\n", (long long)number_of(fault, "passed"),
+           (long long)number_of(fault, "fired"));
+}
+
+static void print_settings(const char *service, const json_t *reply)
+{
+    const json_t *fault;
+    size_t n;
+
+    json_array_foreach(json_object_get(reply, "faults"), n, fault)
+    {
+        if (json_is_true(json_object_get(fault, "set")))
+            print_setting(service, fault);
+    }
+    if (!json_is_true(json_object_get(reply, "enabled")))
+        printf("%s: was started without --faults, so none can be set\n",
+               service);
+}
+
+/* One table for all that answered: most points are in every service. */
+static void print_faults(const struct answers *answers)
+{
+    print_header(answers);
+    for (int i = 0; i < SERVICES; i++) {
+        const json_t *fault;
+        size_t n;
+
+        json_array_foreach(json_object_get(answers->of[i], "faults"), n, fault)
+        {
+            bool printed = false;
+
+            for (int j = 0; j < i; j++)
+                printed = printed ||
+                          find(answers, j, text_of(fault, "point")) != NULL;
+            if (!printed)
+                print_point(answers, fault);
+        }
+    }
+    for (int i = 0; i < SERVICES; i++)
+        if (answers->of[i] != NULL)
+            print_settings(shop_services[i], answers->of[i]);
+}
+
+/* {"order": {...}, ...}; a service that says nothing has "error", "code". */
+static json_t *faults_json(const struct answers *answers, const bool *asked,
+                           const int *codes)
+{
+    json_t *all = json_object();
+
+    for (int i = 0; i < SERVICES; i++) {
+        if (answers->of[i] != NULL)
+            json_object_set(all, shop_services[i], answers->of[i]);
+        else if (asked[i])
+            json_object_set_new(
+                all, shop_services[i],
+                json_pack("{s:s,s:i}", "error", "no answer", "code", codes[i]));
+    }
+    return all;
+}
+
+/* A service that says nothing does not keep the others from the list; what
+ * ails it is told on stderr, beside the list. */
+static int list(struct saga *saga, int argc, char **argv)
+{
+    int only = argc > 1 ? saga_service_number(argv[1]) : -1;
+    struct answers answers = {{NULL}};
+    int codes[SERVICES] = {SAGA_YES}, code = SAGA_YES;
+    bool asked[SERVICES] = {false}, any = false;
+    struct saga asking = *saga;
+
+    if (argc > 2)
+        return saga_fail(saga, SAGA_USAGE, "fault ls takes one service");
+    if (argc == 2 && only < 0)
+        return saga_no_service(saga, argv[1]);
+    asking.json = false;
+    for (int i = 0; i < SERVICES; i++) {
+        asked[i] = only < 0 || i == only;
+        if (asked[i])
+            answers.of[i] = ask_faults(&asking, shop_services[i], &codes[i]);
+        code = codes[i] != SAGA_YES ? codes[i] : code;
+        any = any || answers.of[i] != NULL;
+    }
+    if (saga->json)
+        saga_print_json(faults_json(&answers, asked, codes));
+    else if (any)
+        print_faults(&answers);
+    for (int i = 0; i < SERVICES; i++)
+        json_decref(answers.of[i]);
+    return code;
+}
+
+/* ---- set ------------------------------------------------------------------
+ */
+
+/* Whether the process knows @point; if not, which one may be meant. */
+static bool knows(const json_t *reply, const char *point, const char **closest)
+{
+    size_t least = CLOSE_ENOUGH, i;
+    const json_t *fault;
+
+    *closest = NULL;
+    json_array_foreach(json_object_get(reply, "faults"), i, fault)
+    {
+        const char *name = text_of(fault, "point");
+        const char *behind = strchr(name, '/');
+        size_t distance = saga_distance(point, name);
+
+        if (distance == 0)
+            return true;
+        if (behind != NULL && strcmp(point, behind + 1) == 0)
+            distance = 0; /* "decline" for payment/decline */
+        if (distance < least) {
+            least = distance;
+            *closest = name;
+        }
+    }
+    return false;
+}
+
+/* SAGA_YES if the process has @point and lets faults be set. */
+static int insist_on(struct saga *saga, const char *service, const char *point,
+                     bool settable)
+{
+    const char *closest = NULL;
+    int code = SAGA_YES;
+    json_t *reply = ask_faults(saga, service, &code);
+
+    if (reply == NULL)
+        return code;
+    if (!knows(reply, point, &closest))
+        code = saga_fail(saga, SAGA_NO_SUCH,
+                         "%s-svc has no fault point %s (%s%s%s'saga fault ls "
+                         "%s' shows all)",
+                         service, point, closest ? "did you mean " : "",
+                         closest ? closest : "", closest ? "? " : "", service);
+    else if (settable && !json_is_true(json_object_get(reply, "enabled")))
+        code = saga_fail(saga, SAGA_NO,
+                         "%s-svc was started without --faults, so none can be "
+                         "set ('./run.sh restart %s' starts it anew with "
+                         "--faults)",
+                         service, service);
+    json_decref(reply);
+    return code;
+}
+
+struct setting {
+    int64_t after, times, percent;
+};
+
+static int parse_setting(struct saga *saga, int argc, char **argv,
+                         struct setting *setting)
+{
+    static const struct option known[] = {
+        {"after", required_argument, NULL, 'a'},
+        {"times", required_argument, NULL, 't'},
+        {"percent", required_argument, NULL, 'p'},
+        {0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        if (c == 'p' && !saga_number(optarg, 1, 100, &setting->percent))
+            return saga_fail(saga, SAGA_USAGE,
+                             "percent must be 1 to 100, not %s", optarg);
+        if (c != 'p' &&
+            !saga_number(optarg, 0, 1000000,
+                         c == 'a' ? &setting->after : &setting->times))
+            return saga_fail(saga, SAGA_USAGE,
+                             "%s must be 0 to 1000000, not %s",
+                             c == 'a' ? "after" : "times", optarg);
+    }
+    if (argc - optind != 2)
+        return saga_fail(saga, SAGA_USAGE,
+                         "set which fault? ('saga fault set payment "
+                         "handler/slow')");
+    if (saga_service_number(argv[optind]) < 0)
+        return saga_no_service(saga, argv[optind]);
+    return SAGA_YES;
+}
+
+/* Sends a control that is answered with {"done"}; releases it. */
+static int control(struct saga *saga, const char *service, json_t *ask)
+{
+    int code = SAGA_YES;
+    json_t *reply = saga_ask_on(saga, service, "cmd", ask, PATIENCE_MS, &code);
+
+    json_decref(ask);
+    json_decref(reply);
+    return reply == NULL ? code : SAGA_YES;
+}
+
+static int set(struct saga *saga, int argc, char **argv)
+{
+    struct setting setting = {.percent = 100};
+    const char *service, *point;
+    int code = parse_setting(saga, argc, argv, &setting);
+
+    if (code != SAGA_YES)
+        return code;
+    service = argv[optind];
+    point = argv[optind + 1];
+    code = insist_on(saga, service, point, true);
+    if (code == SAGA_YES)
+        code = control(saga, service,
+                       json_pack("{s:s,s:s,s:I,s:I,s:I}", "do", "fault-set",
+                                 "point", point, "after",
+                                 (json_int_t)setting.after, "times",
+                                 (json_int_t)setting.times, "percent",
+                                 (json_int_t)setting.percent));
+    if (code != SAGA_YES)
+        return code;
+    if (saga->json)
+        saga_print_json(json_pack("{s:b,s:s,s:s}", "done", 1, "service",
+                                  service, "point", point));
+    else
+        printf("%s: %s is on%s\n", service, point,
+               setting.times == 0 ? ", until it is cleared" : "");
+    return SAGA_YES;
+}
+
+/* ---- clear ----------------------------------------------------------------
+ */
+
+/* Clears @point (NULL: all) of a service. */
+static int clear_one(struct saga *saga, const char *service, const char *point)
+{
+    json_t *ask = json_pack("{s:s}", "do", "fault-clear");
+    int code =
+        point == NULL ? SAGA_YES : insist_on(saga, service, point, false);
+
+    if (code != SAGA_YES) {
+        json_decref(ask);
+        return code;
+    }
+    if (point != NULL)
+        json_object_set_new(ask, "point", json_string(point));
+    code = control(saga, service, ask);
+    if (code == SAGA_YES && !saga->json)
+        printf("%s: %s is off\n", service,
+               point == NULL ? "every fault" : point);
+    return code;
+}
+
+static int clear(struct saga *saga, int argc, char **argv)
+{
+    bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
+    int code = SAGA_YES;
+
+    if (argc < 2 || argc > 3)
+        return saga_fail(saga, SAGA_USAGE,
+                         "clear what? ('saga fault clear payment', 'saga fault "
+                         "clear --all')");
+    if (!all && saga_service_number(argv[1]) < 0)
+        return saga_no_service(saga, argv[1]);
+    if (!all)
+        code = clear_one(saga, argv[1], argc == 3 ? argv[2] : NULL);
+    for (int i = 0; all && i < SERVICES; i++) {
+        enum evt_status rc;
+        json_t *ask = json_pack("{s:s}", "do", "fault-clear"), *reply = NULL;
+
+        /* one that is down has none set */
+        rc = client_ask(saga->client, shop_services[i], "cmd", ask, PATIENCE_MS,
+                        &reply);
+        json_decref(ask);
+        json_decref(reply);
+        if (rc != EVT_OK && rc != EVT_NONE)
+            code = saga_no_answer(saga, shop_services[i], rc);
+        else if (!saga->json)
+            printf("%s: %s\n", shop_services[i],
+                   rc == EVT_OK ? "every fault is off"
+                                : "not running, so none is set");
+    }
+    if (code == SAGA_YES && saga->json)
+        saga_print_json(json_pack("{s:b}", "done", 1));
+    return code;
+}
+
+int verb_fault(struct saga *saga, int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+
+    if (strcmp(what, "ls") == 0)
+        return list(saga, argc - 1, argv + 1);
+    if (strcmp(what, "set") == 0)
+        return set(saga, argc - 1, argv + 1);
+    if (strcmp(what, "clear") == 0)
+        return clear(saga, argc - 1, argv + 1);
+    return saga_fail(saga, SAGA_USAGE,
+                     "fault what? ls, set or clear ('saga fault --help')");
+}

@@ -1,0 +1,98 @@
+/* flow.c - `saga flow`: who reacts to what, printed from the rule tables.
+ *
+ * Asks no service and reads no file: what this prints is what this program was
+ * built from.  The README shows it, and `make check-flow` compares.  Next:
+ * libevents/flow_print.c. */
+#include "flow.h"
+#include "saga.h"
+#include "verbs.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+
+/* The names of @types up to the first NO_MESSAGE. */
+static json_t *names(const enum message_type *types, size_t max)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++)
+        json_array_append_new(list, json_string(shop_type_name(types[i])));
+    return list;
+}
+
+static json_t *service_json(const struct service *service)
+{
+    json_t *rules = json_array(), *timers = json_array();
+
+    for (size_t i = 0; i < service->rule_count; i++)
+        json_array_append_new(
+            rules, json_pack("{s:s,s:o}", "on",
+                             shop_type_name(service->rules[i].on), "may_emit",
+                             names(service->rules[i].may_emit, MAY_EMIT_MAX)));
+    for (size_t i = 0; i < service->timer_count; i++) {
+        const struct timer *timer = &service->timers[i];
+
+        json_array_append_new(timers,
+                              json_pack("{s:s,s:s,s:I,s:s,s:o}", "from",
+                                        shop_type_name(timer->from), "send",
+                                        shop_type_name(timer->send), "after_ms",
+                                        (json_int_t)timer->default_ms, "option",
+                                        timer->option, "unless",
+                                        names(timer->unless, UNLESS_MAX)));
+    }
+    return json_pack("{s:s,s:o,s:o}", "service", service->name, "rules", rules,
+                     "timers", timers);
+}
+
+static json_t *flow_json(void)
+{
+    json_t *all = json_array();
+
+    for (int i = 0; i < SERVICES; i++)
+        json_array_append_new(all, service_json(saga_services[i]));
+    return all;
+}
+
+/* The drawn text as one JSON value. */
+static json_t *mermaid_json(void)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    json_t *json;
+
+    if (out == NULL)
+        abort();
+    flow_print_mermaid(out, saga_services, SERVICES);
+    fclose(out);
+    json = json_pack("{s:s}", "mermaid", text);
+    free(text);
+    return json;
+}
+
+int verb_flow(struct saga *saga, int argc, char **argv)
+{
+    static const struct option known[] = {{"mermaid", no_argument, NULL, 'm'},
+                                          {0}};
+    bool mermaid = false;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        mermaid = true;
+    }
+    if (optind < argc)
+        return saga_fail(saga, SAGA_USAGE, "flow takes no words, not '%s'",
+                         argv[optind]);
+    if (saga->json) {
+        saga_print_json(mermaid ? mermaid_json() : flow_json());
+    } else if (mermaid) {
+        flow_print_mermaid(stdout, saga_services, SERVICES);
+    } else {
+        flow_print_ladder(stdout, saga_services, SERVICES);
+        puts("\nAll of it: who reacts to what, and with what.\n");
+        flow_print(stdout, saga_services, SERVICES);
+    }
+    return SAGA_YES;
+}

@@ -1,0 +1,338 @@
+/* log.c - `saga log`: events as they are, of one service or of all three.
+ *
+ * One line an event: when, which order, who, what, and because of what.
+ * Reading, following and ordering are merge.c's. */
+#include "merge.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POLL_MS = 75, KNOWN_MAX = 4096, TYPE_BYTES = 32 };
+
+/* What is remembered of an event, to name it as a cause: the last KNOWN_MAX
+ * of each log, at seq modulo KNOWN_MAX. */
+struct known {
+    uint64_t seq;
+    char type[TYPE_BYTES];
+};
+
+struct log_verb {
+    struct saga *saga;
+    struct merge_options options;
+    int64_t limit; /* 0: none */
+    int only;      /* the one service, or -1 */
+
+    bool begun;
+    int64_t first_ms; /* the time of the first event shown */
+    int order_width;
+    struct known known[SERVICES][KNOWN_MAX];
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal_number)
+{
+    (void)signal_number;
+    stopped = 1;
+}
+
+/* ---- causes in words ------------------------------------------------------
+ */
+
+/* Text of a log that somebody may have edited: nothing that moves a cursor. */
+static const char *clean(const char *text, size_t size)
+{
+    return text != NULL && text_is_id(text, size) ? text : "?";
+}
+
+static void remember(struct log_verb *verb, const json_t *event)
+{
+    const char *source = json_string_value(json_object_get(event, "source"));
+    int i = source == NULL ? -1 : saga_service_number(source);
+    const char *type = json_string_value(json_object_get(event, "type"));
+    json_int_t seq = json_integer_value(json_object_get(event, "seq"));
+    struct known *known;
+
+    if (i < 0 || seq < 1)
+        return;
+    known = &verb->known[i][(uint64_t)seq % KNOWN_MAX];
+    known->seq = (uint64_t)seq;
+    snprintf(known->type, sizeof known->type, "%s", clean(type, TYPE_BYTES));
+}
+
+/* Remembers a page of a log from @seq on: causes lie close together. */
+static void look_up(struct log_verb *verb, int i, uint64_t seq)
+{
+    json_t *ask = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
+                            (json_int_t)seq - 1, "limit", KNOWN_MAX / 8);
+    json_t *reply = NULL;
+    const json_t *event;
+    size_t n;
+
+    if (client_ask(verb->saga->client, shop_services[i], "qry", ask, 250,
+                   &reply) == EVT_NONE)
+        reply = saga_ask_file(verb->saga, shop_services[i], ask);
+    json_array_foreach(json_object_get(reply, "events"), n, event)
+        remember(verb, event);
+    json_decref(reply);
+    json_decref(ask);
+}
+
+/* The type of event @seq of service @i; NULL: it could not be found out. */
+static const char *type_of(struct log_verb *verb, int i, uint64_t seq)
+{
+    const struct known *known = &verb->known[i][seq % KNOWN_MAX];
+
+    if (known->seq != seq && seq > 0)
+        look_up(verb, i, seq);
+    return known->seq == seq ? known->type : NULL;
+}
+
+/* "you", "OrderPlaced", "OrderPlaced (timer)"; of one log alone with where to
+ * find it: "StockReserved (inventory #12)", "OrderPlaced (timer, #5)". */
+static void print_cause(struct log_verb *verb, const struct event *event)
+{
+    const struct cause *cause = &event->cause;
+    unsigned long long seq = cause->at.seq;
+    bool timer = strcmp(cause->source, event->source) == 0;
+    int i = saga_service_number(cause->source);
+    const char *type = i < 0 ? NULL : type_of(verb, i, cause->at.seq);
+
+    if (cause->source[0] == '\0')
+        fputs("you", stdout);
+    else if (type == NULL)
+        printf("%s #%llu", clean(cause->source, SERVICE_BYTES), seq);
+    else if (verb->only < 0)
+        printf("%s%s", type, timer ? " (timer)" : "");
+    else if (timer)
+        printf("%s (timer, #%llu)", type, seq);
+    else
+        printf("%s (%s #%llu)", type, cause->source, seq);
+}
+
+/* ---- one event ------------------------------------------------------------
+ */
+
+/* What it says; of one that this program cannot read, why not. */
+static void describe(const json_t *json, struct event *event, char *text,
+                     size_t size)
+{
+    const char *problem = json_string_value(json_object_get(json, "problem"));
+    enum evt_status rc = event_from_json(json, event);
+
+    if (rc == EVT_OK)
+        saga_describe(event, text, size);
+    else
+        snprintf(text, size, "(%s)", problem != NULL ? problem : "unreadable");
+    if (rc == EVT_BAD) /* what can be said of it all the same */
+        *event = (struct event){.at.seq = (uint64_t)json_integer_value(
+                                    json_object_get(json, "seq"))};
+}
+
+static void print_offset(struct log_verb *verb, const struct event *event)
+{
+    int64_t offset_ms;
+
+    if (!verb->begun)
+        verb->first_ms = event->time_ms;
+    verb->begun = true;
+    offset_ms = event->time_ms - verb->first_ms;
+    printf("%s%lld.%03lld  ", offset_ms < 0 ? "-" : "+",
+           llabs(offset_ms) / 1000, llabs(offset_ms) % 1000);
+}
+
+static void print_line(struct log_verb *verb, const json_t *json)
+{
+    const char *type = json_string_value(json_object_get(json, "type"));
+    const char *order, *dim = verb->saga->colour ? "\033[2m" : "";
+    const char *plain = verb->saga->colour ? "\033[m" : "";
+    struct event event;
+    char says[512];
+
+    describe(json, &event, says, sizeof says);
+    order = event.order_id[0] == '\0' ? "-" : clean(event.order_id, ID_BYTES);
+    if ((int)strlen(order) > verb->order_width)
+        verb->order_width = (int)strlen(order);
+    if (verb->only >= 0)
+        printf("%6llu  ", (unsigned long long)event.at.seq);
+    print_offset(verb, &event);
+    printf("%-*s  ", verb->order_width, order);
+    if (verb->only < 0)
+        printf("%-9s  ", clean(event.source, SERVICE_BYTES));
+    printf("%-15s  %s%*s  %s<- ", clean(type, TYPE_BYTES), says,
+           saga_columns(says) < 24 ? 24 - saga_columns(says) : 0, "", dim);
+    print_cause(verb, &event);
+    printf("%s\n", plain);
+}
+
+/* ---- the two ways of reading ----------------------------------------------
+ */
+
+static int print_once(struct log_verb *verb, struct merge *merge)
+{
+    struct saga *saga = verb->saga;
+    bool json = saga->json;
+    int64_t count = 0;
+    int code = SAGA_YES;
+    json_t *event;
+
+    while ((verb->limit == 0 || count < verb->limit) &&
+           (event = merge_next(merge, &code)) != NULL) {
+        remember(verb, event);
+        if (json) {
+            fputs(count == 0 ? "[" : ",\n", stdout);
+            json_dumpf(event, stdout, JSON_COMPACT);
+            saga->json = false; /* the array has begun: errors to stderr */
+        } else {
+            print_line(verb, event);
+        }
+        json_decref(event);
+        count++;
+    }
+    if (json && (count > 0 || code == SAGA_YES))
+        puts(count == 0 ? "[]" : "]");
+    saga->json = json;
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+        if (merge_from_file(merge, i))
+            fprintf(stderr, "saga: %s-svc does not run: as of its file\n",
+                    shop_services[i]);
+    return code;
+}
+
+/* Waits a moment; false: whoever read our lines is gone, or we shall stop. */
+static bool pause_a_moment(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO}; /* errors only */
+
+    return poll(&out, 1, POLL_MS) <= 0 && !stopped;
+}
+
+static int follow(struct log_verb *verb, struct merge *merge)
+{
+    int64_t count = 0;
+    int code = SAGA_YES;
+
+    while (!stopped && !ferror(stdout)) {
+        json_t *event = merge_next(merge, &code);
+
+        if (event == NULL) {
+            if (!pause_a_moment())
+                break;
+            merge_poll(merge);
+            continue;
+        }
+        remember(verb, event);
+        if (verb->saga->json)
+            saga_print_json(json_incref(event));
+        else
+            print_line(verb, event);
+        json_decref(event);
+        if (++count == verb->limit)
+            break;
+    }
+    if (ferror(stdout) && errno != EPIPE)
+        return saga_fail(verb->saga, SAGA_IO, "standard output: %s",
+                         strerror(errno));
+    if (ferror(stdout)) { /* nobody reads any more: that is an end, too */
+        __fpurge(stdout);
+        clearerr(stdout);
+    }
+    return code;
+}
+
+static int run(struct log_verb *verb)
+{
+    struct merge *merge = merge_open(verb->saga, &verb->options);
+    int code;
+
+    if (verb->options.follow) {
+        struct sigaction action = {.sa_handler = stop};
+
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+        code = follow(verb, merge);
+    } else {
+        code = print_once(verb, merge);
+    }
+    merge_close(merge);
+    return code;
+}
+
+/* ---- the words ------------------------------------------------------------
+ */
+
+static int parse_options(struct log_verb *verb, int argc, char **argv,
+                         bool *all)
+{
+    static const struct option known[] = {
+        {"all", no_argument, NULL, 'a'},
+        {"follow", no_argument, NULL, 'f'},
+        {"from", required_argument, NULL, 's'},
+        {"limit", required_argument, NULL, 'n'},
+        {0}};
+    int64_t number = 0;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        if ((c == 's' || c == 'n') &&
+            !saga_number(optarg, 1, INT64_MAX, &number))
+            return saga_fail(verb->saga, SAGA_USAGE,
+                             "--%s wants a number from 1 on, not %s",
+                             c == 's' ? "from" : "limit", optarg);
+        if (c == 'a')
+            *all = true;
+        else if (c == 'f')
+            verb->options.follow = true;
+        else if (c == 's')
+            verb->options.from = (uint64_t)number;
+        else
+            verb->limit = number;
+    }
+    return SAGA_YES;
+}
+
+static int parse_words(struct log_verb *verb, int argc, char **argv)
+{
+    bool all = false;
+    int code = parse_options(verb, argc, argv, &all);
+
+    if (code != SAGA_YES)
+        return code;
+    if (argc - optind != !all)
+        return saga_fail(verb->saga, SAGA_USAGE,
+                         "log of what? order, inventory, payment or --all");
+    verb->only = all ? -1 : saga_service_number(argv[optind]);
+    if (!all && verb->only < 0)
+        return saga_no_service(verb->saga, argv[optind]);
+    for (int i = 0; i < SERVICES; i++)
+        verb->options.wanted[i] = all || i == verb->only;
+    return SAGA_YES;
+}
+
+int verb_log(struct saga *saga, int argc, char **argv)
+{
+    struct log_verb *verb = calloc(1, sizeof *verb);
+    int code;
+
+    if (verb == NULL)
+        abort();
+    verb->saga = saga;
+    verb->order_width = 3;
+    code = parse_words(verb, argc, argv);
+    if (code == SAGA_YES)
+        code = run(verb);
+    free(verb);
+    return code;
+}

@@ -1,0 +1,461 @@
+/* operations.c - what operators tell the services: parked, redrive, accept,
+ * rebuild, shutdown.
+ *
+ * Each is one request to the process itself (docs/protocol.md) and its answer
+ * in words; backup, which asks nobody, is in backup.c. */
+#include "saga.h"
+#include "verbs.h"
+
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+enum {
+    CONTROL_MS = 10000,
+    SHUTDOWN_MS = 3000,
+    REDRIVE_MS = 60000,
+    REBUILD_MS = 60000, /* one answer; then it is asked again */
+    REBUILD_TIMES = 60,
+    END_MS = 10000
+};
+
+static const char *text_of(const json_t *json, const char *name)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    return text == NULL ? "" : text;
+}
+
+static long long number_of(const json_t *json, const char *name)
+{
+    return json_integer_value(json_object_get(json, name));
+}
+
+/* The one optional word SERVICE; *only is -1 for all of them. */
+static int one_service(struct saga *saga, int argc, char **argv, int *only)
+{
+    *only = optind < argc ? saga_service_number(argv[optind]) : -1;
+    if (argc - optind > 1)
+        return saga_fail(saga, SAGA_USAGE, "%s takes one service or none",
+                         argv[0]);
+    if (optind < argc && *only < 0)
+        return saga_no_service(saga, argv[optind]);
+    return SAGA_YES;
+}
+
+/* Refuses options, and leaves optind at the first word. */
+static int no_options(int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+
+    return getopt_long(argc, argv, "", none, NULL) == -1 ? SAGA_YES
+                                                         : SAGA_USAGE;
+}
+
+/* ---- parked ---------------------------------------------------------------
+ */
+
+static void print_parked(const char *service, const json_t *parked)
+{
+    const char *order = text_of(parked, "order");
+
+    printf("%-9s  %s #%lld  %s  %s\n", service, text_of(parked, "source"),
+           number_of(parked, "seq"), order[0] == '\0' ? "-" : order,
+           text_of(parked, "reason"));
+}
+
+/* Adds what a service has parked to @all, with its name. */
+static int collect_parked(struct saga *saga, const char *service, json_t *all,
+                          bool *more)
+{
+    json_t *ask = json_pack("{s:s}", "get", "parked"), *parked;
+    int code = SAGA_YES;
+    json_t *reply = saga_ask(saga, service, ask, NULL, &code);
+    size_t i;
+
+    json_decref(ask);
+    if (reply == NULL)
+        return code;
+    json_array_foreach(json_object_get(reply, "parked"), i, parked)
+    {
+        json_t *one = json_pack("{s:s}", "service", service);
+
+        json_object_update(one, parked);
+        json_array_append_new(all, one);
+    }
+    *more = *more || json_is_true(json_object_get(reply, "more"));
+    json_decref(reply);
+    return SAGA_YES;
+}
+
+static void print_all_parked(const json_t *all, bool more)
+{
+    const json_t *parked;
+    size_t i;
+
+    if (json_array_size(all) == 0) {
+        puts("nothing is parked");
+        return;
+    }
+    json_array_foreach(all, i, parked)
+        print_parked(text_of(parked, "service"), parked);
+    if (more)
+        puts("and more: that is all that one answer holds");
+    puts("Once the program understands them:  ./saga redrive");
+}
+
+int verb_parked(struct saga *saga, int argc, char **argv)
+{
+    json_t *all = json_array();
+    bool more = false;
+    int only = -1, code = no_options(argc, argv);
+
+    if (code == SAGA_YES)
+        code = one_service(saga, argc, argv, &only);
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+        if (only < 0 || i == only)
+            code = collect_parked(saga, shop_services[i], all, &more);
+    if (code == SAGA_YES && saga->json)
+        saga_print_json(json_incref(all));
+    else if (code == SAGA_YES)
+        print_all_parked(all, more);
+    json_decref(all);
+    return code;
+}
+
+/* ---- redrive --------------------------------------------------------------
+ */
+
+struct redrive {
+    int only; /* -1: all services */
+    const char *source;
+    int64_t seq;
+    long long redriven, left, seen; /* over all services */
+    json_t *all;                    /* service -> answer */
+};
+
+static int parse_redrive(struct saga *saga, int argc, char **argv,
+                         struct redrive *redrive)
+{
+    static const struct option known[] = {
+        {"source", required_argument, NULL, 's'},
+        {"seq", required_argument, NULL, 'n'},
+        {0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        if (c == 's' && saga_service_number(optarg) < 0)
+            return saga_no_service(saga, optarg);
+        if (c == 'n' && !saga_number(optarg, 1, INT64_MAX, &redrive->seq))
+            return saga_fail(saga, SAGA_USAGE,
+                             "seq must be a number from 1 on, not %s", optarg);
+        if (c == 's')
+            redrive->source = optarg;
+    }
+    return one_service(saga, argc, argv, &redrive->only);
+}
+
+static void print_redriven(const char *service, const json_t *reply)
+{
+    const json_t *event;
+    size_t i;
+
+    if (json_object_get(reply, "events") == NULL) /* too many to list */
+        printf("%s: done, more than one answer can list\n", service);
+    else
+        printf("%s: %lld handled, %lld still parked\n", service,
+               number_of(reply, "redriven"), number_of(reply, "left"));
+    json_array_foreach(json_object_get(reply, "events"), i, event)
+        printf("  %s #%lld  %s  %s\n", text_of(event, "source"),
+               number_of(event, "seq"), text_of(event, "order"),
+               text_of(event, "result"));
+}
+
+static int redrive_one(struct saga *saga, const char *service,
+                       struct redrive *redrive)
+{
+    json_t *ask = json_pack("{s:s}", "do", "redrive"), *reply;
+    long long seen = redrive->seen;
+    int code = SAGA_YES;
+
+    if (redrive->source != NULL)
+        json_object_set_new(ask, "source", json_string(redrive->source));
+    if (redrive->seq > 0)
+        json_object_set_new(ask, "seq", json_integer(redrive->seq));
+    reply = saga_ask_on(saga, service, "cmd", ask, REDRIVE_MS, &code);
+    json_decref(ask);
+    if (reply == NULL)
+        return code;
+    redrive->redriven += number_of(reply, "redriven");
+    redrive->left += number_of(reply, "left");
+    redrive->seen +=
+        (long long)json_array_size(json_object_get(reply, "events"));
+    if (!saga->json && (redrive->seen > seen || number_of(reply, "left") > 0 ||
+                        json_is_true(json_object_get(reply, "more"))))
+        print_redriven(service, reply);
+    json_object_set_new(redrive->all, service, reply);
+    return SAGA_YES;
+}
+
+int verb_redrive(struct saga *saga, int argc, char **argv)
+{
+    struct redrive redrive = {.only = -1};
+    int code = parse_redrive(saga, argc, argv, &redrive);
+    bool one_wanted = redrive.source != NULL || redrive.seq > 0;
+
+    redrive.all = json_object();
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+        if (redrive.only < 0 || i == redrive.only)
+            code = redrive_one(saga, shop_services[i], &redrive);
+    if (code == SAGA_YES && one_wanted && redrive.seen == 0)
+        code = saga_fail(saga, SAGA_NO_SUCH,
+                         "no such event is parked ('saga parked' shows all)");
+    else if (code == SAGA_YES && saga->json)
+        saga_print_json(json_incref(redrive.all));
+    else if (code == SAGA_YES && redrive.seen + redrive.left == 0)
+        puts("nothing is parked");
+    if (code == SAGA_YES &&
+        (one_wanted ? redrive.redriven < redrive.seen : redrive.left > 0))
+        code = SAGA_NO;
+    json_decref(redrive.all);
+    return code;
+}
+
+/* ---- accept ---------------------------------------------------------------
+ */
+
+int verb_accept(struct saga *saga, int argc, char **argv)
+{
+    const char *service, *source;
+    json_t *ask, *reply;
+    int code = no_options(argc, argv);
+
+    if (code != SAGA_YES)
+        return code;
+    if (argc - optind != 2)
+        return saga_fail(saga, SAGA_USAGE,
+                         "accept whose log? ('saga accept order payment': "
+                         "order goes on with payment's)");
+    service = argv[optind];
+    source = argv[optind + 1];
+    if (saga_service_number(service) < 0)
+        return saga_no_service(saga, service);
+    if (saga_service_number(source) < 0)
+        return saga_no_service(saga, source);
+    ask = json_pack("{s:s,s:s}", "do", "accept", "source", source);
+    reply = saga_ask_on(saga, service, "cmd", ask, CONTROL_MS, &code);
+    json_decref(ask);
+    if (reply == NULL)
+        return code;
+    if (saga->json) {
+        saga_print_json(reply);
+        return SAGA_YES;
+    }
+    printf("%s goes on behind #%lld of %s's log; it had consumed #%lld of the "
+           "old one.\nWhat it had consumed and %s has lost stays lost; the "
+           "orders that suffer:  ./saga check\n",
+           service, number_of(reply, "seq"), source, number_of(reply, "was"),
+           source);
+    json_decref(reply);
+    return SAGA_YES;
+}
+
+/* ---- rebuild --------------------------------------------------------------
+ */
+
+static const char *const view_names[SERVICES] = {"order", "stock", "account"};
+
+/* The service whose read side has the view; -1: none. */
+static int service_of_view(const char *name)
+{
+    for (int i = 0; i < SERVICES; i++)
+        if (strcmp(view_names[i], name) == 0)
+            return i;
+    return saga_service_number(name);
+}
+
+/* One question; it joins a rebuild that is under way.  *again: it answered
+ * that it is still at it. */
+static json_t *ask_rebuild(struct saga *saga, int i, bool *again, int *code)
+{
+    json_t *ask =
+        json_pack("{s:s,s:i}", "do", "rebuild", "timeout_ms", REBUILD_MS);
+    json_t *reply = NULL;
+    enum evt_status rc;
+    const char *error;
+
+    rc = saga->read_side != NULL
+             ? client_ask_read_side(saga->read_side, shop_services[i], ask,
+                                    REBUILD_MS + 5000, &reply)
+             : client_ask(saga->client, shop_services[i], "qry", ask,
+                          REBUILD_MS + 5000, &reply);
+    json_decref(ask);
+    *again = false;
+    if (rc != EVT_OK) {
+        *code = saga_no_answer(saga, shop_services[i], rc);
+        return NULL;
+    }
+    error = text_of(reply, "error");
+    if (error[0] == '\0')
+        return reply;
+    *again = strncmp(error, "still rebuilding", 16) == 0;
+    *code = (int)number_of(reply, "code");
+    if (*again)
+        fprintf(stderr, "saga: %s\n", error);
+    else
+        (void)saga_fail(saga, *code, "%s view: %s", view_names[i], error);
+    json_decref(reply);
+    return NULL;
+}
+
+static void print_rebuilt(const json_t *reply)
+{
+    const json_t *difference;
+    size_t i;
+
+    printf("%s view: generation %lld serves, folded from %lld events\n",
+           text_of(reply, "view"), number_of(reply, "generation"),
+           number_of(reply, "events"));
+    json_array_foreach(json_object_get(reply, "differences"), i, difference)
+        printf("  the old one differed: %s\n", json_string_value(difference));
+    if (i == 0)
+        puts("  the old one was the same");
+}
+
+int verb_rebuild(struct saga *saga, int argc, char **argv)
+{
+    int i, code = no_options(argc, argv);
+    json_t *reply = NULL;
+    bool again = true;
+
+    if (code != SAGA_YES)
+        return code;
+    if (argc - optind != 1)
+        return saga_fail(saga, SAGA_USAGE,
+                         "rebuild which view? order, stock or account");
+    i = service_of_view(argv[optind]);
+    if (i < 0)
+        return saga_fail(saga, SAGA_USAGE,
+                         "no view %s: there are order, stock and account",
+                         argv[optind]);
+    for (int times = 0; times < REBUILD_TIMES && again; times++)
+        reply = ask_rebuild(saga, i, &again, &code);
+    if (reply == NULL && again)
+        return saga_fail(saga, SAGA_TRY_AGAIN,
+                         "the %s view is still rebuilding; it goes on by "
+                         "itself ('saga status' shows when it is done)",
+                         view_names[i]);
+    if (reply == NULL)
+        return code;
+    if (saga->json) {
+        saga_print_json(reply);
+        return SAGA_YES;
+    }
+    print_rebuilt(reply);
+    json_decref(reply);
+    return SAGA_YES;
+}
+
+/* ---- shutdown -------------------------------------------------------------
+ */
+
+/* The pid of a service that answers or holds its lock; 0: unknown. */
+static int pid_of(struct saga *saga, const char *service)
+{
+    json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
+    char path[4096];
+    int pid = 0;
+    FILE *file;
+
+    if (client_ask(saga->client, service, "qry", ask, 2000, &reply) == EVT_OK)
+        pid = (int)number_of(reply, "pid");
+    json_decref(reply);
+    json_decref(ask);
+    snprintf(path, sizeof path, "%s/%s/pid", saga->directory, service);
+    file = pid > 0 ? NULL : fopen(path, "r");
+    if (file != NULL) {
+        if (fscanf(file, "%d", &pid) != 1)
+            pid = 0;
+        fclose(file);
+    }
+    return pid;
+}
+
+/* Whether the process of @pidfd ends in time. */
+static bool has_ended(int pidfd)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+    return poll(&ended, 1, END_MS) == 1;
+}
+
+/* Ends one service; *was_down (may be NULL) takes "it does not run" as well.
+ * The process is held by a pidfd before it is told, so no other process can
+ * be taken for it. */
+static int shut_down(struct saga *saga, const char *service, bool *was_down)
+{
+    int pid = pid_of(saga, service);
+    int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    json_t *ask = json_pack("{s:s}", "do", "shutdown"), *reply = NULL;
+    enum evt_status rc =
+        client_ask(saga->client, service, "cmd", ask, SHUTDOWN_MS, &reply);
+    bool told = rc == EVT_OK && json_object_get(reply, "error") == NULL;
+    bool ended = told && pidfd >= 0 && has_ended(pidfd);
+
+    json_decref(ask);
+    json_decref(reply);
+    if (pidfd >= 0)
+        close(pidfd);
+    if (was_down != NULL)
+        *was_down = rc == EVT_NONE;
+    if (rc == EVT_NONE && was_down != NULL)
+        return SAGA_YES;
+    if (!told)
+        return saga_no_answer(saga, service, rc == EVT_OK ? EVT_BAD : rc);
+    if (ended)
+        return SAGA_YES;
+    return saga_fail(saga, SAGA_TRY_AGAIN,
+                     "%s-svc (pid %d) was told to end and has not after %d s",
+                     service, pid, END_MS / 1000);
+}
+
+int verb_shutdown(struct saga *saga, int argc, char **argv)
+{
+    static const struct option known[] = {{"all", no_argument, NULL, 'a'}, {0}};
+    json_t *done = json_object();
+    int c, only, code = SAGA_YES;
+    bool all = false;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            code = SAGA_USAGE;
+        all = true;
+    }
+    only = optind < argc ? saga_service_number(argv[optind]) : -1;
+    if (code == SAGA_YES && argc - optind != !all)
+        code =
+            saga_fail(saga, SAGA_USAGE, "shut down what? a service, or --all");
+    else if (code == SAGA_YES && !all && only < 0)
+        code = saga_no_service(saga, argv[optind]);
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++) {
+        bool was_down = false;
+
+        if (!all && i != only)
+            continue;
+        code = shut_down(saga, shop_services[i], all ? &was_down : NULL);
+        if (code == SAGA_YES && !saga->json)
+            printf("%s-svc %s\n", shop_services[i],
+                   was_down ? "was not running" : "has ended");
+        json_object_set_new(done, shop_services[i],
+                            json_string(was_down ? "was down" : "ended"));
+    }
+    if (code == SAGA_YES && saga->json)
+        saga_print_json(json_incref(done));
+    json_decref(done);
+    return code;
+}

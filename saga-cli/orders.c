@@ -1,0 +1,175 @@
+/* orders.c - `saga ls`: the orders, newest first, from the order view. */
+#include "story.h"
+#include "verbs.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PAGE = 200, SHOWN = 20, LIMIT_MAX = 1000000 };
+
+static const char *const statuses[] = {"PENDING", "CANCELLING", "CONFIRMED",
+                                       "CANCELLED"};
+enum { STATUSES = sizeof statuses / sizeof statuses[0] };
+
+/* "2 widget, 1 gizmo" */
+static void lines_text(const json_t *order, char *text, size_t size)
+{
+    const json_t *lines = json_object_get(order, "lines"), *line;
+    size_t i, at = 0;
+
+    text[0] = '\0';
+    json_array_foreach(lines, i, line)
+    {
+        if (at < size)
+            at += (size_t)snprintf(
+                text + at, size - at, "%s%" PRId64 " %s", i > 0 ? ", " : "",
+                json_number(line, "quantity"), json_text(line, "sku"));
+    }
+}
+
+/* "12 s", "3 min", "2 h", "5 d" */
+static void age_text(int64_t ms, char *text, size_t size)
+{
+    int64_t s = ms > 0 ? ms / 1000 : 0;
+
+    if (s < 120)
+        snprintf(text, size, "%" PRId64 " s", s);
+    else if (s < 7200)
+        snprintf(text, size, "%" PRId64 " min", s / 60);
+    else if (s < 172800)
+        snprintf(text, size, "%" PRId64 " h", s / 3600);
+    else
+        snprintf(text, size, "%" PRId64 " d", s / 86400);
+}
+
+static void print_order(const json_t *order, int id_width, int64_t now)
+{
+    char lines[512], total[CENTS_BYTES], age[32];
+
+    lines_text(order, lines, sizeof lines);
+    age_text(now - json_number(order, "placed_ms"), age, sizeof age);
+    printf("  %-*s  %-10s %-10s %10s  %8s  %s", id_width,
+           json_text(order, "order"), json_text(order, "status"),
+           json_text(order, "customer"),
+           cents_text(json_number(order, "total_cents"), total), age, lines);
+    if (json_text(order, "reason")[0] != '\0')
+        printf("  (%s)", json_text(order, "reason"));
+    putchar('\n');
+}
+
+static void print_text(const json_t *orders, bool more, const char *status)
+{
+    int64_t now = unix_ms_now();
+    const json_t *order;
+    int width = 5;
+    size_t i;
+
+    if (json_array_size(orders) == 0) {
+        printf("No orders%s%s. Place one:  ./saga place widget:2\n",
+               status != NULL ? " that are " : "",
+               status != NULL ? status : "");
+        return;
+    }
+    json_array_foreach(orders, i, order)
+    {
+        int length = (int)strlen(json_text(order, "order"));
+
+        width = length > width ? length : width;
+    }
+    printf("  %-*s  %-10s %-10s %10s  %8s  %s\n", width, "order", "status",
+           "customer", "total", "placed", "lines");
+    json_array_foreach(orders, i, order) print_order(order, width, now);
+    if (more)
+        printf("  ... and older ones (--limit N shows more)\n");
+}
+
+/* Asks page by page, since one answer is one message. */
+static json_t *gather(struct saga *saga, const char *status, int64_t limit,
+                      bool *more, int *code)
+{
+    json_t *orders = json_array();
+
+    *more = true;
+    while (*more && (int64_t)json_array_size(orders) < limit) {
+        size_t have = json_array_size(orders);
+        int64_t left = limit - (int64_t)have;
+        json_t *ask = json_pack("{s:s,s:I}", "get", "orders", "limit",
+                                (json_int_t)(left < PAGE ? left : PAGE));
+        json_t *reply;
+
+        if (status != NULL)
+            json_object_set_new(ask, "status", json_string(status));
+        if (have > 0)
+            json_object_set_new(
+                ask, "before",
+                json_string(
+                    json_text(json_array_get(orders, have - 1), "order")));
+        reply = saga_ask(saga, "order", ask, NULL, code);
+        json_decref(ask);
+        if (reply == NULL) {
+            json_decref(orders);
+            return NULL;
+        }
+        json_array_extend(orders, json_object_get(reply, "orders"));
+        *more = json_is_true(json_object_get(reply, "more")) &&
+                json_array_size(orders) > have;
+        json_decref(reply);
+    }
+    return orders;
+}
+
+static int parse(const struct saga *saga, int argc, char **argv,
+                 const char **status, int64_t *limit)
+{
+    static const struct option known[] = {
+        {"status", required_argument, NULL, 's'},
+        {"limit", required_argument, NULL, 'n'},
+        {0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        if (c == 'n' && !saga_number(optarg, 1, LIMIT_MAX, limit))
+            return saga_fail(saga, SAGA_USAGE, "limit must be 1 to %d, not %s",
+                             LIMIT_MAX, optarg);
+        if (c != 's')
+            continue;
+        for (size_t i = 0; i < STATUSES; i++)
+            if (strcasecmp(optarg, statuses[i]) == 0)
+                *status = statuses[i];
+        if (*status == NULL)
+            return saga_fail(saga, SAGA_USAGE,
+                             "status must be PENDING, CANCELLING, CONFIRMED or "
+                             "CANCELLED, not %s",
+                             optarg);
+    }
+    if (optind != argc)
+        return saga_fail(saga, SAGA_USAGE,
+                         "ls takes no %s ('saga show %s' shows one order)",
+                         argv[optind], argv[optind]);
+    return SAGA_YES;
+}
+
+int verb_ls(struct saga *saga, int argc, char **argv)
+{
+    const char *status = NULL;
+    int64_t limit = SHOWN;
+    int code = parse(saga, argc, argv, &status, &limit);
+    json_t *orders;
+    bool more;
+
+    if (code != SAGA_YES)
+        return code;
+    orders = gather(saga, status, limit, &more, &code);
+    if (orders == NULL)
+        return code;
+    if (saga->json)
+        saga_print_json(json_pack("{s:O,s:b}", "orders", orders, "more", more));
+    else
+        print_text(orders, more, status);
+    json_decref(orders);
+    return SAGA_YES;
+}

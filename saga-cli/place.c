@@ -1,0 +1,422 @@
+/* place.c - `saga place`: orders, their answers, their ends.
+ *
+ * A command is sent until it is answered: the order's id makes that harmless,
+ * since order-svc records an id once.  What was answered is true for good;
+ * how the saga ends is asked of the order view. */
+#include "saga.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct placing {
+    struct saga *saga;
+    struct command order; /* without its ids */
+    const char *id, *journal;
+    int64_t count, timeout_s;
+    bool no_wait;
+    uint64_t deadline_ms; /* on the monotonic clock */
+};
+
+/* How the orders came out. */
+struct outcome {
+    int64_t confirmed, cancelled, unfinished;
+    json_t *reasons; /* reason -> how many */
+};
+
+static uint64_t mono_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* "widget:2" */
+static int parse_line(struct placing *placing, const char *text)
+{
+    struct payload *data = &placing->order.data;
+    const char *colon = strrchr(text, ':');
+    struct line *line = &data->lines[data->line_count];
+    size_t length = colon == NULL ? 0 : (size_t)(colon - text);
+
+    if (data->line_count == LINES_MAX)
+        return saga_fail(placing->saga, SAGA_USAGE,
+                         "an order has at most %d lines", LINES_MAX);
+    if (colon == NULL || length == 0 || length >= SKU_BYTES)
+        return saga_fail(placing->saga, SAGA_USAGE,
+                         "%s: a line is SKU:QUANTITY, as in widget:2", text);
+    memcpy(line->sku, text, length);
+    if (!saga_number(colon + 1, 1, QUANTITY_MAX, &line->quantity))
+        return saga_fail(placing->saga, SAGA_USAGE,
+                         "quantity must be 1 to %d, not %s (%s)", QUANTITY_MAX,
+                         colon + 1, text);
+    data->line_count++;
+    return SAGA_YES;
+}
+
+static int parse_options(struct placing *placing, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"customer", required_argument, NULL, 'c'},
+        {"id", required_argument, NULL, 'i'},
+        {"count", required_argument, NULL, 'n'},
+        {"timeout", required_argument, NULL, 't'},
+        {"journal", required_argument, NULL, 'j'},
+        {"no-wait", no_argument, NULL, 'w'},
+        {0}};
+    const char *customer = "alice";
+    int c, code = SAGA_YES;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == 'c')
+            customer = optarg;
+        else if (c == 'i')
+            placing->id = optarg;
+        else if (c == 'j')
+            placing->journal = optarg;
+        else if (c == 'w')
+            placing->no_wait = true;
+        else if (c == 'n' && !saga_number(optarg, 1, 1000000, &placing->count))
+            return saga_fail(placing->saga, SAGA_USAGE,
+                             "count must be 1 to 1000000, not %s", optarg);
+        else if (c == 't' &&
+                 !saga_number(optarg, 1, 86400, &placing->timeout_s))
+            return saga_fail(placing->saga, SAGA_USAGE,
+                             "timeout must be 1 to 86400 seconds, not %s",
+                             optarg);
+        else if (c == '?')
+            return SAGA_USAGE;
+    }
+    if (!text_is_id(customer, CUSTOMER_BYTES))
+        return saga_fail(placing->saga, SAGA_USAGE,
+                         "customer must be letters, digits and . _ - , at most "
+                         "%d, not '%s'",
+                         CUSTOMER_BYTES - 1, customer);
+    text_copy(placing->order.data.customer, CUSTOMER_BYTES, customer);
+    if (optind == argc)
+        return saga_fail(placing->saga, SAGA_USAGE,
+                         "place what? ('saga place widget:2')");
+    for (int i = optind; i < argc && code == SAGA_YES; i++)
+        code = parse_line(placing, argv[i]);
+    return code;
+}
+
+/* Room for "-1000000" behind an id given. */
+static int check_ids(struct placing *placing)
+{
+    size_t room = placing->count > 1 ? ID_BYTES - 8 : ID_BYTES;
+    const char *why, *field;
+
+    if (placing->id != NULL && !text_is_id(placing->id, room))
+        return saga_fail(placing->saga, SAGA_USAGE,
+                         "an id is 1 to %zu letters, digits and . _ - , not "
+                         "'%s'",
+                         room - 1, placing->id);
+    if (payload_check(shop_message(PLACE_ORDER), &placing->order.data, &why,
+                      &field) != EVT_OK)
+        return saga_fail(placing->saga, SAGA_USAGE, "%s: %s",
+                         field ? field : "order", why);
+    return SAGA_YES;
+}
+
+static void make_command(const struct placing *placing, int64_t n,
+                         struct command *command)
+{
+    char id[2 * ID_BYTES];
+
+    *command = placing->order;
+    if (placing->id == NULL)
+        client_new_id("o", id);
+    else if (placing->count == 1)
+        snprintf(id, sizeof id, "%s", placing->id);
+    else
+        snprintf(id, sizeof id, "%s-%lld", placing->id, (long long)(n + 1));
+    text_copy(command->order_id, ID_BYTES, id);
+    text_copy(command->command_id, ID_BYTES, id);
+}
+
+static int write_journal(const struct placing *placing,
+                         const struct command *commands,
+                         const struct answer *answers, size_t count)
+{
+    FILE *file;
+    bool good = true;
+
+    if (placing->journal == NULL)
+        return SAGA_YES;
+    file = fopen(placing->journal, "a");
+    for (size_t i = 0; file != NULL && i < count; i++) {
+        char log_id[2 * LOG_ID_BYTES + 1];
+
+        if (answers[i].code == ANSWER_DONE)
+            good = fprintf(file,
+                           "{\"command\":\"%s\",\"type\":\"PlaceOrder\","
+                           "\"service\":\"order\",\"log\":\"%s\",\"seq\":%llu}"
+                           "\n",
+                           commands[i].command_id,
+                           hex_text(answers[i].at.log_id, LOG_ID_BYTES, log_id),
+                           (unsigned long long)answers[i].at.seq) > 0 &&
+                   good;
+    }
+    if (file == NULL || fclose(file) != 0 || !good)
+        return saga_fail(placing->saga, SAGA_IO, "%s: %s", placing->journal,
+                         strerror(errno));
+    return SAGA_YES;
+}
+
+/* Whether to send it again: nothing was recorded, and it may be later. */
+static bool passing(enum answer_code code)
+{
+    return code == ANSWER_BUSY || code == ANSWER_FULL;
+}
+
+/* Sends a batch until each command has its answer, or time is up. */
+static int send_batch(const struct placing *placing, struct command *commands,
+                      struct answer *answers, size_t count)
+{
+    struct timespec pause = {.tv_nsec = 20000000};
+
+    for (;;) {
+        enum evt_status rc = client_command(placing->saga->client, "order",
+                                            commands, count, 2000, answers);
+        bool again = rc == EVT_BUSY;
+
+        if (rc != EVT_OK && rc != EVT_BUSY)
+            return saga_no_answer(placing->saga, "order", rc);
+        for (size_t i = 0; rc == EVT_OK && i < count; i++)
+            again = again || passing(answers[i].code);
+        if (!again)
+            return write_journal(placing, commands, answers, count);
+        if (mono_ms() > placing->deadline_ms && rc == EVT_BUSY)
+            return saga_no_answer(placing->saga, "order", rc);
+        if (mono_ms() > placing->deadline_ms)
+            return saga_fail(placing->saga, SAGA_TRY_AGAIN,
+                             "order-svc: %s ('saga status' shows more)",
+                             answers[0].reason);
+        nanosleep(&pause, NULL); /* back off, then under the same ids */
+    }
+}
+
+static int refused(const struct placing *placing, const struct command *command,
+                   const struct answer *answer)
+{
+    int code = answer->code == ANSWER_REFUSED  ? SAGA_NO
+               : answer->code == ANSWER_BEHIND ? SAGA_TRY_AGAIN
+                                               : SAGA_BAD_DATA;
+
+    return saga_fail(placing->saga, code, "%s is not placed: %s%s%s%s",
+                     command->order_id, answer->reason,
+                     answer->field[0] ? " (" : "", answer->field,
+                     answer->field[0] ? ")" : "");
+}
+
+/* The order's row once it has ended; NULL: not in time, or reported. */
+static json_t *wait_for_end(const struct placing *placing, const char *id,
+                            const struct position *after, int *code)
+{
+    char log_id[2 * LOG_ID_BYTES + 1];
+
+    for (;;) {
+        uint64_t now = mono_ms();
+        json_int_t left = placing->deadline_ms > now
+                              ? (json_int_t)(placing->deadline_ms - now)
+                              : 1;
+        json_t *reply = NULL, *ask;
+        enum evt_status rc;
+
+        if (left > 5000)
+            left = 5000;
+        ask = json_pack("{s:s,s:s,s:s,s:I,s:[{s:s,s:s,s:I}]}", "get", "order",
+                        "order", id, "until", "ended", "timeout_ms", left,
+                        "after", "service", "order", "log",
+                        hex_text(after->log_id, LOG_ID_BYTES, log_id), "seq",
+                        (json_int_t)after->seq);
+        rc = client_ask(placing->saga->client, "order", "qry", ask,
+                        (int)left + 1000, &reply);
+        json_decref(ask);
+        if (rc == EVT_OK && json_is_true(json_object_get(reply, "ended")))
+            return reply;
+        json_decref(reply);
+        *code = SAGA_TRY_AGAIN;
+        if (rc == EVT_NONE) { /* it may be on its way back */
+            struct timespec pause = {.tv_nsec = 100000000};
+
+            nanosleep(&pause, NULL);
+        }
+        if (mono_ms() >= placing->deadline_ms)
+            return NULL;
+    }
+}
+
+static void count_outcome(struct outcome *outcome, const json_t *reply)
+{
+    const json_t *order = json_object_get(reply, "order");
+    const char *status = json_string_value(json_object_get(order, "status"));
+    const char *reason = json_string_value(json_object_get(order, "reason"));
+
+    if (status != NULL && strcmp(status, "CONFIRMED") == 0) {
+        outcome->confirmed++;
+        return;
+    }
+    outcome->cancelled++;
+    if (reason == NULL)
+        reason = "";
+    json_object_set_new(outcome->reasons, reason,
+                        json_integer(1 + json_integer_value(json_object_get(
+                                             outcome->reasons, reason))));
+}
+
+/* ---- one order ---- */
+
+static int place_one(struct placing *placing)
+{
+    char *trace[] = {"trace", NULL, NULL}, *why[] = {"why", NULL, NULL};
+    struct command command;
+    struct answer answer;
+    json_t *reply;
+    bool confirmed;
+    int code;
+
+    make_command(placing, 0, &command);
+    code = send_batch(placing, &command, &answer, 1);
+    if (code != SAGA_YES)
+        return code;
+    if (answer.code != ANSWER_DONE)
+        return refused(placing, &command, &answer);
+    if (placing->no_wait) {
+        if (placing->saga->json)
+            saga_print_json(json_pack("{s:s,s:I}", "order", command.order_id,
+                                      "seq", (json_int_t)answer.at.seq));
+        else
+            printf("%s placed (order #%llu)\n", command.order_id,
+                   (unsigned long long)answer.at.seq);
+        return SAGA_YES;
+    }
+    reply = wait_for_end(placing, command.order_id, &answer.at, &code);
+    trace[1] = why[1] = command.order_id;
+    if (reply == NULL) {
+        (void)verb_why(placing->saga, 2, why);
+        return code;
+    }
+    confirmed = strcmp(json_string_value(json_object_get(
+                           json_object_get(reply, "order"), "status")),
+                       "CONFIRMED") == 0;
+    json_decref(reply);
+    code = verb_trace(placing->saga, 2, trace);
+    return code != SAGA_YES ? code : confirmed ? SAGA_YES : SAGA_NO;
+}
+
+/* ---- many ---- */
+
+static void print_outcome(const struct placing *placing,
+                          const struct outcome *outcome, uint64_t took_ms)
+{
+    const char *reason;
+    json_t *many;
+
+    if (placing->saga->json) {
+        saga_print_json(json_pack(
+            "{s:I,s:I,s:I,s:I,s:O,s:I}", "placed", (json_int_t)placing->count,
+            "confirmed", (json_int_t)outcome->confirmed, "cancelled",
+            (json_int_t)outcome->cancelled, "unfinished",
+            (json_int_t)outcome->unfinished, "reasons", outcome->reasons,
+            "took_ms", (json_int_t)took_ms));
+        return;
+    }
+    printf("%lld orders in %.1f s: %lld confirmed, %lld cancelled",
+           (long long)placing->count, (double)took_ms / 1000,
+           (long long)outcome->confirmed, (long long)outcome->cancelled);
+    json_object_foreach(outcome->reasons, reason, many)
+        printf(" (%lld %s)", (long long)json_integer_value(many), reason);
+    if (outcome->unfinished > 0)
+        printf(", %lld not ended yet", (long long)outcome->unfinished);
+    putchar('\n');
+}
+
+/* What is kept of a placed order until its end is asked for. */
+struct placed {
+    char id[ID_BYTES];
+    struct position at;
+};
+
+static int place_all(const struct placing *placing, struct placed *placed)
+{
+    struct command commands[COMMANDS_PER_REQUEST];
+    struct answer answers[COMMANDS_PER_REQUEST];
+    int code = SAGA_YES;
+
+    for (int64_t done = 0; done < placing->count && code == SAGA_YES;) {
+        size_t count = 0;
+
+        while (count < COMMANDS_PER_REQUEST &&
+               done + (int64_t)count < placing->count) {
+            make_command(placing, done + (int64_t)count, &commands[count]);
+            count++;
+        }
+        code = send_batch(placing, commands, answers, count);
+        for (size_t i = 0; i < count && code == SAGA_YES; i++) {
+            if (answers[i].code != ANSWER_DONE)
+                return refused(placing, &commands[i], &answers[i]);
+            text_copy(placed[done].id, ID_BYTES, commands[i].order_id);
+            placed[done++].at = answers[i].at;
+        }
+    }
+    return code;
+}
+
+static int place_many(struct placing *placing)
+{
+    struct placed *placed = calloc((size_t)placing->count, sizeof *placed);
+    struct outcome outcome = {.reasons = json_object()};
+    uint64_t begun = mono_ms();
+    int code;
+
+    if (placed == NULL)
+        abort();
+    code = place_all(placing, placed);
+    if (code == SAGA_YES && placing->no_wait) {
+        outcome.unfinished = placing->count;
+        if (placing->saga->json)
+            print_outcome(placing, &outcome, mono_ms() - begun);
+        else
+            printf("%lld orders placed\n", (long long)placing->count);
+    } else if (code == SAGA_YES) {
+        for (int64_t i = 0; i < placing->count; i++) {
+            int ignored;
+            json_t *reply =
+                wait_for_end(placing, placed[i].id, &placed[i].at, &ignored);
+
+            if (reply == NULL)
+                outcome.unfinished++;
+            else
+                count_outcome(&outcome, reply);
+            json_decref(reply);
+        }
+        print_outcome(placing, &outcome, mono_ms() - begun);
+        code = outcome.unfinished > 0  ? SAGA_TRY_AGAIN
+               : outcome.cancelled > 0 ? SAGA_NO
+                                       : SAGA_YES;
+    }
+    json_decref(outcome.reasons);
+    free(placed);
+    return code;
+}
+
+int verb_place(struct saga *saga, int argc, char **argv)
+{
+    struct placing placing = {
+        .saga = saga, .order.type = PLACE_ORDER, .count = 1, .timeout_s = 60};
+    int code = parse_options(&placing, argc, argv);
+
+    if (code == SAGA_YES)
+        code = check_ids(&placing);
+    if (code != SAGA_YES)
+        return code;
+    placing.deadline_ms = mono_ms() + (uint64_t)placing.timeout_s * 1000;
+    return placing.count == 1 ? place_one(&placing) : place_many(&placing);
+}

@@ -1,0 +1,116 @@
+/* saga.h - what the verbs of the `saga` command share.
+ *
+ * One file per verb or family of verbs; main.c holds the table.  Verbs ask
+ * services through client.h, or read their files when they are down. */
+#ifndef SAGA_H
+#define SAGA_H
+
+#include "client.h"
+#include "service.h"
+
+/* Exit codes, so that a script can tell "no" from "could not look". */
+enum {
+    SAGA_YES = 0,
+    SAGA_NO = 1, /* the thing asked is false */
+    SAGA_USAGE = 64,
+    SAGA_BAD_DATA = 65,
+    SAGA_NO_SUCH = 66,     /* no such order, sku, customer, file */
+    SAGA_NOT_RUNNING = 69, /* or a package is missing */
+    SAGA_IO = 74,
+    SAGA_TRY_AGAIN = 75
+};
+
+struct saga {
+    const char *directory; /* $SAGA_DIR, --dir, or ./var */
+    const char *bus;       /* $SAGA_BUS, --bus, or NULL: ipc */
+    const char *read_side; /* --read-side: whose view to ask, or NULL */
+    struct client *client;
+    bool json;   /* --json: one JSON value on stdout, errors too */
+    bool colour; /* a terminal, and no NO_COLOR */
+};
+
+/* argv[0] is the verb; global options are gone from argv.  Returns the exit
+ * code. */
+typedef int verb_fn(struct saga *saga, int argc, char **argv);
+
+struct verb {
+    const char *name;
+    verb_fn *run;
+    const char *synopsis; /* "SKU:QTY... [--customer C]" */
+    const char *summary;  /* one line, for the list */
+    const char *help;     /* the rest of --help: options, examples, exits */
+};
+
+/* Prints "saga: ..." on stderr (or {"error","code"} on stdout with --json)
+ * and returns @code. */
+int saga_fail(const struct saga *saga, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The services by number, as in shop_services; never NULL for 0..SERVICES-1. */
+extern const struct service *const saga_services[SERVICES];
+/* -1: no such service. */
+int saga_service_number(const char *name);
+
+/* Reports that there is no such service; returns SAGA_USAGE. */
+int saga_no_service(const struct saga *saga, const char *name);
+
+/* Opens a service's log file for reading only; on error says why through
+ * saga_fail, returns NULL and sets *code. */
+struct store *saga_open_log(struct saga *saga, const char *service, int *code);
+
+/* Asks a service's qry socket; when it is down or does not answer within a
+ * second, {"get":"log"} and {"get":"parked"} are answered from its file, and
+ * *as_of (may be NULL) is set.  NULL: it was reported through saga_fail, *code
+ * is the exit code. */
+json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,
+                 bool *as_of, int *code);
+
+/* {"get":"log"} or {"get":"parked"} of a service's file, whether it runs or
+ * not.  NULL: it cannot be read, and nothing is reported. */
+json_t *saga_ask_file(const struct saga *saga, const char *service,
+                      const json_t *request);
+
+/* Asks any socket, never a file. */
+json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
+                    const json_t *request, int timeout_ms, int *code);
+
+/* All events of a log after @after up to @upto (UINT64_MAX: the end), of one
+ * stream if @tag is not NULL, page by page: a new array of event objects as
+ * row_to_json makes them.  *cursors (may be NULL) becomes a new reference to
+ * the service's own cursors, *head its head, *as_of true if a file was read.
+ * NULL: reported, *code is the exit code. */
+json_t *saga_log_events(struct saga *saga, const char *service, const char *tag,
+                        uint64_t after, uint64_t upto, json_t **cursors,
+                        uint64_t *head, bool *as_of, int *code);
+
+/* Reports why a service did not answer; returns the exit code. */
+int saga_not_running(const struct saga *saga, const char *service);
+int saga_no_answer(const struct saga *saga, const char *service,
+                   enum evt_status rc);
+
+/* Prints one JSON value on a line, and releases it. */
+void saga_print_json(json_t *json);
+
+/* What @event says, in a few words: "alice  2 widget  39.80", "2 widget",
+ * "needs 500 gizmo, has 100"; "" when its type says it all, or is unknown.
+ * Cut to @size bytes; returns @text. */
+char *saga_describe(const struct event *event, char *text, size_t size);
+
+/* How many columns of a terminal @text takes, for padding. */
+int saga_columns(const char *text);
+
+/* Milliseconds on a clock that only goes forward. */
+uint64_t saga_mono_ms(void);
+
+/* A member's text ("" when there is none) or whole number (0). */
+const char *json_text(const json_t *object, const char *name);
+int64_t json_number(const json_t *object, const char *name);
+
+/* How many letters make one word the other (Levenshtein); 64 for long ones. */
+size_t saga_distance(const char *a, const char *b);
+
+/* A whole number within bounds, and nothing behind it. */
+bool saga_number(const char *text, int64_t least, int64_t most,
+                 int64_t *number);
+
+#endif

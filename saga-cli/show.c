@@ -1,0 +1,502 @@
+/* show.c - `saga show`: a state, now or at any point of the past.
+ *
+ * State is a fold of the log, so the past is there for whoever folds less of
+ * it: --at and --time take the events of one tag up to a point and run them
+ * through the same evolve that the service decides with.  Without them the
+ * read model answers; when its service is down, its log is folded to the end.
+ */
+#include "story.h"
+#include "verbs.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct question {
+    struct saga *saga;
+    const char *subject; /* as asked */
+    enum tag_kind tag;
+    const char *key;
+    int service; /* whose log is folded; -1: of every service that has a state
+                    under this tag */
+    bool past;
+    uint64_t upto;    /* --at; UINT64_MAX: the end */
+    int64_t upto_ms;  /* --time; INT64_MAX: the end */
+    const char *when; /* as asked, NULL: now */
+};
+
+/* ---- what was asked ------------------------------------------------------ */
+
+static bool has_state(unsigned service, enum tag_kind tag)
+{
+    for (size_t k = 0; k < saga_services[service]->kind_count; k++)
+        if (saga_services[service]->kinds[k].tag == tag)
+            return true;
+    return false;
+}
+
+/* "o-7", "order:o-7", "sku:widget", "customer:alice" */
+static int parse_subject(struct question *question)
+{
+    static const struct {
+        const char *prefix;
+        enum tag_kind tag;
+        int service;
+        size_t size;
+    } tags[] = {{"order:", TAG_ORDER, 0, ID_BYTES},
+                {"sku:", TAG_SKU, 1, SKU_BYTES},
+                {"customer:", TAG_CUSTOMER, 2, CUSTOMER_BYTES}};
+    size_t size = ID_BYTES;
+
+    question->tag = TAG_ORDER;
+    question->key = question->subject;
+    question->service = 0;
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        size_t length = strlen(tags[i].prefix);
+
+        if (strncmp(question->subject, tags[i].prefix, length) != 0)
+            continue;
+        question->tag = tags[i].tag;
+        question->key = question->subject + length;
+        question->service = tags[i].service;
+        size = tags[i].size;
+    }
+    if (text_is_id(question->key, size))
+        return SAGA_YES;
+    return saga_fail(question->saga, SAGA_USAGE,
+                     "show wants an order id, sku:X or customer:Y, not '%s'",
+                     question->subject);
+}
+
+/* "[SERVICE:]SEQ" */
+static int parse_at(struct question *question, const char *text)
+{
+    const char *colon = strchr(text, ':');
+    int64_t seq;
+
+    question->past = true;
+    question->when = text;
+    if (colon != NULL) {
+        char name[SERVICE_BYTES];
+        size_t length = (size_t)(colon - text);
+
+        snprintf(name, sizeof name, "%.*s", (int)length, text);
+        question->service =
+            length < sizeof name ? saga_service_number(name) : -1;
+        if (question->service < 0)
+            return saga_fail(question->saga, SAGA_USAGE,
+                             "no service %.*s: order, inventory or payment",
+                             (int)length, text);
+        text = colon + 1;
+    }
+    if (!saga_number(text, 0, INT64_MAX, &seq))
+        return saga_fail(question->saga, SAGA_USAGE,
+                         "--at wants [SERVICE:]SEQ, as in payment:3, not '%s'",
+                         question->when);
+    question->upto = (uint64_t)seq;
+    return SAGA_YES;
+}
+
+/* Unix milliseconds, or a date and time: local, or with a Z in UTC. */
+static int parse_time(struct question *question, const char *text)
+{
+    struct tm tm = {.tm_isdst = -1};
+    const char *rest;
+    int64_t ms;
+
+    question->past = true;
+    question->when = text;
+    if (saga_number(text, 0, INT64_MAX, &ms)) {
+        question->upto_ms = ms;
+        return SAGA_YES;
+    }
+    rest = strptime(text, "%Y-%m-%d", &tm);
+    if (rest != NULL && (*rest == 'T' || *rest == ' '))
+        rest = strptime(rest + 1, "%H:%M:%S", &tm);
+    if (rest == NULL || (strcmp(rest, "") != 0 && strcmp(rest, "Z") != 0))
+        return saga_fail(question->saga, SAGA_USAGE,
+                         "--time wants 2026-01-31T12:00:00 (with a Z: UTC) or "
+                         "Unix milliseconds, not '%s'",
+                         text);
+    /* All of that second: events carry milliseconds. */
+    question->upto_ms =
+        (int64_t)(*rest == 'Z' ? timegm(&tm) : mktime(&tm)) * 1000 + 999;
+    return SAGA_YES;
+}
+
+static int parse(struct question *question, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"at", required_argument, NULL, 'a'},
+        {"time", required_argument, NULL, 't'},
+        {0}};
+    const char *at = NULL, *when = NULL;
+    int c, code;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        *(c == 'a' ? &at : &when) = optarg;
+    }
+    if (argc - optind != 1)
+        return saga_fail(question->saga, SAGA_USAGE,
+                         "show what? an order id, sku:X or customer:Y");
+    if (at != NULL && when != NULL)
+        return saga_fail(question->saga, SAGA_USAGE,
+                         "--at or --time, not both");
+    question->subject = argv[optind];
+    code = parse_subject(question);
+    if (code == SAGA_YES && at != NULL)
+        code = parse_at(question, at);
+    if (code == SAGA_YES && when != NULL) {
+        code = parse_time(question, when);
+        if (question->tag == TAG_ORDER)
+            question->service = -1; /* a time means the same in all logs */
+    }
+    if (code == SAGA_YES && question->service >= 0 &&
+        !has_state((unsigned)question->service, question->tag))
+        code =
+            saga_fail(question->saga, SAGA_USAGE, "%s-svc has no state of %s",
+                      shop_services[question->service], question->subject);
+    return code;
+}
+
+/* ---- folding ------------------------------------------------------------- */
+
+struct stream {
+    struct event *events; /* owned */
+    size_t count;
+    uint64_t head;
+    bool as_of;
+};
+
+/* The events of the tag up to the point asked, decoded.  A fold over a log
+ * that cannot be read whole would be a wrong answer, so there is none. */
+static int read_stream(const struct question *question, unsigned service,
+                       struct stream *stream)
+{
+    char tag[TAG_BYTES];
+    int code = SAGA_YES;
+    json_t *rows, *row;
+    size_t i;
+
+    memset(stream, 0, sizeof *stream);
+    event_tag(question->tag, question->key, tag);
+    rows = saga_log_events(question->saga, shop_services[service], tag, 0,
+                           question->upto, NULL, &stream->head, &stream->as_of,
+                           &code);
+    if (rows == NULL)
+        return code;
+    stream->events = calloc(json_array_size(rows) + 1, sizeof *stream->events);
+    if (stream->events == NULL)
+        abort();
+    json_array_foreach(rows, i, row)
+    {
+        struct event *event = &stream->events[stream->count];
+
+        if (event_from_json(row, event) != EVT_OK) {
+            code = saga_fail(
+                question->saga, SAGA_BAD_DATA,
+                "%s #%" JSON_INTEGER_FORMAT " cannot be read by this program, "
+                "so %s cannot be folded ('saga log %s' shows it raw)",
+                shop_services[service],
+                json_integer_value(json_object_get(row, "seq")),
+                question->subject, shop_services[service]);
+            break;
+        }
+        if (event->time_ms > question->upto_ms)
+            break;
+        stream->count++;
+    }
+    json_decref(rows);
+    return code;
+}
+
+static void stream_free(struct stream *stream)
+{
+    free(stream->events);
+}
+
+/* "total_cents" is printed as "total"; money as 12.34. */
+static void print_field(const struct field *field, const json_t *value)
+{
+    bool cents = field->unit != NULL && strcmp(field->unit, "cents") == 0;
+    size_t length = strlen(field->name), i;
+    char text[CENTS_BYTES];
+    json_t *line;
+
+    if (cents && length > 6 && strcmp(field->name + length - 6, "_cents") == 0)
+        length -= 6;
+    printf("  %-12.*s", (int)length, field->name);
+    if (cents) {
+        printf("%s", cents_text(json_integer_value(value), text));
+    } else if (json_is_integer(value)) {
+        printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (json_is_string(value)) {
+        printf("%s", json_string_value(value));
+    } else {
+        json_array_foreach(value, i, line)
+        {
+            const json_t *price = json_object_get(line, "price_cents");
+
+            printf("%s%" JSON_INTEGER_FORMAT " %s", i > 0 ? ", " : "",
+                   json_integer_value(json_object_get(line, "quantity")),
+                   json_string_value(json_object_get(line, "sku")));
+            if (price != NULL)
+                printf(" at %s", cents_text(json_integer_value(price), text));
+        }
+    }
+    putchar('\n');
+}
+
+static void print_state(const struct question *question, unsigned service,
+                        const struct kind *kind, const struct stream *stream,
+                        const json_t *fields)
+{
+    uint64_t seq =
+        question->upto < stream->head ? question->upto : stream->head;
+
+    printf("%s, %s's %s", question->subject, shop_services[service],
+           kind->name);
+    if (question->upto_ms != INT64_MAX)
+        printf(" as of %s", question->when);
+    else
+        printf(" at #%" PRIu64 " of %" PRIu64, seq, stream->head);
+    printf("%s\n", stream->as_of ? " (from its file: it does not answer)" : "");
+    for (const struct field *f = kind->fields; f->name != NULL; f++)
+        print_field(f, json_object_get(fields, f->name));
+}
+
+/* Folds every state that @service keeps under the tag.  *found counts those
+ * that any event had touched. */
+static int fold_service(const struct question *question, unsigned service,
+                        json_t *states, size_t *found)
+{
+    const struct service *owner = saga_services[service];
+    struct stream stream;
+    int code = read_stream(question, service, &stream);
+
+    if (code == SAGA_YES && question->upto != UINT64_MAX &&
+        question->upto > stream.head)
+        code = saga_fail(question->saga, SAGA_NO_SUCH,
+                         "%s's log ends at #%" PRIu64 ": there is no #%" PRIu64
+                         " yet",
+                         owner->name, stream.head, question->upto);
+    for (size_t k = 0; code == SAGA_YES && k < owner->kind_count; k++) {
+        const struct kind *kind = &owner->kinds[k];
+        json_t *fields;
+        size_t folded;
+        void *state;
+
+        if (kind->tag != question->tag)
+            continue;
+        state = story_fold(service, kind, question->key, stream.events,
+                           stream.count, &folded);
+        if (folded > 0) {
+            fields = fields_to_json(kind->fields, state);
+            if (question->saga->json)
+                json_array_append_new(
+                    states,
+                    json_pack(
+                        "{s:s,s:s,s:I,s:I,s:I,s:b,s:O}", "service", owner->name,
+                        "kind", kind->name, "events", (json_int_t)folded,
+                        "last_seq",
+                        (json_int_t)stream.events[stream.count - 1].at.seq,
+                        "head", (json_int_t)stream.head, "as_of", stream.as_of,
+                        "state", fields));
+            else
+                print_state(question, service, kind, &stream, fields);
+            json_decref(fields);
+            (*found)++;
+        }
+        free(state);
+    }
+    stream_free(&stream);
+    return code;
+}
+
+static int fold(const struct question *question)
+{
+    json_t *states = json_array();
+    size_t found = 0;
+    int code = SAGA_YES;
+
+    for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++)
+        if (question->service == (int)i ||
+            (question->service < 0 && has_state(i, question->tag)))
+            code = fold_service(question, i, states, &found);
+    if (code == SAGA_YES && found == 0)
+        code = saga_fail(question->saga, SAGA_NO_SUCH,
+                         "no %s%s%s ('./saga log --all' shows what happened)",
+                         question->subject, question->past ? " at " : "",
+                         question->past ? question->when : "");
+    else if (code == SAGA_YES && question->saga->json)
+        saga_print_json(json_pack("{s:s,s:O}", "subject", question->subject,
+                                  "states", states));
+    json_decref(states);
+    return code;
+}
+
+/* ---- the read models ----------------------------------------------------- */
+
+/* "2026-01-31 12:00:00" in local time. */
+static char *time_text(int64_t ms, char *text, size_t size)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+
+    localtime_r(&seconds, &tm);
+    strftime(text, size, "%Y-%m-%d %H:%M:%S", &tm);
+    return text;
+}
+
+static void print_order(const json_t *reply)
+{
+    const json_t *order = json_object_get(reply, "order"), *line;
+    const json_t *ended = json_object_get(order, "ended_ms");
+    const char *reason = json_text(order, "reason");
+    char money[CENTS_BYTES], when[32];
+    size_t i;
+
+    printf("%s · %s", json_text(order, "order"), json_text(order, "customer"));
+    json_array_foreach(json_object_get(order, "lines"), i, line)
+        printf("%s %" PRId64 " %s at %s", i == 0 ? " ·" : ",",
+               json_number(line, "quantity"), json_text(line, "sku"),
+               cents_text(json_number(line, "price_cents"), money));
+    printf(" · %s\n", cents_text(json_number(order, "total_cents"), money));
+    printf("  status    %s%s%s\n", json_text(order, "status"),
+           reason[0] != '\0' ? ": " : "", reason);
+    printf("  stock     %s\n  payment   %s\n", json_text(order, "stock"),
+           json_text(order, "payment"));
+    printf("  placed    %s",
+           time_text(json_number(order, "placed_ms"), when, sizeof when));
+    if (json_is_integer(ended))
+        printf(", ended %" PRId64 " ms later",
+               json_number(order, "ended_ms") -
+                   json_number(order, "placed_ms"));
+    printf("\n  events    %" PRId64 "  (./saga %s %s)\n",
+           json_number(order, "events"),
+           json_is_true(json_object_get(reply, "ended")) ? "trace" : "why",
+           json_text(order, "order"));
+}
+
+static void print_sku(const json_t *reply)
+{
+    const json_t *stock = json_array_get(json_object_get(reply, "stock"), 0);
+
+    printf("sku:%s\n  on hand   %" PRId64 "\n  reserved  %" PRId64
+           "  held by orders that have not ended\n  available %" PRId64
+           "\n  shipped   %" PRId64 "\n  received  %" PRId64 "\n",
+           json_text(stock, "sku"), json_number(stock, "on_hand"),
+           json_number(stock, "reserved"), json_number(stock, "available"),
+           json_number(stock, "shipped"), json_number(stock, "received"));
+}
+
+enum { STATEMENT_SHOWN = 20 };
+
+static void print_customer(const json_t *reply)
+{
+    const json_t *account = json_object_get(reply, "account"), *line;
+    const json_t *statement = json_object_get(reply, "statement");
+    size_t count = json_array_size(statement), i;
+    char money[CENTS_BYTES], when[32];
+
+    printf("customer:%s\n  balance   %s\n", json_text(account, "customer"),
+           cents_text(json_number(account, "balance_cents"), money));
+    printf("  deposited %s\n",
+           cents_text(json_number(account, "deposited_cents"), money));
+    printf("  charged   %s\n",
+           cents_text(json_number(account, "charged_cents"), money));
+    printf("  refunded  %s\n\n",
+           cents_text(json_number(account, "refunded_cents"), money));
+    json_array_foreach(statement, i, line)
+    {
+        if (i + STATEMENT_SHOWN < count)
+            continue;
+        printf("  #%-6" PRId64 " %s  %-16s %12s", json_number(line, "seq"),
+               time_text(json_number(line, "time_ms"), when, sizeof when),
+               json_text(line, "type"),
+               cents_text(json_number(line, "amount_cents"), money));
+        printf(" %12s  %s\n",
+               cents_text(json_number(line, "balance_cents"), money),
+               json_text(line, "order"));
+    }
+    if (count > STATEMENT_SHOWN || json_is_true(json_object_get(reply, "more")))
+        printf("  ... and older ones (./saga log payment)\n");
+}
+
+static json_t *view_request(const struct question *question)
+{
+    switch (question->tag) {
+    case TAG_SKU:
+        return json_pack("{s:s,s:s}", "get", "stock", "sku", question->key);
+    case TAG_CUSTOMER:
+        return json_pack("{s:s,s:s}", "get", "account", "customer",
+                         question->key);
+    default:
+        return json_pack("{s:s,s:s}", "get", "order", "order", question->key);
+    }
+}
+
+/* Asks the read model; EVT_NONE and EVT_BUSY: it does not answer. */
+static enum evt_status ask_view(const struct question *question, json_t **reply)
+{
+    const char *service = shop_services[question->service];
+    json_t *ask = view_request(question);
+    enum evt_status rc;
+
+    rc = question->saga->read_side != NULL
+             ? client_ask_read_side(question->saga->read_side, service, ask,
+                                    2000, reply)
+             : client_ask(question->saga->client, service, "qry", ask, 2000,
+                          reply);
+    json_decref(ask);
+    return rc;
+}
+
+static int show_view(const struct question *question, json_t *reply)
+{
+    const json_t *error = json_object_get(reply, "error");
+    int code = SAGA_YES;
+
+    if (error != NULL) {
+        code = (int)json_number(reply, "code");
+        code = code == SAGA_NO_SUCH && question->tag == TAG_ORDER
+                   ? story_no_such_order(question->saga, question->key)
+                   : saga_fail(question->saga, code > 0 ? code : SAGA_IO, "%s",
+                               json_string_value(error));
+    } else if (question->saga->json) {
+        saga_print_json(json_incref(reply));
+    } else if (question->tag == TAG_SKU) {
+        print_sku(reply);
+    } else if (question->tag == TAG_CUSTOMER) {
+        print_customer(reply);
+    } else {
+        print_order(reply);
+    }
+    json_decref(reply);
+    return code;
+}
+
+int verb_show(struct saga *saga, int argc, char **argv)
+{
+    struct question question = {
+        .saga = saga, .upto = UINT64_MAX, .upto_ms = INT64_MAX};
+    int code = parse(&question, argc, argv);
+    json_t *reply = NULL;
+    enum evt_status rc;
+
+    if (code != SAGA_YES)
+        return code;
+    if (question.past)
+        return fold(&question);
+    rc = ask_view(&question, &reply);
+    if (rc == EVT_OK)
+        return show_view(&question, reply);
+    if (rc == EVT_BAD || saga->read_side != NULL)
+        return saga_no_answer(saga, shop_services[question.service], rc);
+    return fold(&question);
+}

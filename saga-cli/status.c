@@ -1,0 +1,453 @@
+/* status.c - `saga status` and `saga wait`: how everything is, and until when.
+ *
+ * Nobody knows the state of the whole.  Each service is asked how long its own
+ * log is and how far it has read the others'; whether anything is left to do
+ * follows from comparing what they say. */
+#include "story.h"
+#include "verbs.h"
+
+#include "feed.h"
+#include "store.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static json_t *ask(struct saga *saga, const char *service, const char *what,
+                   int timeout_ms, enum evt_status *rc)
+{
+    json_t *request = json_pack("{s:s}", "get", what), *reply = NULL;
+
+    if (saga->read_side != NULL)
+        *rc = client_ask_read_side(saga->read_side, service, request,
+                                   timeout_ms, &reply);
+    else
+        *rc = client_ask(saga->client, service, "qry", request, timeout_ms,
+                         &reply);
+    json_decref(request);
+    return reply;
+}
+
+/* ---- saga status --------------------------------------------------------- */
+
+struct health {
+    json_t *status; /* NULL: it does not answer; owned */
+    enum evt_status rc;
+};
+
+/* "inventory, payment": whom the service has heard from of late. */
+static void heard_text(const json_t *status, char *text, size_t size)
+{
+    const json_t *feed;
+    size_t i, at = 0;
+
+    text[0] = '\0';
+    json_array_foreach(json_object_get(status, "feeds"), i, feed)
+    {
+        const json_t *ago = json_object_get(feed, "heard_ms_ago");
+        const char *name = json_text(feed, "source");
+
+        if (at >= size)
+            break;
+        if (!json_is_integer(ago))
+            at += (size_t)snprintf(text + at, size - at, "%s%s never",
+                                   at > 0 ? ", " : "", name);
+        else if (json_integer_value(ago) > FEED_LOST_MS)
+            at += (size_t)snprintf(text + at, size - at, "%s%s %.0f s ago",
+                                   at > 0 ? ", " : "", name,
+                                   (double)json_integer_value(ago) / 1000);
+        else
+            at += (size_t)snprintf(text + at, size - at, "%s%s",
+                                   at > 0 ? ", " : "", name);
+    }
+}
+
+static void read_side_text(const json_t *status, char *text, size_t size)
+{
+    const json_t *view = json_object_get(status, "view");
+    int64_t lag = json_number(view, "lag");
+
+    if (json_is_true(json_object_get(view, "rebuilding")))
+        snprintf(text, size, "rebuilding");
+    else if (lag > 0)
+        snprintf(text, size, "%" PRId64 " behind", lag);
+    else
+        snprintf(text, size, "up to date");
+}
+
+/* What is wrong with a service that runs, one line each. */
+static void print_troubles(const char *service, const json_t *status)
+{
+    const char *state = json_text(status, "state");
+    const json_t *view = json_object_get(status, "view"), *feed;
+    size_t i;
+
+    if (state[0] != '\0' && strcmp(state, "running") != 0)
+        printf("  ! %s: %s\n", service, state);
+    json_array_foreach(json_object_get(status, "feeds"), i, feed)
+    {
+        const char *source = json_text(feed, "source");
+        int64_t behind = json_number(feed, "head") - json_number(feed, "seq");
+
+        if (json_text(feed, "trouble")[0] != '\0')
+            printf("  ! %s has stopped reading %s: %s  (./saga accept %s %s)\n",
+                   service, source, json_text(feed, "trouble"), service,
+                   source);
+        else if (behind > 0)
+            printf("    %s is %" PRId64 " events behind %s\n", service, behind,
+                   source);
+    }
+    if (json_number(status, "parked") > 0)
+        printf("  ! %s has parked %" PRId64 " events  (./saga parked %s)\n",
+               service, json_number(status, "parked"), service);
+    if (json_text(view, "trouble")[0] != '\0')
+        printf("  ! %s's read side: %s\n", service, json_text(view, "trouble"));
+}
+
+static void print_service(const struct saga *saga, const char *service,
+                          const struct health *health)
+{
+    char log[32], read_side[64], heard[128];
+    const json_t *status = health->status;
+
+    if (status == NULL) {
+        printf("  %-11s %-6s %s\n", service, "-",
+               health->rc == EVT_NONE ? "down"
+               : health->rc == EVT_BUSY
+                   ? "runs but does not answer  (paused? kill -CONT wakes it)"
+                   : "gave an answer that is none");
+        return;
+    }
+    snprintf(log, sizeof log, "%" PRId64 " events",
+             json_number(json_object_get(status, "log"), "head"));
+    read_side_text(status, read_side, sizeof read_side);
+    heard_text(status, heard, sizeof heard);
+    printf("  %-11s %-6" PRId64 " %-14s %-16s %s\n", service,
+           json_number(status, "pid"), saga->read_side != NULL ? "-" : log,
+           read_side, heard);
+}
+
+/* Whether this one is looked at: a lone read side is of one service. */
+static bool looked_at(const struct saga *saga, const char *service)
+{
+    char path[4096];
+
+    if (saga->read_side == NULL)
+        return true;
+    snprintf(path, sizeof path, "%s/%s.qry", saga->read_side, service);
+    return access(path, F_OK) == 0;
+}
+
+static int print_health(const struct saga *saga, const struct health health[])
+{
+    json_t *services = json_object();
+    int code = SAGA_YES, shown = 0;
+
+    if (!saga->json)
+        printf("  %-11s %-6s %-14s %-16s %s\n", "service", "pid", "log",
+               "read side", "heard from the others");
+    for (unsigned i = 0; i < SERVICES; i++) {
+        const char *service = shop_services[i];
+
+        if (!looked_at(saga, service))
+            continue;
+        shown++;
+        if (health[i].status == NULL)
+            code = health[i].rc == EVT_BUSY ? SAGA_TRY_AGAIN : SAGA_NOT_RUNNING;
+        if (saga->json)
+            json_object_set_new(services, service,
+                                health[i].status != NULL
+                                    ? json_incref(health[i].status)
+                                    : json_null());
+        else
+            print_service(saga, service, &health[i]);
+    }
+    for (unsigned i = 0; i < SERVICES && !saga->json; i++)
+        if (health[i].status != NULL)
+            print_troubles(shop_services[i], health[i].status);
+    if (saga->json)
+        saga_print_json(json_pack("{s:O,s:b}", "services", services, "running",
+                                  code == SAGA_YES && shown > 0));
+    json_decref(services);
+    return shown > 0 ? code : SAGA_NOT_RUNNING;
+}
+
+int verb_status(struct saga *saga, int argc, char **argv)
+{
+    struct health health[SERVICES] = {{NULL, EVT_NONE}};
+    int code;
+
+    (void)argv;
+    if (argc != 1)
+        return saga_fail(saga, SAGA_USAGE, "status takes no arguments");
+    for (unsigned i = 0; i < SERVICES; i++)
+        if (looked_at(saga, shop_services[i]))
+            health[i].status =
+                ask(saga, shop_services[i], "status", 1000, &health[i].rc);
+    code = print_health(saga, health);
+    for (unsigned i = 0; i < SERVICES; i++)
+        json_decref(health[i].status);
+    return code;
+}
+
+/* ---- saga wait ------------------------------------------------------------
+ */
+
+/* Everything at one look.  What is on the disk counts, not what is in memory:
+ * whoever waits wants to read the files next. */
+struct look {
+    struct position head[SERVICES];
+    struct position cursor[SERVICES][SERVICES]; /* [reader][publisher] */
+    struct position view[SERVICES][SERVICES];
+};
+
+static bool read_position(const json_t *json, struct position *at)
+{
+    memset(at, 0, sizeof *at);
+    at->seq = (uint64_t)json_number(json, "seq");
+    return hex_parse(json_text(json, "log"), at->log_id, LOG_ID_BYTES);
+}
+
+/* The log's head and the cursors beside it, at one instant of the file. */
+static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
+                        char *what, size_t size)
+{
+    json_t *request = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
+                                (json_int_t)INT64_MAX, "limit", 1);
+    const char *name = shop_services[i];
+    json_t *reply = NULL;
+    enum evt_status rc =
+        client_ask(saga->client, name, "qry", request, 1000, &reply);
+    bool good = rc == EVT_OK && json_object_get(reply, "error") == NULL;
+
+    if (good) {
+        good = hex_parse(json_text(reply, "log"), look->head[i].log_id,
+                         LOG_ID_BYTES);
+        look->head[i].seq = (uint64_t)json_number(reply, "head");
+        for (unsigned p = 0; p < SERVICES; p++)
+            (void)read_position(
+                json_object_get(json_object_get(reply, "cursors"),
+                                shop_services[p]),
+                &look->cursor[i][p]); /* none: nothing consumed */
+    }
+    if (!good)
+        snprintf(what, size, "%s-svc %s", name,
+                 rc == EVT_NONE ? "is down" : "does not answer");
+    json_decref(reply);
+    json_decref(request);
+    return good;
+}
+
+static bool look_at_view(struct saga *saga, unsigned i, struct look *look,
+                         char *what, size_t size)
+{
+    enum evt_status rc;
+    json_t *status = ask(saga, shop_services[i], "status", 1000, &rc);
+    const json_t *positions =
+        json_object_get(json_object_get(status, "view"), "positions");
+
+    for (unsigned p = 0; p < SERVICES; p++)
+        if (!read_position(json_object_get(positions, shop_services[p]),
+                           &look->view[i][p]))
+            memset(&look->view[i][p], 0, sizeof look->view[i][p]);
+    if (status == NULL)
+        snprintf(what, size, "%s-svc does not answer", shop_services[i]);
+    json_decref(status);
+    return status != NULL;
+}
+
+static bool same(const struct position *a, const struct position *b)
+{
+    return a->seq == b->seq && memcmp(a->log_id, b->log_id, LOG_ID_BYTES) == 0;
+}
+
+static bool at_head(const char *who, const char *publisher,
+                    const struct position *at, const struct position *head,
+                    char *what, size_t size)
+{
+    /* Nothing written and nothing read is as far as one can be. */
+    if (same(at, head) || (head->seq == 0 && at->seq == 0))
+        return true;
+    if (memcmp(at->log_id, head->log_id, LOG_ID_BYTES) != 0 && at->seq > 0)
+        snprintf(what, size, "%s has read another log of %s ('saga status')",
+                 who, publisher);
+    else if (at->seq > head->seq)
+        snprintf(what, size, "%s is ahead of %s's log ('saga status')", who,
+                 publisher);
+    else
+        snprintf(what, size, "%s is %" PRIu64 " events behind %s", who,
+                 head->seq - at->seq, publisher);
+    return false;
+}
+
+static bool listens(const struct service *service, const char *source)
+{
+    for (size_t i = 0; service->listens_to[i] != NULL; i++)
+        if (strcmp(service->listens_to[i], source) == 0)
+            return true;
+    return false;
+}
+
+/* Whether every cursor and view is at every head; if not, *what says which
+ * is not. */
+static bool all_at_heads(const struct look *look, char *what, size_t size)
+{
+    for (unsigned i = 0; i < SERVICES; i++)
+        for (unsigned p = 0; p < SERVICES; p++) {
+            char view[64];
+            /* the order view joins all three; the others fold their own */
+            bool viewed = i == 0 || i == p;
+
+            if (listens(saga_services[i], shop_services[p]) &&
+                !at_head(shop_services[i], shop_services[p],
+                         &look->cursor[i][p], &look->head[p], what, size))
+                return false;
+            snprintf(view, sizeof view, "%s's read side", shop_services[i]);
+            if (viewed && !at_head(view, shop_services[p], &look->view[i][p],
+                                   &look->head[p], what, size))
+                return false;
+        }
+    return true;
+}
+
+static bool take_look(struct saga *saga, struct look *look, char *what,
+                      size_t size)
+{
+    memset(look, 0, sizeof *look);
+    for (unsigned i = 0; i < SERVICES; i++)
+        if (!look_at_log(saga, i, look, what, size))
+            return false;
+    for (unsigned i = 0; i < SERVICES; i++)
+        if (!look_at_view(saga, i, look, what, size))
+            return false;
+    return all_at_heads(look, what, size);
+}
+
+/* Twice in a row with the same heads: an event that was on its way during the
+ * first look has been appended or consumed by the second. */
+static bool is_quiet(struct saga *saga, char *what, size_t size)
+{
+    struct look first, second;
+
+    if (!take_look(saga, &first, what, size) ||
+        !take_look(saga, &second, what, size))
+        return false;
+    for (unsigned i = 0; i < SERVICES; i++)
+        if (!same(&first.head[i], &second.head[i])) {
+            snprintf(what, size, "%s still appends", shop_services[i]);
+            return false;
+        }
+    return true;
+}
+
+static int64_t mono_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int wait_quiet(struct saga *saga, int64_t timeout_s)
+{
+    int64_t begun = mono_ms(), deadline = begun + timeout_s * 1000;
+    struct timespec pause = {.tv_nsec = 20000000};
+    char what[STORE_WHY_BYTES] = "";
+
+    while (!is_quiet(saga, what, sizeof what)) {
+        if (mono_ms() >= deadline)
+            return saga_fail(saga, SAGA_TRY_AGAIN,
+                             "not quiet after %" PRId64 " s: %s", timeout_s,
+                             what);
+        nanosleep(&pause, NULL);
+    }
+    if (saga->json)
+        saga_print_json(json_pack("{s:b,s:I}", "quiet", 1, "waited_ms",
+                                  (json_int_t)(mono_ms() - begun)));
+    else
+        printf("quiet: every cursor and every view is at every head\n");
+    return SAGA_YES;
+}
+
+/* The reply of the order view once the order has ended; NULL: not yet. */
+static json_t *ended_order(struct saga *saga, const char *order, int64_t ms,
+                           bool *unknown)
+{
+    json_t *request =
+        json_pack("{s:s,s:s,s:s,s:I}", "get", "order", "order", order, "until",
+                  "ended", "timeout_ms", (json_int_t)ms);
+    json_t *reply = NULL;
+    enum evt_status rc = client_ask(saga->client, "order", "qry", request,
+                                    (int)ms + 1000, &reply);
+
+    json_decref(request);
+    *unknown = rc == EVT_OK && json_number(reply, "code") == SAGA_NO_SUCH;
+    if (rc == EVT_OK && json_is_true(json_object_get(reply, "ended")))
+        return reply;
+    json_decref(reply);
+    return NULL;
+}
+
+static int wait_order(struct saga *saga, const char *order, int64_t timeout_s)
+{
+    int64_t deadline = mono_ms() + timeout_s * 1000, left;
+    struct timespec pause = {.tv_nsec = 50000000};
+    bool unknown = false;
+    json_t *reply = NULL;
+
+    while (reply == NULL && (left = deadline - mono_ms()) > 0) {
+        reply = ended_order(saga, order, left < 2000 ? left : 2000, &unknown);
+        if (reply == NULL)
+            nanosleep(&pause, NULL); /* down, or not known there yet */
+    }
+    if (reply == NULL)
+        return unknown ? story_no_such_order(saga, order)
+                       : saga_fail(saga, SAGA_TRY_AGAIN,
+                                   "%s has not ended after %" PRId64
+                                   " s ('saga why %s')",
+                                   order, timeout_s, order);
+    if (saga->json) {
+        saga_print_json(reply);
+    } else {
+        const json_t *row = json_object_get(reply, "order");
+        const char *reason = json_text(row, "reason");
+
+        printf("%s has ended: %s%s%s\n", order, json_text(row, "status"),
+               reason[0] != '\0' ? ", " : "", reason);
+        json_decref(reply);
+    }
+    return SAGA_YES;
+}
+
+int verb_wait(struct saga *saga, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"quiet", no_argument, NULL, 'q'},
+        {"timeout", required_argument, NULL, 't'},
+        {0}};
+    int64_t timeout_s = 30;
+    bool quiet = false;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        if (c == 'q')
+            quiet = true;
+        else if (!saga_number(optarg, 1, 86400, &timeout_s))
+            return saga_fail(saga, SAGA_USAGE,
+                             "timeout must be 1 to 86400 seconds, not %s",
+                             optarg);
+    }
+    if (argc - optind != (quiet ? 0 : 1))
+        return saga_fail(saga, SAGA_USAGE,
+                         "wait for what? an order, or --quiet");
+    if (quiet)
+        return wait_quiet(saga, timeout_s);
+    if (!text_is_id(argv[optind], ID_BYTES))
+        return saga_fail(saga, SAGA_USAGE, "'%s' is no order id", argv[optind]);
+    return wait_order(saga, argv[optind], timeout_s);
+}

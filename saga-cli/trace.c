@@ -1,0 +1,243 @@
+/* trace.c - `saga trace`: what happened to an order, where, and why.
+ *
+ * One lane a service, one row an event, each behind its cause: the saga's
+ * ladder, up and down.  Below it stands what a table of events cannot show:
+ * who saw an event and had nothing to do, and who has not come to one yet. */
+#include "story.h"
+#include "verbs.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LANE = 20 };
+
+/* ---- one event in words -------------------------------------------------- */
+
+/* What is worth saying beside an event in its lane; "" for most. */
+static const char *note(const struct event *event, char *text, size_t size)
+{
+    text[0] = '\0';
+    switch (event->type) {
+    case STOCK_REJECTED:
+    case PAYMENT_DECLINED:
+    case PAYMENT_CHARGED:
+    case PAYMENT_REFUNDED:
+        return saga_describe(event, text, size);
+    case ORDER_CANCELLING:
+        return event->data.reason;
+    case STOCK_RELEASED:
+        return event->data.line_count == 0 ? "nothing was reserved" : text;
+    default:
+        return text;
+    }
+}
+
+/* ---- as text ------------------------------------------------------------- */
+
+static void print_head(const struct story *story)
+{
+    const struct event *first = &story->events[0];
+    const struct event *last = &story->events[story->count - 1];
+    const char *reason = story_reason(story);
+    char status[32], words[256], total[CENTS_BYTES];
+
+    story_status(story, status, sizeof status);
+    printf("%s", story->order);
+    if (story->of_order != NULL) {
+        const struct payload *data = &story->of_order->data;
+
+        printf(" · %s", data->customer);
+        for (uint32_t i = 0; i < data->line_count; i++)
+            printf("%s %" PRId64 " %s", i == 0 ? " ·" : ",",
+                   data->lines[i].quantity, data->lines[i].sku);
+        printf(" · %s", cents_text(data->total_cents, total));
+    }
+    snprintf(words, sizeof words, "%s%s%s",
+             status[0] != '\0' ? status : "NOT PLACED YET",
+             reason[0] != '\0' ? ": " : "", reason);
+    printf(" · %s · %zu event%s · %" PRId64 " ms\n\n", words, story->count,
+           story->count == 1 ? "" : "s", last->time_ms - first->time_ms);
+}
+
+static void print_row(const struct saga *saga, const struct story *story,
+                      size_t i)
+{
+    const struct event *event = &story->events[i];
+    size_t because = story_because(story, i), undoes = story_undoes(story, i);
+    char cell[64], cause[64] = "you", text[256];
+    int lane = saga_service_number(event->source);
+
+    snprintf(cell, sizeof cell, "%s", shop_type_name(event->type));
+    if (undoes > 0)
+        snprintf(cell, sizeof cell, "%s ↺ %zu", shop_type_name(event->type),
+                 undoes);
+    if (because > 0)
+        snprintf(cause, sizeof cause, "%zu%s", because,
+                 strcmp(event->cause.source, event->source) == 0 ? ", timer"
+                                                                 : "");
+    else if (event->cause.source[0] != '\0')
+        snprintf(cause, sizeof cause, "%s #%" PRIu64, event->cause.source,
+                 event->cause.at.seq);
+    printf("  %2zu %6" PRId64 "  ", i + 1,
+           event->time_ms - story->events[0].time_ms);
+    for (int l = 0; l < SERVICES; l++) {
+        bool here = l == lane;
+
+        if (here && saga->colour && undoes > 0)
+            printf("\033[33m");
+        print_padded(here ? cell : "", LANE);
+        if (here && saga->colour && undoes > 0)
+            printf("\033[0m");
+    }
+    note(event, text, sizeof text);
+    print_padded(cause, note(event, text, sizeof text)[0] != '\0' ? 10 : 0);
+    printf("%s\n", note(event, text, sizeof text));
+}
+
+static void print_gap(const struct story *story, size_t i)
+{
+    const struct flow_gap *gap = &story->gaps[i];
+    size_t n = (size_t)(gap->cause - story->events) + 1;
+    const char *type = shop_type_name(gap->cause->type);
+    char text[128];
+
+    if (story->parked[i] != NULL)
+        printf("  %s has parked %zu %s: %s  (./saga redrive %s)\n",
+               gap->owner->name, n, type, story->parked[i], gap->owner->name);
+    else if (gap->ignored)
+        printf("  %s saw %zu %s and had nothing to do.\n", gap->owner->name, n,
+               type);
+    else
+        printf("  %s has not come to %zu %s yet: %s  (./saga why %s)\n",
+               gap->owner->name, n, type,
+               story_answers(gap->rule, text, sizeof text), story->order);
+}
+
+static void print_text(const struct saga *saga, const struct story *story)
+{
+    print_head(story);
+    printf("   #    +ms  ");
+    for (int l = 0; l < SERVICES; l++)
+        print_padded(shop_services[l], LANE);
+    printf("because\n");
+    for (size_t i = 0; i < story->count; i++)
+        print_row(saga, story, i);
+    if (story->gap_count > 0)
+        putchar('\n');
+    for (size_t i = 0; i < story->gap_count; i++)
+        print_gap(story, i);
+    if (json_array_size(story->unreadable) > 0)
+        printf("\n  %zu more that this program cannot read"
+               " ('saga log SERVICE' shows them raw).\n",
+               json_array_size(story->unreadable));
+    for (int l = 0; l < SERVICES; l++)
+        if (story->as_of[l])
+            printf("\n  As of %s's file: %s-svc does not answer.\n",
+                   shop_services[l], shop_services[l]);
+}
+
+/* ---- as JSON ------------------------------------------------------------- */
+
+static json_t *gap_json(const struct story *story, size_t i)
+{
+    const struct flow_gap *gap = &story->gaps[i];
+    char text[128];
+    json_t *json = json_pack(
+        "{s:s,s:I,s:b}", "service", gap->owner->name, "event",
+        (json_int_t)(gap->cause - story->events) + 1, "ignored", gap->ignored);
+
+    json_object_set_new(
+        json, "for", json_string(story_answers(gap->rule, text, sizeof text)));
+    if (story->parked[i] != NULL)
+        json_object_set_new(json, "parked", json_string(story->parked[i]));
+    return json;
+}
+
+static void print_json(const struct story *story)
+{
+    json_t *events = json_array(), *gaps = json_array(), *as_of = json_array();
+    char status[32];
+
+    for (size_t i = 0; i < story->count; i++) {
+        json_t *event = json_copy(story->rows[i]);
+
+        json_object_set_new(event, "n", json_integer((json_int_t)i + 1));
+        json_object_set_new(event, "because",
+                            json_integer((json_int_t)story_because(story, i)));
+        json_object_set_new(event, "undoes",
+                            json_integer((json_int_t)story_undoes(story, i)));
+        json_array_append_new(events, event);
+    }
+    for (size_t i = 0; i < story->gap_count; i++)
+        json_array_append_new(gaps, gap_json(story, i));
+    for (int l = 0; l < SERVICES; l++)
+        if (story->as_of[l])
+            json_array_append_new(as_of, json_string(shop_services[l]));
+    saga_print_json(json_pack(
+        "{s:s,s:s,s:s,s:b,s:o,s:o,s:O,s:o}", "order", story->order, "status",
+        story_status(story, status, sizeof status), "reason",
+        story_reason(story), "ended", story_ended(story), "events", events,
+        "unanswered", gaps, "unreadable", story->unreadable, "as_of", as_of));
+}
+
+/* ---- as a sequence diagram ----------------------------------------------- */
+
+static void print_mermaid(const struct story *story)
+{
+    printf("sequenceDiagram\n    actor you\n");
+    for (int l = 0; l < SERVICES; l++)
+        printf("    participant %s\n", shop_services[l]);
+    for (size_t i = 0; i < story->count; i++) {
+        const struct event *event = &story->events[i];
+        size_t because = story_because(story, i);
+        int lane = saga_service_number(event->source);
+
+        if (because > 0)
+            printf("    %s%s%s: %s\n", story->events[because - 1].source,
+                   strcmp(event->cause.source, event->source) == 0 ? "-->>"
+                                                                   : "->>",
+                   event->source,
+                   shop_type_name(story->events[because - 1].type));
+        else
+            printf("    you->>%s: %s\n", event->source,
+                   lane < 0 ? "?" : story_command((unsigned)lane, event->type));
+        printf("    Note over %s: %s\n", event->source,
+               shop_type_name(event->type));
+    }
+}
+
+int verb_trace(struct saga *saga, int argc, char **argv)
+{
+    static const struct option known[] = {{"mermaid", no_argument, NULL, 'm'},
+                                          {0}};
+    struct story story;
+    bool mermaid = false;
+    int c, code;
+
+    optind = 0; /* `saga place` calls this verb when it has parsed its own */
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == '?')
+            return SAGA_USAGE;
+        mermaid = true;
+    }
+    if (argc - optind != 1)
+        return saga_fail(saga, SAGA_USAGE,
+                         "trace which order? ('saga trace --help')");
+    code = story_read(saga, argv[optind], &story);
+    if (code != SAGA_YES)
+        return code;
+    if (story.count == 0)
+        code = saga_fail(saga, SAGA_BAD_DATA,
+                         "%s: none of its events can be read by this program",
+                         argv[optind]);
+    else if (mermaid)
+        print_mermaid(&story);
+    else if (saga->json)
+        print_json(&story);
+    else
+        print_text(saga, &story);
+    story_free(&story);
+    return code;
+}

@@ -1,0 +1,220 @@
+/* verify.c - `saga verify`: has anybody edited a log?
+ *
+ * Every event's hash covers the event and the hash before it, so an edit shows
+ * at once.  Who edits an event and computes all later hashes anew is found by
+ * the others: each consumer keeps the hash of the last event that it consumed.
+ * That makes a log tamper-evident, not tamper-proof: who edits all three
+ * databases in step, or only what nobody has consumed yet, is not found. */
+#include "verbs.h"
+
+#include "store.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct finding {
+    uint64_t events, witnesses;
+    json_t *edited; /* [{"service","seq","text"}] */
+};
+
+__attribute__((format(printf, 4, 5))) static void found(struct finding *finding,
+                                                        const char *service,
+                                                        uint64_t seq,
+                                                        const char *format, ...)
+{
+    va_list arguments;
+    char text[512];
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    json_array_append_new(finding->edited,
+                          json_pack("{s:s, s:I, s:s}", "service", service,
+                                    "seq", (json_int_t)seq, "text", text));
+}
+
+/* ---- the chain ------------------------------------------------------------
+ */
+
+static void found_hash(struct finding *finding, const char *service,
+                       const struct row *row, const uint8_t stored[HASH_BYTES],
+                       const uint8_t computed[HASH_BYTES])
+{
+    char stored_text[2 * HASH_BYTES + 1], computed_text[2 * HASH_BYTES + 1];
+
+    found(finding, service, row->seq,
+          "%s: the stored hash is %.16s..., computed is %.16s...", row->type,
+          hex_text(stored, HASH_BYTES, stored_text),
+          hex_text(computed, HASH_BYTES, computed_text));
+}
+
+/* Walks the chain up to the first event that does not fit. */
+static enum evt_status walk(struct store *log, struct finding *finding)
+{
+    uint8_t hash[HASH_BYTES], computed[HASH_BYTES];
+    const char *service = store_service(log);
+    uint64_t seq = 0;
+    struct row row;
+    enum evt_status rc = store_scan(log, NULL, 0, UINT64_MAX);
+
+    event_genesis(service, store_log_id(log), computed);
+    while (rc == EVT_OK && (rc = store_next(log, &row, hash)) == EVT_OK) {
+        finding->events++;
+        if (row.seq != ++seq) {
+            found(finding, service, seq, "is missing");
+            break;
+        }
+        event_hash(computed, &row, computed);
+        if (memcmp(hash, computed, HASH_BYTES) != 0) {
+            found_hash(finding, service, &row, hash, computed);
+            break;
+        }
+    }
+    store_scan_end(log);
+    if (rc == EVT_BAD) {
+        found(finding, service, seq + 1, "is malformed");
+        rc = EVT_OK;
+    }
+    return rc == EVT_NONE ? EVT_OK : rc;
+}
+
+/* ---- the witnesses --------------------------------------------------------
+ */
+
+/* What @witness remembers of @log: the hash of the last event it consumed.
+ * The witness was frozen before the log was, so nothing can be missing. */
+static enum evt_status ask_witness(struct store *log, struct store *witness,
+                                   struct finding *finding)
+{
+    const char *service = store_service(log), *who = store_service(witness);
+    uint8_t hash[HASH_BYTES];
+    struct cursor cursor;
+    enum evt_status rc = store_cursor(witness, service, &cursor);
+
+    if (rc == EVT_NONE)
+        return EVT_OK; /* has consumed nothing yet */
+    if (rc != EVT_OK)
+        return rc;
+    finding->witnesses++;
+    if (memcmp(cursor.at.log_id, store_log_id(log), LOG_ID_BYTES) != 0) {
+        found(finding, service, 0, "%s consumed another log than this one",
+              who);
+        return EVT_OK;
+    }
+    rc = store_hash_at(log, cursor.at.seq, hash);
+    if (rc == EVT_NONE)
+        found(finding, service, cursor.at.seq,
+              "%s consumed it, but it is not there", who);
+    else if (rc == EVT_OK && memcmp(hash, cursor.hash, HASH_BYTES) != 0)
+        found(finding, service, cursor.at.seq,
+              "%s remembers another hash of it: it, one before it, or that "
+              "memory was changed",
+              who);
+    return rc == EVT_NONE ? EVT_OK : rc;
+}
+
+/* ---- the verb -------------------------------------------------------------
+ */
+
+static void print_text(const struct finding *finding)
+{
+    const json_t *edited;
+    size_t i;
+
+    json_array_foreach(finding->edited, i, edited)
+    {
+        const char *service =
+            json_string_value(json_object_get(edited, "service"));
+        json_int_t seq = json_integer_value(json_object_get(edited, "seq"));
+
+        printf("  FAIL  %s #%" JSON_INTEGER_FORMAT " %s\n", service, seq,
+               json_string_value(json_object_get(edited, "text")));
+        printf("        look:  ./saga log %s --from %" JSON_INTEGER_FORMAT "\n",
+               service, seq > 0 ? seq : 1);
+    }
+    if (json_array_size(finding->edited) == 0)
+        printf("  ok    %" PRIu64 " events chain, %" PRIu64
+               " cursors of other services agree\n",
+               finding->events, finding->witnesses);
+}
+
+static int verdict(const struct saga *saga, const struct finding *finding)
+{
+    bool intact = json_array_size(finding->edited) == 0;
+    json_t *json;
+
+    if (!saga->json) {
+        print_text(finding);
+        return intact ? SAGA_YES : SAGA_NO;
+    }
+    json = json_pack("{s:b, s:I, s:I, s:O}", "intact", intact, "events",
+                     (json_int_t)finding->events, "witnesses",
+                     (json_int_t)finding->witnesses, "edited", finding->edited);
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(json);
+    return intact ? SAGA_YES : SAGA_NO;
+}
+
+/* Opens service @number's log at one instant; NULL: reported, *code set. */
+static struct store *frozen(struct saga *saga, unsigned number, int *code)
+{
+    struct store *log = saga_open_log(saga, shop_services[number], code);
+
+    if (log != NULL && store_snapshot_begin(log) != EVT_OK) {
+        *code = saga_fail(saga, SAGA_IO, "%s", store_error(log));
+        store_close(log);
+        log = NULL;
+    }
+    return log;
+}
+
+/* One log, and what the other two know of it. */
+static int verify_one(struct saga *saga, unsigned number,
+                      struct finding *finding)
+{
+    struct store *logs[SERVICES] = {NULL};
+    enum evt_status rc = EVT_OK;
+    int code = SAGA_YES;
+
+    for (unsigned i = 1; i <= SERVICES && code == SAGA_YES; i++) {
+        unsigned next = (number + i) % SERVICES; /* the log itself is last */
+
+        logs[next] = frozen(saga, next, &code);
+    }
+    if (code == SAGA_YES) {
+        rc = walk(logs[number], finding);
+        for (unsigned i = 1; i < SERVICES && rc == EVT_OK; i++)
+            rc = ask_witness(logs[number], logs[(number + i) % SERVICES],
+                             finding);
+        if (rc != EVT_OK)
+            code = saga_fail(saga, SAGA_IO, "%s's log cannot be read: %s",
+                             shop_services[number], store_error(logs[number]));
+    }
+    for (unsigned i = 0; i < SERVICES; i++)
+        store_close(logs[i]);
+    return code;
+}
+
+int verb_verify(struct saga *saga, int argc, char **argv)
+{
+    struct finding finding = {.edited = NULL};
+    int only = argc > 1 ? saga_service_number(argv[1]) : -1;
+    int code = SAGA_YES;
+
+    if (argc > 2 || (argc == 2 && only < 0))
+        return saga_fail(saga, SAGA_USAGE,
+                         "verify takes one of order, inventory, payment, or "
+                         "nothing for all three");
+    finding.edited = json_array();
+    for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++) {
+        if (only < 0 || (unsigned)only == i)
+            code = verify_one(saga, i, &finding);
+    }
+    if (code == SAGA_YES)
+        code = verdict(saga, &finding);
+    json_decref(finding.edited);
+    return code;
+}

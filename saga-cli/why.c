@@ -1,0 +1,294 @@
+/* why.c - `saga why`: what an unfinished order waits for.
+ *
+ * There is no conductor to ask.  But a rule says that a service reacts to an
+ * event, and the service's cursor says whether it has come to it; so the
+ * missing event, its owner, and since when can be told from the logs alone.
+ * What state the owner is in is asked of the processes. */
+#include "story.h"
+#include "verbs.h"
+
+#include "store.h"
+
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How the service that an order waits for is doing. */
+enum owner_state { RUNNING, DOWN, SILENT, DIVERGED, FULL, LOCKED, BEHIND };
+
+static const char *const state_words[] = {
+    [RUNNING] = "running",          [DOWN] = "down",
+    [SILENT] = "does not answer",   [DIVERGED] = "has stopped reading",
+    [FULL] = "storage full",        [LOCKED] = "database locked",
+    [BEHIND] = "behind its readers"};
+
+struct owner {
+    enum owner_state state;
+    char trouble[STORE_WHY_BYTES]; /* DIVERGED: what the feed says */
+    int64_t heard_ms_ago;          /* by another service; -1: not known */
+    const char *heard_by;
+};
+
+/* ---- looking ------------------------------------------------------------- */
+
+static json_t *ask_status(struct saga *saga, const char *service,
+                          enum evt_status *rc)
+{
+    json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
+
+    *rc = client_ask(saga->client, service, "qry", ask, 500, &reply);
+    json_decref(ask);
+    return reply;
+}
+
+static const json_t *feed_of(const json_t *status, const char *source)
+{
+    const json_t *feed;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "feeds"), i, feed)
+    {
+        const char *name = json_string_value(json_object_get(feed, "source"));
+
+        if (name != NULL && strcmp(name, source) == 0)
+            return feed;
+    }
+    return NULL;
+}
+
+/* When any other service last heard from @name. */
+static void ask_neighbours(struct saga *saga, const char *name,
+                           struct owner *owner)
+{
+    owner->heard_ms_ago = -1;
+    for (unsigned i = 0; i < SERVICES; i++) {
+        const json_t *heard;
+        enum evt_status rc;
+        json_t *status;
+
+        if (strcmp(shop_services[i], name) == 0)
+            continue;
+        status = ask_status(saga, shop_services[i], &rc);
+        heard = json_object_get(feed_of(status, name), "heard_ms_ago");
+        if (json_is_integer(heard) &&
+            (owner->heard_ms_ago < 0 ||
+             json_integer_value(heard) < owner->heard_ms_ago)) {
+            owner->heard_ms_ago = json_integer_value(heard);
+            owner->heard_by = shop_services[i];
+        }
+        json_decref(status);
+    }
+}
+
+static void look_at_owner(struct saga *saga, const struct flow_gap *gap,
+                          struct owner *owner)
+{
+    enum evt_status rc;
+    json_t *status = ask_status(saga, gap->owner->name, &rc);
+    const char *state = json_string_value(json_object_get(status, "state"));
+    const char *trouble = json_string_value(
+        json_object_get(feed_of(status, gap->cause->source), "trouble"));
+
+    memset(owner, 0, sizeof *owner);
+    if (status == NULL)
+        owner->state = rc == EVT_NONE ? DOWN : SILENT;
+    else if (trouble != NULL && trouble[0] != '\0')
+        owner->state = DIVERGED;
+    for (unsigned i = FULL; state != NULL && i <= BEHIND; i++)
+        if (strcmp(state, state_words[i]) == 0)
+            owner->state = (enum owner_state)i;
+    if (trouble != NULL)
+        snprintf(owner->trouble, sizeof owner->trouble, "%s", trouble);
+    json_decref(status);
+    if (owner->state == DOWN || owner->state == SILENT)
+        ask_neighbours(saga, gap->owner->name, owner);
+}
+
+/* When order-svc gives the order up, in Unix time; 0: no timer is armed. */
+static int64_t deadline_of(struct saga *saga, const char *order)
+{
+    char path[4096], why[STORE_WHY_BYTES];
+    struct store *log = NULL;
+    sqlite3_stmt *s = NULL;
+    int64_t due_ms = 0;
+
+    snprintf(path, sizeof path, "%s/%s/log.db", saga->directory,
+             shop_services[0]);
+    if (store_open_readonly(path, NULL, NULL, &log, why) != EVT_OK)
+        return 0;
+    if (sqlite3_prepare_v2(store_connection(log),
+                           "SELECT min(set_ms + after_ms) FROM timer"
+                           " WHERE order_id = ?",
+                           -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(s, 1, order, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        due_ms = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    store_close(log);
+    return due_ms;
+}
+
+/* ---- telling ------------------------------------------------------------- */
+
+static double seconds(int64_t ms)
+{
+    return (double)(ms > 0 ? ms : 0) / 1000;
+}
+
+static void print_owner(const char *name, const char *source,
+                        const struct owner *owner)
+{
+    switch (owner->state) {
+    case DOWN:
+    case SILENT:
+        printf("%s-svc %s", name,
+               owner->state == DOWN ? "is down" : "runs but does not answer");
+        if (owner->heard_ms_ago >= 0)
+            printf(", last heard %.1f s ago by %s",
+                   seconds(owner->heard_ms_ago), owner->heard_by);
+        printf(owner->state == DOWN ? ". Start it:  ./run.sh restart %s\n"
+                                    : ". Wake or restart it:  ./run.sh restart "
+                                      "%s\n",
+               name);
+        break;
+    case DIVERGED:
+        printf("%s-svc has stopped reading %s: %s. Go on with what is there:"
+               "  ./saga accept %s %s\n",
+               name, source, owner->trouble, name, source);
+        break;
+    case RUNNING:
+        printf("%s-svc runs and will come to it.\n", name);
+        break;
+    default:
+        printf("%s-svc runs, but: %s ('./saga status' shows more).\n", name,
+               state_words[owner->state]);
+    }
+}
+
+static void print_gap(struct saga *saga, const struct story *story, size_t i,
+                      int64_t now)
+{
+    const struct flow_gap *gap = &story->gaps[i];
+    const char *name = gap->owner->name;
+    struct owner owner;
+    char answers[128];
+
+    story_answers(gap->rule, answers, sizeof answers);
+    printf("It waits for %s's answer to %s (%s #%" PRIu64 "), since %.1f s:\n"
+           "%s.\n",
+           name, shop_type_name(gap->cause->type), gap->cause->source,
+           gap->cause->at.seq, seconds(now - gap->cause->time_ms), answers);
+    if (story->parked[i] != NULL) {
+        printf("%s-svc has parked it: %s. Handle it now:  ./saga redrive %s\n",
+               name, story->parked[i], name);
+        return;
+    }
+    look_at_owner(saga, gap, &owner);
+    print_owner(name, gap->cause->source, &owner);
+}
+
+static bool open_gap(const struct story *story, size_t i)
+{
+    return !story->gaps[i].ignored || story->parked[i] != NULL;
+}
+
+static void print_unfinished(struct saga *saga, const struct story *story,
+                             const char *status)
+{
+    int64_t now = unix_ms_now(), due = deadline_of(saga, story->order);
+    int64_t begun = story->events[0].time_ms;
+    size_t open = 0;
+
+    printf("%s is %s for %.1f s. ", story->order,
+           status[0] != '\0' ? status : "not placed, as far as can be seen,",
+           seconds(now - begun));
+    for (size_t i = 0; i < story->gap_count; i++)
+        if (open_gap(story, i)) {
+            print_gap(saga, story, i, now);
+            open++;
+        }
+    if (open == 0)
+        printf("Nobody has anything to do about it%s.\n",
+               due != 0 ? " before its deadline"
+                        : ": that should not be ('./saga check')");
+    if (due > now)
+        printf("At %.1f s order-svc gives up and cancels (in %.1f s).\n",
+               seconds(due - begun), seconds(due - now));
+    else if (due != 0)
+        printf("Its deadline, %.1f s, has passed: order-svc gives up as soon "
+               "as it runs.\n",
+               seconds(due - begun));
+}
+
+static json_t *gap_json(struct saga *saga, const struct story *story, size_t i)
+{
+    const struct flow_gap *gap = &story->gaps[i];
+    struct owner owner = {.heard_ms_ago = -1};
+    char answers[128];
+    json_t *json;
+
+    story_answers(gap->rule, answers, sizeof answers);
+    if (story->parked[i] == NULL)
+        look_at_owner(saga, gap, &owner);
+    json = json_pack(
+        "{s:s,s:s,s:I,s:{s:s,s:I,s:s},s:s}", "service", gap->owner->name, "for",
+        answers, "since_ms", (json_int_t)gap->cause->time_ms, "event", "source",
+        gap->cause->source, "seq", (json_int_t)gap->cause->at.seq, "type",
+        shop_type_name(gap->cause->type), "state",
+        story->parked[i] != NULL ? "parked" : state_words[owner.state]);
+    if (owner.trouble[0] != '\0' || story->parked[i] != NULL)
+        json_object_set_new(json, "trouble",
+                            json_string(story->parked[i] != NULL
+                                            ? story->parked[i]
+                                            : owner.trouble));
+    return json;
+}
+
+static void print_json(struct saga *saga, const struct story *story,
+                       const char *status)
+{
+    json_t *waits = json_array();
+    int64_t due = deadline_of(saga, story->order);
+
+    for (size_t i = 0; i < story->gap_count; i++)
+        if (open_gap(story, i))
+            json_array_append_new(waits, gap_json(saga, story, i));
+    saga_print_json(json_pack(
+        "{s:s,s:s,s:s,s:b,s:I,s:o,s:o}", "order", story->order, "status",
+        status, "reason", story_reason(story), "ended", story_ended(story),
+        "begun_ms",
+        (json_int_t)(story->count > 0 ? story->events[0].time_ms : 0), "waits",
+        waits, "deadline_ms", due != 0 ? json_integer(due) : json_null()));
+}
+
+int verb_why(struct saga *saga, int argc, char **argv)
+{
+    struct story story;
+    char status[32];
+    int code;
+
+    if (argc != 2 || argv[1][0] == '-')
+        return saga_fail(saga, SAGA_USAGE,
+                         "why what? an order ('saga why --help')");
+    code = story_read(saga, argv[1], &story);
+    if (code != SAGA_YES)
+        return code;
+    story_status(&story, status, sizeof status);
+    if (story.count == 0) {
+        code = saga_fail(saga, SAGA_BAD_DATA,
+                         "%s: none of its events can be read by this program",
+                         argv[1]);
+    } else if (saga->json) {
+        print_json(saga, &story, status);
+    } else if (story_ended(&story)) {
+        const char *reason = story_reason(&story);
+
+        printf("%s has ended: %s%s%s. It waits for nothing.\n", story.order,
+               status, reason[0] != '\0' ? ", " : "", reason);
+    } else {
+        print_unfinished(saga, &story, status);
+    }
+    story_free(&story);
+    return code;
+}

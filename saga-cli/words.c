@@ -1,0 +1,85 @@
+/* words.c - what an event says, in a few words for people.
+ *
+ * The one place of the `saga` command that knows which fields of a payload
+ * people look for; codec_json.c prints all of them.  The verbs log, trace and
+ * why print these words. */
+#include "saga.h"
+
+#include <stdio.h>
+
+/* "2 widget, 1 gadget" */
+static void say_lines(FILE *out, const struct payload *data)
+{
+    for (uint32_t i = 0; i < data->line_count; i++)
+        fprintf(out, "%s%lld %s", i > 0 ? ", " : "",
+                (long long)data->lines[i].quantity, data->lines[i].sku);
+}
+
+static void say(FILE *out, const struct event *event)
+{
+    const struct payload *data = &event->data;
+    char a[CENTS_BYTES], b[CENTS_BYTES];
+
+    switch (event->type) {
+    case PRODUCT_LISTED:
+        fprintf(out, "%s %s", data->sku, cents_text(data->price_cents, a));
+        break;
+    case ORDER_PLACED:
+        fprintf(out, "%s  ", data->customer);
+        say_lines(out, data);
+        fprintf(out, "  %s", cents_text(data->total_cents, a));
+        break;
+    case STOCK_RECEIVED:
+        fprintf(out, "%lld %s", (long long)data->quantity, data->sku);
+        break;
+    case STOCK_RELEASED: /* a tombstone releases nothing, and says why */
+        fputs(data->line_count == 0 ? data->reason : "", out);
+        say_lines(out, data);
+        break;
+    case STOCK_RESERVED:
+    case STOCK_SHIPPED:
+        say_lines(out, data);
+        break;
+    case STOCK_REJECTED:
+        fprintf(out, "needs %lld %s, has %lld", (long long)data->needed,
+                data->sku, (long long)data->available);
+        break;
+    case FUNDS_DEPOSITED:
+        fprintf(out, "%s %s", data->customer,
+                cents_text(data->amount_cents, a));
+        break;
+    case PAYMENT_CHARGED:
+    case PAYMENT_REFUNDED:
+        fputs(cents_text(data->amount_cents, a), out);
+        break;
+    case PAYMENT_DECLINED:
+        fprintf(out, "%s: needs %s, has %s", data->reason,
+                cents_text(data->needed, a), cents_text(data->available, b));
+        break;
+    default: /* OrderCancelling, OrderCancelled, PaymentVoided: a reason */
+        fputs(data->reason, out);
+    }
+}
+
+char *saga_describe(const struct event *event, char *text, size_t size)
+{
+    FILE *out = fmemopen(text, size, "w");
+
+    text[0] = '\0';
+    if (out != NULL) {
+        setbuf(out, NULL);
+        say(out, event);
+        fclose(out);
+    }
+    text[size - 1] = '\0';
+    return text;
+}
+
+int saga_columns(const char *text)
+{
+    int columns = 0;
+
+    for (; *text != '\0'; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
+}
