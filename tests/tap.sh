@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# tap.sh - what the shell tests share: TAP on standard output, all else on
+# standard error, a directory that goes away.  Sourced, never run.
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export LC_ALL=C.UTF-8
+export SAGA_BUILD=${SAGA_BUILD:-$root/build}
+[[ $SAGA_BUILD == /* ]] || SAGA_BUILD=$root/$SAGA_BUILD
+# shellcheck disable=SC2034 # used by those who source this
+saga=$SAGA_BUILD/bin/saga
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/saga-test.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# Runs COMMAND (a function with set -e) and reports it under a SENTENCE.
+it() { # SENTENCE COMMAND...
+    local code
+    (
+        set -e
+        "${@:2}"
+    ) >&2 </dev/null
+    code=$?
+    if [ $code -eq 0 ]; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1 (exit code $code)"
+    fi
+}
+
+# COMMAND has to end with exactly CODE.
+ends_with() { # CODE COMMAND...
+    local code=0
+    "${@:2}" || code=$?
+    [ $code -eq "$1" ] || {
+        echo "exit code $code, not $1: ${*:2}"
+        return 1
+    }
+}
+
+# TEXT has to show PATTERN (grep -E).
+shows() { # TEXT PATTERN
+    grep -qE -- "$2" <<<"$1" || {
+        printf "'%s' is not in:\n%s\n" "$2" "$1"
+        return 1
+    }
+}
+
+# Waits for a condition, at most SECONDS.
+within() { # SECONDS COMMAND...
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $until ] || return 1
+        sleep 0.05
+    done
+}

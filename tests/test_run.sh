@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# run.sh as its users see it: what it starts, refuses, brings back and stops.
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/tap.sh"
+
+run=$root/run.sh
+export NO_COLOR=1
+
+# A data directory of its own for each test; stopped whatever happens.
+in_directory() { # NAME COMMAND...
+    export SAGA_DIR=$work/$1
+    trap 'NO_COLOR=1 "$run" stop >/dev/null 2>&1' EXIT
+    shift
+    "$@"
+}
+
+pid_of() { cat "$SAGA_DIR/$1/pid"; }
+gone() { ! kill -0 "$1" 2>/dev/null || grep -q ') Z ' "/proc/$1/stat"; }
+says() { grep -qE -- "$2" "$1" 2>/dev/null; } # FILE PATTERN
+on_hand() {
+    "$saga" show "sku:$1" --json | tr -d ' \n' |
+        grep -oE '"(received|on_hand|free)":[0-9]+' | head -n 1 | cut -d: -f2
+}
+
+demo_ends_well() {
+    unset SAGA_DIR
+    said=$("$run" demo 2>&1) || {
+        echo "$said"
+        return 1
+    }
+    shows "$said" 'the books balance'
+}
+
+detached_and_back() {
+    said=$("$run" -d)
+    shows "$said" 'new: 3 products, 300 in stock, 2 accounts'
+    [ "$(wc -l <<<"$said")" -le 24 ]
+    ends_with 0 "$saga" place widget:1 --customer alice --id o-first
+    order=$(pid_of order)
+
+    echo 'a second start changes nothing and says whom to stop'
+    said=$(ends_with 75 "$run" -d 2>&1)
+    shows "$said" "is in use by order-svc \\(pid $order\\); nothing was started"
+    said=$(ends_with 75 "$run" 2>&1)
+    [ "$(pid_of order)" = "$order" ]
+    ends_with 0 "$saga" place widget:1 --customer alice --id o-second
+    ends_with 0 "$run" status
+
+    echo 'a killed service comes back'
+    payment=$(pid_of payment)
+    kill -KILL "$payment"
+    within 5 gone "$payment"
+    ends_with 0 "$run" restart payment
+    ends_with 0 "$saga" place widget:1 --customer alice --id o-third
+
+    echo 'a running one is stopped first'
+    inventory=$(pid_of inventory)
+    ends_with 0 "$run" restart inventory-svc
+    gone "$inventory"
+    ends_with 0 "$saga" place widget:1 --customer alice --id o-fourth
+    inventory=$(pid_of inventory) payment=$(pid_of payment)
+
+    ends_with 0 "$run" stop >"$work/stopped"
+    says "$work/stopped" 'Left undone: nothing'
+    gone "$order"
+    gone "$inventory"
+    gone "$payment"
+    ends_with 0 "$run" stop
+}
+
+seeded_once() {
+    "$run" -d
+    "$run" stop
+    : >"$SAGA_DIR/seeding" # as a seed leaves it that was interrupted
+    "$run" -d
+    [ ! -e "$SAGA_DIR/seeding" ]
+    [ "$(on_hand widget)" -eq 100 ]
+    ends_with 0 "$saga" place gadget:2 --customer alice # of 1000.00
+    ends_with 1 "$saga" place gadget:19 --customer alice
+}
+
+empty() {
+    "$run" -d --empty
+    ends_with 1 "$saga" place widget:1 --customer alice
+}
+
+elsewhere() {
+    mkdir -p "$work/here/deep"
+    ln -s "$run" "$work/here/start"
+    cd "$work/here/deep"
+    SAGA_DIR=relative env -u HOME -u USER ../start -d
+    [ -e relative/order/log.db ]
+    export SAGA_DIR=$PWD/relative
+    ends_with 0 "$saga" place widget:1 --customer alice
+    "$run" stop
+    # With nothing in the environment at all.
+    env -i SAGA_DIR="$SAGA_DIR" SAGA_BUILD="$SAGA_BUILD" ../start -d
+    env -i SAGA_DIR="$SAGA_DIR" SAGA_BUILD="$SAGA_BUILD" ../start stop
+}
+
+# In the foreground, in a process group of its own as on a terminal.
+foreground() {
+    env --default-signal=INT setsid "$run" >"$work/screen" 2>&1 &
+    within 20 says "$work/screen" 'Ctrl-C stops everything'
+}
+
+ctrl_c() { # HC53
+    foreground
+    [ "$(wc -l <"$work/screen")" -le 24 ]
+    order=$(pid_of order) payment=$(pid_of payment)
+    ends_with 0 "$saga" place widget:1 --customer alice --id o-shown
+    within 5 says "$work/screen" 'OrderPlaced.*alice'
+    kill -STOP "$payment" # even then
+    ends_with 0 "$saga" place widget:1 --customer alice --no-wait
+    keeper=$(cat "$SAGA_DIR/keeper")
+    begun=${EPOCHREALTIME/./}
+    kill -INT "-$keeper"
+    within 5 gone "$keeper"
+    took=$(((${EPOCHREALTIME/./} - begun) / 1000))
+    echo "stopped after $took ms"
+    [ $took -lt 4000 ] # two seconds, and as much for a busy machine
+    says "$work/screen" 'Left undone: 1 PENDING'
+    gone "$order"
+    gone "$payment"
+    wait $!
+}
+
+closed_output() {
+    { "$run" || true; } | head -n 3 # it dies of SIGPIPE, as it should
+    within 5 all_unlocked
+}
+all_unlocked() {
+    local s
+    for s in order inventory payment; do
+        flock -n "$SAGA_DIR/$s" true || return 1
+    done
+}
+
+another_pid() { # SERVICE PID
+    [ "$(pid_of "$1")" != "$2" ] && kill -0 "$(pid_of "$1")"
+}
+
+brought_back() {
+    "$run" -d --restart
+    payment=$(pid_of payment)
+    kill -KILL "$payment"
+    within 10 another_pid payment "$payment"
+    ends_with 0 "$saga" place widget:1 --customer alice
+    ends_with 0 "$run" restart payment
+    # One that cannot live is given up, and the others are left in peace.
+    payment=$(pid_of payment)
+    kill -STOP "$payment"
+    head -c 8192 /dev/urandom >"$SAGA_DIR/payment/log.db"
+    rm -f "$SAGA_DIR/payment/log.db-wal" "$SAGA_DIR/payment/log.db-shm"
+    kill -KILL "$payment"
+    within 20 says "$SAGA_DIR/log/keeper.log" \
+        'payment-svc died 5 times in 30 s and is given up.*log'
+    kill -0 "$(pid_of order)"
+    keeper=$(cat "$SAGA_DIR/keeper")
+    "$run" stop
+    gone "$keeper"
+}
+
+does_not_start() {
+    mkdir -p "$SAGA_DIR/payment"
+    echo 'this is no database, and it is no log' >"$SAGA_DIR/payment/log.db"
+    said=$(ends_with 69 "$run" -d 2>&1)
+    shows "$said" 'payment-svc did not start: exit code'
+    all_unlocked
+}
+
+over_tcp() {
+    "$run" -d --bus "tcp://127.0.0.1:$port"
+    ends_with 0 "$saga" place widget:1 --customer alice --bus \
+        "tcp://127.0.0.1:$port"
+    payment=$(pid_of payment)
+    "$run" restart payment
+    another_pid payment "$payment"
+    ends_with 0 "$saga" place widget:1 --customer alice --bus \
+        "tcp://127.0.0.1:$port"
+    "$run" stop
+}
+port=$((20000 + ($$ * 16) % 20000)) # 9 of them
+
+deadline() {
+    "$run" -d --order-deadline-ms 300
+    kill -STOP "$(pid_of payment)"
+    ends_with 0 "$saga" place widget:1 --customer alice --id o-late --no-wait
+    within 10 turned_back
+    kill -CONT "$(pid_of payment)"
+    ends_with 0 "$saga" wait --quiet
+    shows "$("$saga" show o-late)" 'CANCELLED'
+}
+turned_back() { "$saga" trace o-late | grep -q OrderCancelling; }
+
+usage() {
+    ends_with 64 "$run" dance
+    ends_with 64 "$run" -d stop
+    ends_with 64 "$run" restart
+    ends_with 64 "$run" restart bakery
+    ends_with 64 "$run" -d --order-deadline-ms soon
+    ends_with 64 "$run" -d --bus
+    [ ! -e "$SAGA_DIR" ]
+    ends_with 0 "$run" --help
+    shows "$("$run" stop)" 'Nothing is running'
+}
+
+it 'the demo ends with 0' demo_ends_well
+it 'a detached start, a refused second one, restarts, and a stop' \
+    in_directory life detached_and_back
+it 'an interrupted seed is completed and counts once' \
+    in_directory seed seeded_once
+it 'an empty start knows no products' in_directory empty empty
+it 'it starts from anywhere, through a link, with no environment' \
+    in_directory else elsewhere
+it 'Ctrl-C stops all within two seconds and says what is left' \
+    in_directory ctrl-c ctrl_c
+it 'when nobody reads any more, everything stops' \
+    in_directory pipe closed_output
+it 'with --restart the dead come back, the hopeless are given up' \
+    in_directory revive brought_back
+it 'a service that cannot start is shown with its last words' \
+    in_directory broken does_not_start
+it 'it also runs over tcp on the loopback address' in_directory tcp over_tcp
+it 'orders are cancelled after --order-deadline-ms' \
+    in_directory deadline deadline
+it 'what makes no sense is refused and starts nothing' \
+    in_directory usage usage
