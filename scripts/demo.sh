@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# demo.sh - `./run.sh demo`: the system's story, told and checked on the real
+# processes: four orders with four ends, then a kill -9 under load.
+#
+# It looks at everything from outside, with the `saga` command and its exit
+# codes, and ends with 0 only if all that it says was true.  Options are those
+# of run.sh; without SAGA_DIR it works in a directory of its own and removes it.
+set -euo pipefail
+
+root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+build=${SAGA_BUILD:-$root/build}
+[[ $build == /* ]] || build=$PWD/$build
+saga=$build/bin/saga
+burst=3000
+
+own_dir=
+if [ -z "${SAGA_DIR:-}" ]; then
+    own_dir=$(mktemp -d "${TMPDIR:-/tmp}/saga-demo.XXXXXX")
+    export SAGA_DIR=$own_dir
+elif [ -n "$(ls -A "$SAGA_DIR" 2>/dev/null)" ]; then
+    echo "demo: $SAGA_DIR is not empty; the demo begins with an empty one." >&2
+    exit 75
+fi
+
+# ---- telling and checking ---------------------------------------------------
+
+say() {
+    echo
+    fold -s -w 78 <<<"$*" | sed 's/ *$//'
+}
+
+# Shows a command as one would type it, and runs it.
+show() {
+    printf '\n$ ./saga %s\n' "$*"
+    "$saga" "$@"
+}
+
+broken() {
+    printf '\ndemo: %s\n' "$*" >&2
+    exit 1
+}
+
+# CODE COMMAND...: shows and runs it, and insists on its exit code.
+expect() {
+    local wanted=$1 code=0
+    shift
+    show "$@" || code=$?
+    [ $code -eq "$wanted" ] ||
+        broken "'saga $*' ended with $code where $wanted was expected"
+}
+
+# ORDER EVENT...: these events, and in the trace of that order.
+happened() {
+    local event trace order=$1
+    shift
+    trace=$("$saga" trace "$order" --json)
+    for event; do
+        grep -q "\"$event\"" <<<"$trace" ||
+            broken "the trace of $order does not show $event"
+    done
+}
+
+# SECONDS COMMAND...: waits until it succeeds, without a word.
+within() {
+    local until=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $until ] || broken "waited in vain for: $*"
+        sleep 0.02
+    done
+}
+
+count_orders() { # STATUS: how many, of the newest thousand
+    "$saga" ls --status "$1" --limit 1000 --json |
+        { grep -o '"order": *"' || true; } | wc -l
+}
+
+pending_text() {
+    local pending
+    pending=$(count_orders PENDING)
+    [ "$pending" -lt 1000 ] || pending='more than a thousand'
+    echo "$pending"
+}
+
+reserved() { "$saga" trace "$1" --json | grep -q '"StockReserved"'; }
+confirmed_some() { [ "$(count_orders CONFIRMED)" -ge 20 ]; }
+
+finish() {
+    local code=$?
+    trap '' INT TERM HUP EXIT
+    "$root/run.sh" stop >/dev/null 2>&1
+    if [ $code -ne 0 ]; then
+        echo "demo: FAILED; data and logs are in $SAGA_DIR" >&2
+    elif [ -n "$own_dir" ]; then
+        rm -rf "$own_dir"
+    fi
+    exit $code
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# ---- the story --------------------------------------------------------------
+
+"$root/run.sh" -d "$@"
+
+say "1. An order that succeeds. alice buys two widgets: order-svc places the" \
+    "order, inventory-svc reserves, payment-svc charges, order-svc confirms," \
+    "inventory-svc ships. Nobody conducts: each acts on the others' events."
+expect 0 place widget:2 --customer alice --id o-confirmed
+happened o-confirmed StockReserved PaymentCharged OrderConfirmed StockShipped
+
+say "2. An order that is turned back. bob has 20.00 and orders for 98.00." \
+    "payment-svc declines, and what inventory-svc had reserved is released."
+expect 1 place gadget:2 --customer bob --id o-declined
+happened o-declined StockReserved PaymentDeclined StockReleased OrderCancelled
+
+say "3. An order for more than there is: inventory-svc rejects it, and nobody" \
+    "is asked for money."
+expect 1 place gizmo:500 --customer alice --id o-rejected
+happened o-rejected StockRejected OrderCancelled
+
+say "4. An order that is cancelled while it runs. payment-svc is paused" \
+    "(SIGSTOP), so that the order waits on its rung when alice changes her mind."
+payment=$(cat "$SAGA_DIR/payment/pid")
+kill -STOP "$payment"
+expect 0 place widget:1 --customer alice --id o-cancelled --no-wait
+within 10 reserved o-cancelled
+expect 0 cancel o-cancelled
+say "It is not cancelled yet: stock is reserved, and only payment-svc can say" \
+    "that no money will be taken. payment-svc wakes up (SIGCONT):"
+kill -CONT "$payment"
+expect 0 wait --quiet
+expect 0 trace o-cancelled
+happened o-cancelled OrderCancelling StockReleased OrderCancelled
+
+say "5. A crash under load. $burst more orders, and payment-svc, made slow so" \
+    "that there is a middle to hit, dies of a kill -9 in the midst of them."
+"$saga" stock widget $burst --id demo-stock
+"$saga" fund alice 100000.00 --id demo-fund
+"$saga" fault set payment handler/slow
+"$saga" place widget:1 --customer alice --count $burst --no-wait >/dev/null &
+placing=$!
+within 30 confirmed_some
+kill -KILL "$payment"
+wait $placing || broken 'not every order of the burst was recorded'
+waiting=$("$saga" ls --status PENDING --json |
+    sed -n 's/^[^[]*\[{"order": *"\([^"]*\)".*/\1/p')
+[ -n "$waiting" ] || broken 'no order was waiting when payment-svc had died'
+say "Some orders were confirmed before, $(pending_text) wait. One of them:"
+show why "$waiting" || true
+
+say "payment-svc starts again, reads its own log, and asks the others for what" \
+    "it has missed:"
+printf '\n$ ./run.sh restart payment\n'
+"$root/run.sh" restart payment
+expect 0 wait --quiet
+expect 0 show "$waiting"
+still=$(($(count_orders PENDING) + $(count_orders CANCELLING)))
+[ $still -eq 0 ] || broken "$still orders have not ended"
+
+say "6. Was anything lost, or done twice? The invariants, over all three logs:"
+expect 0 check --final
+
+say "Every order has ended, and the books balance."
