@@ -43,7 +43,7 @@ static json_t *fit(json_t *answer)
             json_decref(answer);
             return view_error(65, "the answer is too long for a message");
         }
-        while (count > keep || count == json_array_size(list))
+        while (count > keep) /* keep < count: it always gets shorter */
             json_array_remove(list, --count);
         json_object_set_new(answer, "more", json_true());
         bytes = text_bytes(answer);
