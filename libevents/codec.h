@@ -51,8 +51,9 @@ MUST_CHECK enum evt_status payload_check(const struct message *message,
 void payload_trim(const struct message *message, struct payload *payload);
 
 /* Whether every field that both messages declare is equal (lines: in the item
- * fields that both declare, in the same order).  This is how a command sent
- * again is told from another command under the same id. */
+ * fields that both declare, in the same order).  What is zero in @pa was left
+ * to the service and agrees with anything.  This is how a command sent again
+ * (@pa) is told from another command under the same id. */
 bool payload_agrees(const struct message *a, const struct payload *pa,
                     const struct message *b, const struct payload *pb);
 

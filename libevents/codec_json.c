@@ -80,9 +80,9 @@ json_t *row_to_json(const char *source, const uint8_t log_id[LOG_ID_BYTES],
     enum evt_status rc =
         event_from_row(source, log_id, row, &event, &why, &field);
     json_t *json = json_pack(
-        "{s:s,s:o,s:I,s:s,s:i,s:s,s:I,s:o}", "source", source, "log",
+        "{s:s,s:o,s:I,s:s,s:I,s:s,s:I,s:o}", "source", source, "log",
         hex_json(log_id, LOG_ID_BYTES), "seq", (json_int_t)row->seq, "type",
-        row->type, "version", (int)row->version, "order", row->order_id,
+        row->type, "version", (json_int_t)row->version, "order", row->order_id,
         "time_ms", (json_int_t)row->time_ms, "cause", cause_to_json(row));
 
     if (json == NULL) /* an edited file can hold text that is not UTF-8 */
@@ -214,6 +214,7 @@ enum evt_status event_from_json(const json_t *json, struct event *event)
     char type[sizeof((struct row *)0)->type];
     const char *why, *field;
     const struct message *newest;
+    const json_t *data;
     struct event read;
     uint32_t known;
     int64_t version;
@@ -229,8 +230,9 @@ enum evt_status event_from_json(const json_t *json, struct event *event)
     }
     /* "data" is always of the newest version: row_to_json has upcast it */
     newest = shop_message(newest->type);
-    if (!fields_from_json(newest->fields, json_object_get(json, "data"),
-                          &read.data) ||
+    data = json_object_get(json, "data");
+    if (!json_is_object(data) ||
+        !fields_from_json(newest->fields, data, &read.data) ||
         payload_check(newest, &read.data, &why, &field) != EVT_OK)
         return EVT_BAD;
     read.type = newest->type;
