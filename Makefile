@@ -130,6 +130,10 @@ tests: all $(TESTS) ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(wildcard tests/test_*.sh)
 
+.PHONY: golden
+golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
+	$(Q)SAGA_GOLDEN=tests/golden $< --filter 'golden/todays_*'
+
 .PHONY: demo
 demo: all ## the whole story on real processes, without a terminal
 	$(Q)SAGA_BUILD=$(BUILD) ./run.sh demo
