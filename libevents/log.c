@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +24,14 @@ void log_open(const char *service, enum log_level least)
 }
 
 /* A line that cannot be written now is lost: logging must not stop the
- * service. */
+ * service.  A pipe that is writable has room for PIPE_BUF bytes, and no line
+ * is as long. */
 static void write_line(const char *line, size_t count)
 {
-    if (write(STDERR_FILENO, line, count) < 0)
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    if (poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0 ||
+        write(STDERR_FILENO, line, count) < 0)
         return;
 }
 
