@@ -82,13 +82,13 @@ static size_t take_rows(struct feed *feed, struct fresh *fresh)
         return 0;
     }
     fresh->first = (size_t)(seen + 1 - frame->first_seq);
-    fresh->count = frame->count - fresh->first;
     if (!chains(feed, fresh)) {
         feed->counts.unchained++;
         feed->pull_wanted = true;
         return 0;
     }
     feed->counts.duplicates += fresh->first;
+    fresh->count = frame->count - fresh->first;
     return fresh->count;
 }
 

@@ -60,6 +60,7 @@ static size_t take(struct feed *feed, size_t bytes)
 {
     size_t count = feed_frame(feed, 1000, message, bytes, &fresh);
 
+    cr_assert_eq(fresh.count, count, "what is not taken is not fresh");
     for (size_t i = 0; i < count; i++)
         feed_advance(feed, &fresh, fresh.first + i);
     return count;
@@ -69,6 +70,7 @@ static size_t take_reply(struct feed *feed, size_t bytes)
 {
     size_t count = feed_reply(feed, 1000, message, bytes, &fresh);
 
+    cr_assert_eq(fresh.count, count, "what is not taken is not fresh");
     for (size_t i = 0; i < count; i++)
         feed_advance(feed, &fresh, fresh.first + i);
     return count;
