@@ -441,6 +441,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* When cursors that moved are to be saved; not while nothing can be. */
+static uint64_t save_due_ms(const struct shell *shell)
+{
+    uint64_t due = shell->busy_ms + CURSOR_IDLE_MS;
+
+    return shell_refusing(shell) && due < shell->retry_ms ? shell->retry_ms
+                                                          : due;
+}
+
 uint64_t shell_wake_ms(const struct shell *shell)
 {
     uint64_t now = shell_now(shell), wake = shell->heartbeat_ms;
@@ -452,8 +461,8 @@ uint64_t shell_wake_ms(const struct shell *shell)
         if (shell_refusing(shell) && due < feed->pulled_ms + FULL_RETRY_MS)
             due = feed->pulled_ms + FULL_RETRY_MS;
         wake = earlier(wake, due);
-        if (feed->cursor.at.seq != shell->saved[i].at.seq)
-            wake = earlier(wake, shell->busy_ms + CURSOR_IDLE_MS);
+        if (feed->cursor.at.seq != shell->saved[i].at.seq && !shell->behind)
+            wake = earlier(wake, save_due_ms(shell));
     }
     if (shell->due_ms != INT64_MAX && !shell_refusing(shell)) {
         int64_t left = shell->due_ms - timers_clock(shell);

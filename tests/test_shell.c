@@ -634,6 +634,34 @@ Test(shell, cursors_that_nothing_hangs_on_move_when_idle)
     trio_close(trio);
 }
 
+Test(shell, a_cursor_that_cannot_be_saved_is_no_reason_to_spin)
+{
+    struct trio *trio = seeded();
+    struct shell *shell = trio->nodes[PAYMENT_SVC].shell;
+    struct command stock = {.type = RECEIVE_STOCK,
+                            .command_id = "s-1",
+                            .data = {.sku = "widget", .quantity = 1}};
+    uint8_t hash[HASH_BYTES];
+
+    trio_run(trio, 1000);
+    cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_DONE);
+    cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    cr_assert_neq(shell->feeds[1].cursor.at.seq, shell->saved[1].at.seq);
+    /* as if a reply had said that order-svc is ahead of this log */
+    cr_assert_eq(store_head(shell->store, &shell->feeds[0].on_us.at.seq, hash),
+                 EVT_OK);
+    shell->feeds[0].on_us.at.seq++;
+    memcpy(shell->feeds[0].on_us.at.log_id, store_log_id(shell->store),
+           LOG_ID_BYTES);
+    shell->feeds[0].owes_me = true;
+    cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    cr_assert(shell->behind);
+    trio->mono_ms += 150;
+    cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    cr_assert_gt(shell_wake_ms(shell), trio->mono_ms);
+    trio_close(trio);
+}
+
 Test(shell, a_long_account_is_loaded_from_its_snapshot) /* HC49 */
 {
     struct trio *trio = seeded();
