@@ -55,8 +55,9 @@ CLI_SOURCES := $(wildcard saga-cli/*.c)
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
+SIM_SOURCES := $(filter-out tests/sim/fuzz_%,$(wildcard tests/sim/*.c))
 SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
-    $(HELPER_SOURCES)
+    $(HELPER_SOURCES) $(wildcard tests/sim/*.c)
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh)
 
 LIB := $(BUILD)/libevents.a
@@ -120,6 +121,12 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(DOMAINS) $(HELPERS) $(LIB)
 	$(Q)$(LINK) -o $@ $^ \
 	    $(if $(filter $@,$(NNG_TESTS)),$(CRITERION_WITH_NNG),$(CRITERION)) \
 	    $(LIBS)
+
+# The simulation speaks no NNG, and brings its own faults and log.
+SIM := $(BUILD)/tests/sim/sim
+$(SIM): $(call objects,$(SIM_SOURCES)) $(DOMAINS) $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 -include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES))
 
