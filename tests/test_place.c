@@ -1,0 +1,295 @@
+/* test_place.c - directories, locks and addresses of a service.
+ *
+ * A test is a process of its own, so it may change into a directory; other
+ * instances are forked (nothing here touches NNG). */
+#include "place.h"
+#include "scratch.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct scratch scratch;
+static struct place place;
+static char said[512]; /* by the last other instance, on standard error */
+
+static void set_up(void)
+{
+    scratch_open(&scratch);
+}
+
+static void tear_down(void)
+{
+    cr_assert_eq(chdir("/"), 0);
+    place_leave(&place);
+    scratch_close(&scratch);
+}
+
+TestSuite(place, .init = set_up, .fini = tear_down);
+
+static int take(const char *service, const char *directory)
+{
+    struct options options = {.directory = directory};
+
+    return place_take(&place, service, &options);
+}
+
+/* Another instance, which ends with the code that it was given. */
+static int other(const char *service, const char *directory,
+                 const char *read_side)
+{
+    struct options options = {.directory = directory, .read_side = read_side};
+    int ends[2], status;
+    size_t length = 0;
+    ssize_t count;
+    pid_t child;
+
+    cr_assert_eq(pipe(ends), 0);
+    child = fork();
+    if (child == 0) {
+        struct place its;
+
+        dup2(ends[1], STDERR_FILENO);
+        _exit(place_take(&its, service, &options));
+    }
+    close(ends[1]);
+    while ((count = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
+        length += (size_t)count;
+    said[length] = '\0';
+    close(ends[0]);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static unsigned mode_of(const char *path)
+{
+    struct stat status;
+
+    cr_assert_eq(lstat(path, &status), 0, "%s", path);
+    return status.st_mode & 0777;
+}
+
+Test(place, it_makes_what_is_missing_and_goes_there)
+{
+    const char *directory = scratch_file(&scratch, "data");
+    char here[200];
+
+    cr_assert_eq(take("payment", directory), 0);
+    cr_assert_not_null(getcwd(here, sizeof here));
+    cr_assert_str_eq(here, directory);
+    cr_assert_eq(mode_of("."), 0700);
+    cr_assert_eq(mode_of("payment"), 0700);
+    cr_assert_eq(mode_of("run"), 0700);
+    cr_assert_eq(mode_of("run/payment.lock"), 0600);
+    cr_assert_str_eq(place.log_path, "payment/log.db");
+    cr_assert_str_eq(place.view_directory, "payment");
+    cr_assert_str_eq(place.pub_url, "ipc://run/payment.pub");
+    cr_assert_str_eq(place.cmd_url, "ipc://run/payment.cmd");
+    cr_assert_str_eq(place.qry_url, "ipc://run/payment.qry");
+    cr_assert_str_eq(place_url(&place, "order", "pub"), "ipc://run/order.pub");
+}
+
+Test(place, over_tcp_each_service_has_three_ports)
+{
+    struct options options = {.directory = scratch_file(&scratch, "data"),
+                              .port = 7000};
+
+    cr_assert_eq(place_take(&place, "payment", &options), 0);
+    cr_assert_str_eq(place.pub_url, "tcp://127.0.0.1:7006");
+    cr_assert_str_eq(place.cmd_url, "tcp://127.0.0.1:7007");
+    cr_assert_str_eq(place_url(&place, "order", "qry"), "tcp://127.0.0.1:7002");
+}
+
+Test(place, a_second_instance_is_refused_and_told_who_runs) /* HC7 */
+{
+    const char *directory = scratch_file(&scratch, "data");
+    char wanted[64];
+
+    cr_assert_eq(take("payment", directory), 0);
+    snprintf(wanted, sizeof wanted, "already running, pid %d", (int)getpid());
+    cr_assert_eq(other("payment", directory, NULL), 75);
+    cr_assert_not_null(strstr(said, wanted), "%s", said);
+    cr_assert_eq(other("payment", directory, NULL), 75, "and again");
+    cr_assert_eq(other("order", directory, NULL), 0, "others may live here");
+    place_leave(&place);
+    cr_assert_eq(other("payment", directory, NULL), 0, "now it is free");
+}
+
+/* The lock is on the directory, not in a pid file that may be stale. */
+Test(place, a_killed_instance_leaves_no_lock) /* HC7 HC52 */
+{
+    const char *directory = scratch_file(&scratch, "data");
+    struct options options = {.directory = directory};
+    int ends[2], status;
+    char taken;
+    pid_t child;
+
+    cr_assert_eq(pipe(ends), 0);
+    child = fork();
+    if (child == 0) {
+        struct place its;
+
+        if (place_take(&its, "payment", &options) != 0 ||
+            write(ends[1], "t", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    close(ends[1]);
+    cr_assert_eq(read(ends[0], &taken, 1), 1);
+    cr_assert_eq(other("payment", directory, NULL), 75);
+    kill(child, SIGKILL);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(take("payment", directory), 0, "whatever the pid file says");
+    close(ends[0]);
+}
+
+Test(place, deleting_the_pid_file_does_not_let_a_second_in) /* HC7 */
+{
+    const char *directory = scratch_file(&scratch, "data");
+
+    cr_assert_eq(take("payment", directory), 0);
+    cr_assert_eq(unlink("payment/pid"), 0);
+    cr_assert_eq(other("payment", directory, NULL), 75);
+}
+
+/* A second listen on an address can deafen the first: the address is locked
+ * by itself, too. */
+Test(place, an_endpoint_that_is_held_is_not_taken) /* HC7 */
+{
+    const char *directory = scratch_file(&scratch, "data");
+    char lock[200];
+    int fd;
+
+    cr_assert_eq(other("payment", directory, NULL), 0);
+    snprintf(lock, sizeof lock, "%s/run/payment.lock", directory);
+    fd = open(lock, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    cr_assert_eq(other("payment", directory, NULL), 75);
+    close(fd);
+    cr_assert_eq(other("payment", directory, NULL), 0);
+}
+
+/* 400 bytes, four times what fits a socket's address. */
+Test(place, a_path_may_be_very_long) /* HC55 */
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char directory[512];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(directory, sizeof directory, "%s/%0100d", scratch.path, 1);
+    cr_assert_eq(mkdir(directory, 0700), 0);
+    for (int i = 0; i < 2; i++) {
+        size_t length = strlen(directory);
+
+        snprintf(directory + length, sizeof directory - length, "/%0100d", i);
+        cr_assert_eq(mkdir(directory, 0700), 0);
+    }
+    cr_assert_gt(strlen(directory), 300);
+    cr_assert_eq(take("payment", directory), 0);
+    text_copy(address.sun_path, sizeof address.sun_path,
+              place.cmd_url + strlen("ipc://"));
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+    snprintf(said, sizeof said, "%s/run/payment.cmd", directory);
+    cr_assert_eq(access(said, F_OK), 0);
+}
+
+Test(place, what_others_may_enter_is_closed_to_them)
+{
+    const char *directory = scratch_file(&scratch, "data");
+
+    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert_eq(chmod(directory, 0755), 0);
+    cr_assert_eq(take("payment", directory), 0);
+    cr_assert_eq(mode_of("."), 0700);
+}
+
+Test(place, what_is_no_directory_of_ours_is_refused)
+{
+    const char *directory = scratch_file(&scratch, "data");
+    const char *elsewhere = scratch_file(&scratch, "elsewhere");
+    int fd = open(directory, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+    close(fd);
+    cr_assert_eq(other("payment", directory, NULL), 74);
+    cr_assert_not_null(strstr(said, "not a directory"), "%s", said);
+    unlink(directory);
+    cr_assert_eq(mkdir(elsewhere, 0700), 0);
+    cr_assert_eq(symlink(elsewhere, directory), 0);
+    cr_assert_eq(other("payment", directory, NULL), 74, "a link can be moved");
+    cr_assert_eq(other("payment", "/proc/no-such/place", NULL), 74);
+    cr_assert_not_null(strstr(said, "No such file"), "%s", said);
+}
+
+Test(place, a_directory_of_somebody_else_is_refused)
+{
+    const char *directory = scratch_file(&scratch, "data");
+
+    if (geteuid() != 0)
+        cr_skip_test("only root can give a directory away");
+    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert_eq(chown(directory, 65534, 65534), 0);
+    cr_assert_eq(other("payment", directory, NULL), 74);
+    cr_assert_not_null(strstr(said, "another user"), "%s", said);
+}
+
+Test(place, a_read_side_has_a_directory_and_a_lock_of_its_own)
+{
+    struct options options = {.directory = scratch_file(&scratch, "data"),
+                              .read_side = scratch_file(&scratch, "reader")};
+    struct stat there, here;
+
+    cr_assert_eq(other("payment", options.directory, NULL), 0);
+    cr_assert_eq(place_take(&place, "payment", &options), 0);
+    cr_assert_eq(stat(options.read_side, &there), 0);
+    cr_assert_eq(stat(place.view_directory, &here), 0);
+    cr_assert_eq(there.st_ino, here.st_ino, "%s", place.view_directory);
+    cr_assert_eq(strncmp(place.qry_url, "ipc:///proc/self/fd/", 20), 0);
+    cr_assert_eq(other("payment", options.directory, options.read_side), 75);
+    cr_assert_eq(other("payment", options.directory, NULL), 0,
+                 "the service itself may run beside it");
+}
+
+Test(place, who_has_a_file_open_is_named)
+{
+    const char *path = scratch_file(&scratch, "file");
+    char text[256], wanted[32], go;
+    int ends[2], back[2];
+    pid_t child;
+
+    close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    cr_assert(pipe(ends) == 0 && pipe(back) == 0);
+    child = fork();
+    if (child == 0) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0 || write(ends[1], "r", 1) != 1 || read(back[0], &go, 1) < 0)
+            _exit(1);
+        _exit(0);
+    }
+    cr_assert_eq(read(ends[0], &go, 1), 1);
+    snprintf(wanted, sizeof wanted, "pid %d", (int)child);
+    cr_assert_not_null(strstr(place_holders(path, text, sizeof text), wanted),
+                       "%s", text);
+    place_holders(path, text, 8); /* no room */
+    cr_assert_lt(strlen(text), 8);
+    close(back[1]);
+    cr_assert_eq(write(back[1], "g", 1), -1);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    cr_assert_str_eq(place_holders(path, text, sizeof text),
+                     "cannot see who holds it");
+    close(ends[0]);
+    close(ends[1]);
+    close(back[0]);
+}
