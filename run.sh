@@ -498,6 +498,7 @@ run_in_foreground() {
     keep "$follower"
     if [ -n "$stopping" ]; then
         printf '\n%s\n' "$(undone)"
+        kill "$follower" 2>/dev/null || true # else it tells of each that ends
         stop_services "${services[@]}"
         started=no
         echo "Stopped. The data stays in $here."

@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TRIES_MAX = 200, TRY_AGAIN_MS = 5, PAGES_PER_STEP = 256 };
+enum { TRIES_MAX = 200, TRY_AGAIN_NS = 5000000, PAGES_PER_STEP = 256 };
 
 struct backup {
     struct saga *saga;
@@ -135,7 +135,7 @@ static int cannot_read(struct backup *backup, enum evt_status rc)
 
 static int cut(struct backup *backup)
 {
-    struct timespec pause = {.tv_nsec = TRY_AGAIN_MS * 1000000};
+    struct timespec pause = {.tv_nsec = TRY_AGAIN_NS};
 
     for (int tries = 0; tries < TRIES_MAX && !interrupted; tries++) {
         bool fit = false;
@@ -235,8 +235,8 @@ static int find_target(struct backup *backup, const char *given)
     if (errno != ENOENT || strlen(given) >= PATH_MAX)
         return saga_fail(backup->saga, SAGA_USAGE, "%s: %s", given,
                          strerror(errno));
-    strcpy(first, given);
-    strcpy(second, given);
+    snprintf(first, sizeof first, "%s", given); /* both functions cut it up */
+    snprintf(second, sizeof second, "%s", given);
     name = basename(second);
     parent = dirname(first);
     if (realpath(parent, backup->parent) == NULL)

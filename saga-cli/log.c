@@ -162,7 +162,8 @@ static void print_line(struct log_verb *verb, const json_t *json)
     if ((int)strlen(order) > verb->order_width)
         verb->order_width = (int)strlen(order);
     if (verb->only >= 0)
-        printf("%6llu  ", (unsigned long long)event.at.seq);
+        printf("%6llu", (unsigned long long)event.at.seq);
+    fputs("  ", stdout);
     print_offset(verb, &event);
     printf("%-*s  ", verb->order_width, order);
     if (verb->only < 0)

@@ -53,8 +53,8 @@ static const struct verb verbs[] = {
     {"log", verb_log, "SERVICE|--all [--follow] [--from N] [--limit N]",
      "events as they are",
      "  --all      the three logs together\n"
-     "  --follow   go on as they happen, until Ctrl-C\n"
-     "  --from N   from event N on\n"
+     "  --follow   from now on, as they happen, until Ctrl-C\n"
+     "  --from N   from event N on (with --all: of each log)\n"
      "  --limit N  at most N\n"},
     {"flow", verb_flow, "[--mermaid]",
      "who reacts to what, from the rule tables", ""},
@@ -84,7 +84,10 @@ static const struct verb verbs[] = {
     {"parked", verb_parked, "[SERVICE]", "events that could not be understood",
      ""},
     {"redrive", verb_redrive, "[SERVICE] [--source S] [--seq N]",
-     "handle parked events now, as late ones", ""},
+     "handle parked events now, as late ones",
+     "  --source S  only those of service S's log\n"
+     "  --seq N     only event N\n"
+     "exits 0 all handled, 1 some are still parked, 66 no such\n"},
     {"accept", verb_accept, "SERVICE SOURCE",
      "let SERVICE go on with SOURCE's log as it is now",
      "For a stream that diverged: a restored backup, another database.  What\n"
@@ -97,7 +100,9 @@ static const struct verb verbs[] = {
      "copies of the three logs that fit each other",
      "DIR must be empty or new.  Works on running and on stopped services.\n"},
     {"shutdown", verb_shutdown, "SERVICE|--all",
-     "end a service: it finishes its batch first", ""},
+     "end a service: it finishes its batch first",
+     "exits 0 it has ended, 69 it was not running (with --all: 0), 75 not\n"
+     "ended within 10 s\n"},
     {"bench", verb_bench,
      "[--sagas N] [--inflight K] [--batch B] [--decline PCT] [--lines L]",
      "a closed loop of orders, and what it cost",

@@ -364,26 +364,34 @@ int verb_rebuild(struct saga *saga, int argc, char **argv)
 /* ---- shutdown -------------------------------------------------------------
  */
 
-/* The pid of a service that answers or holds its lock; 0: unknown. */
+/* The pid that a service has written down; 0: none. */
+static int64_t written_pid(const struct saga *saga, const char *service)
+{
+    char path[4096], line[32] = "";
+    int64_t pid = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s/pid", saga->directory, service);
+    file = fopen(path, "r");
+    if (file == NULL)
+        return 0;
+    if (fgets(line, sizeof line, file) != NULL)
+        line[strcspn(line, "\n")] = '\0';
+    fclose(file);
+    return saga_number(line, 1, INT32_MAX, &pid) ? pid : 0;
+}
+
+/* The pid of a service, from itself if it answers; 0: unknown. */
 static int pid_of(struct saga *saga, const char *service)
 {
     json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
-    char path[4096];
-    int pid = 0;
-    FILE *file;
+    int64_t pid = 0;
 
     if (client_ask(saga->client, service, "qry", ask, 2000, &reply) == EVT_OK)
-        pid = (int)number_of(reply, "pid");
+        pid = number_of(reply, "pid");
     json_decref(reply);
     json_decref(ask);
-    snprintf(path, sizeof path, "%s/%s/pid", saga->directory, service);
-    file = pid > 0 ? NULL : fopen(path, "r");
-    if (file != NULL) {
-        if (fscanf(file, "%d", &pid) != 1)
-            pid = 0;
-        fclose(file);
-    }
-    return pid;
+    return (int)(pid > 0 ? pid : written_pid(saga, service));
 }
 
 /* Whether the process of @pidfd ends in time. */
