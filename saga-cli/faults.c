@@ -12,18 +12,6 @@
 
 enum { PATIENCE_MS = 3000, CLOSE_ENOUGH = 5 };
 
-static int64_t number_of(const json_t *fault, const char *name)
-{
-    return json_integer_value(json_object_get(fault, name));
-}
-
-static const char *text_of(const json_t *fault, const char *name)
-{
-    const char *text = json_string_value(json_object_get(fault, name));
-
-    return text == NULL ? "?" : text;
-}
-
 /* {"enabled","faults"} of a running service; NULL: reported, *code set. */
 static json_t *ask_faults(struct saga *saga, const char *service, int *code)
 {
@@ -52,7 +40,7 @@ static const json_t *find(const struct answers *answers, int i,
 
     json_array_foreach(json_object_get(answers->of[i], "faults"), n, fault)
     {
-        if (strcmp(text_of(fault, "point"), point) == 0)
+        if (strcmp(json_text(fault, "point"), point) == 0)
             return fault;
     }
     return NULL;
@@ -80,9 +68,9 @@ static void print_header(const struct answers *answers)
 /* A fault's line: in which of the services it is on. */
 static void print_point(const struct answers *answers, const json_t *fault)
 {
-    const char *point = text_of(fault, "point");
+    const char *point = json_text(fault, "point");
 
-    printf("%-24s  %-36s", point, text_of(fault, "what"));
+    printf("%-24s  %-36s", point, json_text(fault, "what"));
     for (int i = 0; i < SERVICES; i++) {
         const json_t *its = find(answers, i, point);
         bool set = json_is_true(json_object_get(its, "set"));
@@ -96,11 +84,11 @@ static void print_point(const struct answers *answers, const json_t *fault)
 /* "payment: handler/slow, 3 times, after 2 passes, 50 % ..." */
 static void print_setting(const char *service, const json_t *fault)
 {
-    long long times = number_of(fault, "times");
-    long long after = number_of(fault, "after");
-    long long percent = number_of(fault, "percent");
+    long long times = json_number(fault, "times");
+    long long after = json_number(fault, "after");
+    long long percent = json_number(fault, "percent");
 
-    printf("%s: %s is on", service, text_of(fault, "point"));
+    printf("%s: %s is on", service, json_text(fault, "point"));
     if (times == 1)
         fputs(", once", stdout);
     else if (times > 1)
@@ -109,8 +97,9 @@ static void print_setting(const char *service, const json_t *fault)
         printf(", after %lld pass%s", after, after > 1 ? "es" : "");
     if (percent < 100)
         printf(", at %lld %% of passes", percent);
-    printf("; passed %lld, fired %lld\n", (long long)number_of(fault, "passed"),
-           (long long)number_of(fault, "fired"));
+    printf("; passed %lld, fired %lld\n",
+           (long long)json_number(fault, "passed"),
+           (long long)json_number(fault, "fired"));
 }
 
 static void print_settings(const char *service, const json_t *reply)
@@ -142,7 +131,7 @@ static void print_faults(const struct answers *answers)
 
             for (int j = 0; j < i; j++)
                 printed = printed ||
-                          find(answers, j, text_of(fault, "point")) != NULL;
+                          find(answers, j, json_text(fault, "point")) != NULL;
             if (!printed)
                 print_point(answers, fault);
         }
@@ -212,7 +201,7 @@ static bool knows(const json_t *reply, const char *point, const char **closest)
     *closest = NULL;
     json_array_foreach(json_object_get(reply, "faults"), i, fault)
     {
-        const char *name = text_of(fault, "point");
+        const char *name = json_text(fault, "point");
         const char *behind = strchr(name, '/');
         size_t distance = saga_distance(point, name);
 

@@ -7,6 +7,7 @@
 #include "verbs.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,18 +22,6 @@ enum {
     REBUILD_TIMES = 60,
     END_MS = 10000
 };
-
-static const char *text_of(const json_t *json, const char *name)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    return text == NULL ? "" : text;
-}
-
-static long long number_of(const json_t *json, const char *name)
-{
-    return json_integer_value(json_object_get(json, name));
-}
 
 /* The one optional word SERVICE; *only is -1 for all of them. */
 static int one_service(struct saga *saga, int argc, char **argv, int *only)
@@ -60,11 +49,11 @@ static int no_options(int argc, char **argv)
 
 static void print_parked(const char *service, const json_t *parked)
 {
-    const char *order = text_of(parked, "order");
+    const char *order = json_text(parked, "order");
 
-    printf("%-9s  %s #%lld  %s  %s\n", service, text_of(parked, "source"),
-           number_of(parked, "seq"), order[0] == '\0' ? "-" : order,
-           text_of(parked, "reason"));
+    printf("%-9s  %s #%" PRId64 "  %s  %s\n", service,
+           json_text(parked, "source"), json_number(parked, "seq"),
+           order[0] == '\0' ? "-" : order, json_text(parked, "reason"));
 }
 
 /* Adds what a service has parked to @all, with its name. */
@@ -101,7 +90,7 @@ static void print_all_parked(const json_t *all, bool more)
         return;
     }
     json_array_foreach(all, i, parked)
-        print_parked(text_of(parked, "service"), parked);
+        print_parked(json_text(parked, "service"), parked);
     if (more)
         puts("and more: that is all that one answer holds");
     puts("Once the program understands them:  ./saga redrive");
@@ -133,8 +122,8 @@ struct redrive {
     int only; /* -1: all services */
     const char *source;
     int64_t seq;
-    long long redriven, left, seen; /* over all services */
-    json_t *all;                    /* service -> answer */
+    int64_t redriven, left, seen; /* over all services */
+    json_t *all;                  /* service -> answer */
 };
 
 static int parse_redrive(struct saga *saga, int argc, char **argv,
@@ -168,19 +157,19 @@ static void print_redriven(const char *service, const json_t *reply)
     if (json_object_get(reply, "events") == NULL) /* too many to list */
         printf("%s: done, more than one answer can list\n", service);
     else
-        printf("%s: %lld handled, %lld still parked\n", service,
-               number_of(reply, "redriven"), number_of(reply, "left"));
+        printf("%s: %" PRId64 " handled, %" PRId64 " still parked\n", service,
+               json_number(reply, "redriven"), json_number(reply, "left"));
     json_array_foreach(json_object_get(reply, "events"), i, event)
-        printf("  %s #%lld  %s  %s\n", text_of(event, "source"),
-               number_of(event, "seq"), text_of(event, "order"),
-               text_of(event, "result"));
+        printf("  %s #%" PRId64 "  %s  %s\n", json_text(event, "source"),
+               json_number(event, "seq"), json_text(event, "order"),
+               json_text(event, "result"));
 }
 
 static int redrive_one(struct saga *saga, const char *service,
                        struct redrive *redrive)
 {
     json_t *ask = json_pack("{s:s}", "do", "redrive"), *reply;
-    long long seen = redrive->seen;
+    int64_t seen = redrive->seen;
     int code = SAGA_YES;
 
     if (redrive->source != NULL)
@@ -191,12 +180,12 @@ static int redrive_one(struct saga *saga, const char *service,
     json_decref(ask);
     if (reply == NULL)
         return code;
-    redrive->redriven += number_of(reply, "redriven");
-    redrive->left += number_of(reply, "left");
-    redrive->seen +=
-        (long long)json_array_size(json_object_get(reply, "events"));
-    if (!saga->json && (redrive->seen > seen || number_of(reply, "left") > 0 ||
-                        json_is_true(json_object_get(reply, "more"))))
+    redrive->redriven += json_number(reply, "redriven");
+    redrive->left += json_number(reply, "left");
+    redrive->seen += (int64_t)json_array_size(json_object_get(reply, "events"));
+    if (!saga->json &&
+        (redrive->seen > seen || json_number(reply, "left") > 0 ||
+         json_is_true(json_object_get(reply, "more"))))
         print_redriven(service, reply);
     json_object_set_new(redrive->all, service, reply);
     return SAGA_YES;
@@ -256,11 +245,12 @@ int verb_accept(struct saga *saga, int argc, char **argv)
         saga_print_json(reply);
         return SAGA_YES;
     }
-    printf("%s goes on behind #%lld of %s's log; it had consumed #%lld of the "
+    printf("%s goes on behind #%" PRId64
+           " of %s's log; it had consumed #%" PRId64 " of the "
            "old one.\nWhat it had consumed and %s has lost stays lost; the "
            "orders that suffer:  ./saga check\n",
-           service, number_of(reply, "seq"), source, number_of(reply, "was"),
-           source);
+           service, json_number(reply, "seq"), source,
+           json_number(reply, "was"), source);
     json_decref(reply);
     return SAGA_YES;
 }
@@ -300,11 +290,11 @@ static json_t *ask_rebuild(struct saga *saga, int i, bool *again, int *code)
         *code = saga_no_answer(saga, shop_services[i], rc);
         return NULL;
     }
-    error = text_of(reply, "error");
+    error = json_text(reply, "error");
     if (error[0] == '\0')
         return reply;
     *again = strncmp(error, "still rebuilding", 16) == 0;
-    *code = (int)number_of(reply, "code");
+    *code = (int)json_number(reply, "code");
     if (*again)
         fprintf(stderr, "saga: %s\n", error);
     else
@@ -318,9 +308,10 @@ static void print_rebuilt(const json_t *reply)
     const json_t *difference;
     size_t i;
 
-    printf("%s view: generation %lld serves, folded from %lld events\n",
-           text_of(reply, "view"), number_of(reply, "generation"),
-           number_of(reply, "events"));
+    printf("%s view: generation %" PRId64 " serves, folded from %" PRId64
+           " events\n",
+           json_text(reply, "view"), json_number(reply, "generation"),
+           json_number(reply, "events"));
     json_array_foreach(json_object_get(reply, "differences"), i, difference)
         printf("  the old one differed: %s\n", json_string_value(difference));
     if (i == 0)
@@ -388,7 +379,7 @@ static int pid_of(struct saga *saga, const char *service)
     int64_t pid = 0;
 
     if (client_ask(saga->client, service, "qry", ask, 2000, &reply) == EVT_OK)
-        pid = number_of(reply, "pid");
+        pid = json_number(reply, "pid");
     json_decref(reply);
     json_decref(ask);
     return (int)(pid > 0 ? pid : written_pid(saga, service));

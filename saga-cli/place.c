@@ -28,14 +28,6 @@ struct outcome {
     json_t *reasons; /* reason -> how many */
 };
 
-static uint64_t mono_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* "widget:2" */
 static int parse_line(struct placing *placing, const char *text)
 {
@@ -192,9 +184,9 @@ static int send_batch(const struct placing *placing, struct command *commands,
             again = again || passing(answers[i].code);
         if (!again)
             return write_journal(placing, commands, answers, count);
-        if (mono_ms() > placing->deadline_ms && rc == EVT_BUSY)
+        if (saga_mono_ms() > placing->deadline_ms && rc == EVT_BUSY)
             return saga_no_answer(placing->saga, "order", rc);
-        if (mono_ms() > placing->deadline_ms)
+        if (saga_mono_ms() > placing->deadline_ms)
             return saga_fail(placing->saga, SAGA_TRY_AGAIN,
                              "order-svc: %s ('saga status' shows more)",
                              answers[0].reason);
@@ -222,7 +214,7 @@ static json_t *wait_for_end(const struct placing *placing, const char *id,
     char log_id[2 * LOG_ID_BYTES + 1];
 
     for (;;) {
-        uint64_t now = mono_ms();
+        uint64_t now = saga_mono_ms();
         json_int_t left = placing->deadline_ms > now
                               ? (json_int_t)(placing->deadline_ms - now)
                               : 1;
@@ -248,7 +240,7 @@ static json_t *wait_for_end(const struct placing *placing, const char *id,
 
             nanosleep(&pause, NULL);
         }
-        if (mono_ms() >= placing->deadline_ms)
+        if (saga_mono_ms() >= placing->deadline_ms)
             return NULL;
     }
 }
@@ -373,7 +365,7 @@ static int place_many(struct placing *placing)
 {
     struct placed *placed = calloc((size_t)placing->count, sizeof *placed);
     struct outcome outcome = {.reasons = json_object()};
-    uint64_t begun = mono_ms();
+    uint64_t begun = saga_mono_ms();
     int code;
 
     if (placed == NULL)
@@ -382,7 +374,7 @@ static int place_many(struct placing *placing)
     if (code == SAGA_YES && placing->no_wait) {
         outcome.unfinished = placing->count;
         if (placing->saga->json)
-            print_outcome(placing, &outcome, mono_ms() - begun);
+            print_outcome(placing, &outcome, saga_mono_ms() - begun);
         else
             printf("%lld orders placed\n", (long long)placing->count);
     } else if (code == SAGA_YES) {
@@ -397,7 +389,7 @@ static int place_many(struct placing *placing)
                 count_outcome(&outcome, reply);
             json_decref(reply);
         }
-        print_outcome(placing, &outcome, mono_ms() - begun);
+        print_outcome(placing, &outcome, saga_mono_ms() - begun);
         code = outcome.unfinished > 0  ? SAGA_TRY_AGAIN
                : outcome.cancelled > 0 ? SAGA_NO
                                        : SAGA_YES;
@@ -417,6 +409,6 @@ int verb_place(struct saga *saga, int argc, char **argv)
         code = check_ids(&placing);
     if (code != SAGA_YES)
         return code;
-    placing.deadline_ms = mono_ms() + (uint64_t)placing.timeout_s * 1000;
+    placing.deadline_ms = saga_mono_ms() + (uint64_t)placing.timeout_s * 1000;
     return placing.count == 1 ? place_one(&placing) : place_many(&placing);
 }

@@ -343,30 +343,24 @@ static bool is_quiet(struct saga *saga, char *what, size_t size)
     return true;
 }
 
-static int64_t mono_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int wait_quiet(struct saga *saga, int64_t timeout_s)
 {
-    int64_t begun = mono_ms(), deadline = begun + timeout_s * 1000;
+    int64_t begun = (int64_t)saga_mono_ms(),
+            deadline = begun + timeout_s * 1000;
     struct timespec pause = {.tv_nsec = 20000000};
     char what[STORE_WHY_BYTES] = "";
 
     while (!is_quiet(saga, what, sizeof what)) {
-        if (mono_ms() >= deadline)
+        if ((int64_t)saga_mono_ms() >= deadline)
             return saga_fail(saga, SAGA_TRY_AGAIN,
                              "not quiet after %" PRId64 " s: %s", timeout_s,
                              what);
         nanosleep(&pause, NULL);
     }
     if (saga->json)
-        saga_print_json(json_pack("{s:b,s:I}", "quiet", 1, "waited_ms",
-                                  (json_int_t)(mono_ms() - begun)));
+        saga_print_json(
+            json_pack("{s:b,s:I}", "quiet", 1, "waited_ms",
+                      (json_int_t)((int64_t)saga_mono_ms() - begun)));
     else
         printf("quiet: every cursor and every view is at every head\n");
     return SAGA_YES;
@@ -393,12 +387,12 @@ static json_t *ended_order(struct saga *saga, const char *order, int64_t ms,
 
 static int wait_order(struct saga *saga, const char *order, int64_t timeout_s)
 {
-    int64_t deadline = mono_ms() + timeout_s * 1000, left;
+    int64_t deadline = (int64_t)saga_mono_ms() + timeout_s * 1000, left;
     struct timespec pause = {.tv_nsec = 50000000};
     bool unknown = false;
     json_t *reply = NULL;
 
-    while (reply == NULL && (left = deadline - mono_ms()) > 0) {
+    while (reply == NULL && (left = deadline - (int64_t)saga_mono_ms()) > 0) {
         reply = ended_order(saga, order, left < 2000 ? left : 2000, &unknown);
         if (reply == NULL)
             nanosleep(&pause, NULL); /* down, or not known there yet */
