@@ -19,7 +19,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BUFFERED_FRAMES = 512, SLOTS = REQUESTS_MAX + SPARE_MAX };
+enum {
+    BUFFERED_FRAMES = 512,
+    PASSED_MANY = 64, /* are taken at once */
+    SLOTS = REQUESTS_MAX + SPARE_MAX
+};
 
 /* A receiver of requests: waits for one, holds it until it is answered. */
 struct slot {
@@ -37,6 +41,7 @@ struct link {
     nng_socket sub, req;
     nng_dialer sub_dialer, req_dialer;
     int sub_fd, req_fd;
+    bool sub_ready, req_ready; /* as of the last bus_wait */
     atomic_bool connected;
     uint64_t heard_ms, dialled_ms; /* on the SUB side */
     uint64_t asked_ms, replied_ms, redialled_ms;
@@ -55,12 +60,18 @@ struct bus {
     int wake_fd;
     struct link links[LINKS_MAX];
     size_t link_count;
-    uint64_t now_ms; /* as of the last bus_watch */
+    nng_aio *at_once; /* for what is done without waiting, or not at all */
+    uint64_t now_ms;  /* as of the last bus_watch */
 
     struct slot slots[SLOTS];
     pthread_mutex_t mutex;      /* guards what follows */
     struct slot *first, **last; /* requests that have arrived */
     size_t held;                /* requests not yet answered */
+    struct passed {
+        uint64_t from;
+        nng_msg *msg;
+    } passed[PASSED_MAX]; /* a ring */
+    size_t passed_first, passed_count, passed_max;
 
     nng_msg *messages[INPUTS_MAX]; /* behind the inputs last gathered */
     size_t message_count;
@@ -78,17 +89,55 @@ void bus_wake(struct bus *bus)
         return; /* the counter is full, so the loop wakes anyway */
 }
 
+/* ---- frames from another loop: its thread ---- */
+
+static nng_msg *message_of(const void *bytes, size_t count)
+{
+    nng_msg *msg;
+
+    if (nng_msg_alloc(&msg, count) != 0)
+        abort();
+    if (count > 0)
+        memcpy(nng_msg_body(msg), bytes, count);
+    return msg;
+}
+
+void bus_pass(struct bus *bus, uint64_t from, const void *bytes, size_t count)
+{
+    bool wake = false;
+
+    pthread_mutex_lock(&bus->mutex);
+    if (bus->passed_count < bus->passed_max) {
+        size_t last = (bus->passed_first + bus->passed_count) % PASSED_MAX;
+
+        bus->passed[last] = (struct passed){from, message_of(bytes, count)};
+        bus->passed_count++;
+        wake = bus->passed_count == 1 || bus->passed_count == PASSED_MANY;
+    }
+    pthread_mutex_unlock(&bus->mutex);
+    if (wake)
+        bus_wake(bus);
+}
+
+bool bus_may_linger(struct bus *bus)
+{
+    bool ready = false, linger;
+
+    for (size_t i = 0; i < bus->link_count; i++)
+        ready = ready || bus->links[i].sub_ready || bus->links[i].req_ready;
+    pthread_mutex_lock(&bus->mutex);
+    linger = !ready && bus->first == NULL && bus->passed_count > 0 &&
+             bus->passed_count < PASSED_MANY;
+    pthread_mutex_unlock(&bus->mutex);
+    return linger;
+}
+
 /* ---- requests: NNG's threads ---- */
 
 static void answer_slot(struct slot *slot, const void *bytes, size_t count)
 {
-    nng_msg *reply;
-
-    if (nng_msg_alloc(&reply, 0) != 0 ||
-        nng_msg_append(reply, bytes, count) != 0)
-        abort();
     slot->state = SENDING;
-    nng_aio_set_msg(slot->aio, reply);
+    nng_aio_set_msg(slot->aio, message_of(bytes, count));
     nng_ctx_send(slot->ctx, slot->aio);
 }
 
@@ -291,8 +340,13 @@ static int open_slots(struct bus *bus)
 static int open_all(struct bus *bus, const struct bus_config *config)
 {
     int rc = nng_rep0_open(&bus->rep.socket);
+
     if (rc == 0)
+        rc = nng_aio_alloc(&bus->at_once, NULL, NULL);
+    if (rc == 0) {
+        nng_aio_set_timeout(bus->at_once, NNG_DURATION_ZERO);
         rc = open_slots(bus);
+    }
     if (rc == 0)
         rc = open_listening(&bus->rep, config->rep_url, PROBE_REP);
     if (rc == 0 && config->pub_url != NULL) {
@@ -318,6 +372,9 @@ enum evt_status bus_open(const struct bus_config *config, struct bus **opened,
         abort();
     bus->busy_bytes = answers_write(&busy, 1, bus->busy_answer);
     bus->last = &bus->first;
+    bus->passed_max = (size_t)buffered_frames();
+    if (bus->passed_max > PASSED_MAX)
+        bus->passed_max = PASSED_MAX;
     pthread_mutex_init(&bus->mutex, NULL);
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = open_all(bus, config);
@@ -354,6 +411,11 @@ void bus_close(struct bus *bus)
             nng_msg_free(bus->slots[i].request);
         nng_aio_free(bus->slots[i].aio);
     }
+    for (; bus->passed_count > 0; bus->passed_count--) {
+        nng_msg_free(bus->passed[bus->passed_first].msg);
+        bus->passed_first = (bus->passed_first + 1) % PASSED_MAX;
+    }
+    nng_aio_free(bus->at_once);
     pthread_mutex_destroy(&bus->mutex);
     close(bus->wake_fd);
     free(bus);
@@ -361,27 +423,53 @@ void bus_close(struct bus *bus)
 
 /* ---- the loop's side ---- */
 
+static void watch_listening(struct bus *bus, struct listening *listening);
+
 bool bus_wait(struct bus *bus, int fd, int timeout_ms)
 {
-    struct pollfd fds[4 + 2 * LINKS_MAX];
-    nfds_t count = 0;
+    enum { OURS = 4 };
+    struct pollfd fds[OURS + 2 * LINKS_MAX], *peers = fds + OURS;
     uint64_t woken;
 
-    fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
-    fds[count++] = (struct pollfd){.fd = bus->wake_fd, .events = POLLIN};
-    fds[count++] = probe_pollfd(&bus->rep.probe);
-    fds[count++] = probe_pollfd(&bus->pub.probe);
+    fds[0] = (struct pollfd){.fd = fd, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = bus->wake_fd, .events = POLLIN};
+    fds[2] = probe_pollfd(&bus->rep.probe);
+    fds[3] = probe_pollfd(&bus->pub.probe);
     for (size_t i = 0; i < bus->link_count; i++) {
-        fds[count++] =
-            (struct pollfd){.fd = bus->links[i].sub_fd, .events = POLLIN};
-        fds[count++] =
-            (struct pollfd){.fd = bus->links[i].req_fd, .events = POLLIN};
+        const struct link *link = &bus->links[i];
+
+        peers[2 * i] = (struct pollfd){.fd = link->sub_fd, .events = POLLIN};
+        peers[2 * i + 1] =
+            (struct pollfd){.fd = link->req_fd, .events = POLLIN};
     }
-    if (poll(fds, count, timeout_ms) < 0)
+    if (poll(fds, OURS + 2 * bus->link_count, timeout_ms) < 0)
         return false; /* EINTR: the loop looks again */
-    if (read(bus->wake_fd, &woken, sizeof woken) < 0 && errno != EAGAIN)
+    if (fds[1].revents != 0 && read(bus->wake_fd, &woken, sizeof woken) < 0 &&
+        errno != EAGAIN)
         abort();
-    return fd >= 0 && (fds[0].revents & POLLIN) != 0;
+    if (fds[2].revents != 0)
+        watch_listening(bus, &bus->rep);
+    if (fds[3].revents != 0)
+        watch_listening(bus, &bus->pub);
+    for (size_t i = 0; i < bus->link_count; i++) {
+        bus->links[i].sub_ready = peers[2 * i].revents != 0;
+        bus->links[i].req_ready = peers[2 * i + 1].revents != 0;
+    }
+    return (fds[0].revents & POLLIN) != 0;
+}
+
+/* The next message, if there is one already.  As nng_recvmsg with
+ * NNG_FLAG_NONBLOCK, which makes an aio anew each time: two locks, a condition
+ * and a random number, read from the kernel. */
+static bool receive(struct bus *bus, nng_socket socket, nng_msg **msg)
+{
+    nng_recv_aio(socket, bus->at_once);
+    nng_aio_wait(bus->at_once);
+    if (nng_aio_result(bus->at_once) != 0)
+        return false;
+    *msg = nng_aio_get_msg(bus->at_once);
+    nng_aio_set_msg(bus->at_once, NULL);
+    return true;
 }
 
 static void add_message(struct bus *bus, struct input *input,
@@ -400,17 +488,32 @@ static size_t gather_link(struct bus *bus, size_t number, struct input inputs[],
 
     if (count < max && atomic_exchange(&link->connected, false))
         inputs[count++] = (struct input){INPUT_CONNECTED, number, NULL, 0};
-    if (count < max && nng_recvmsg(link->req, &msg, NNG_FLAG_NONBLOCK) == 0) {
+    if (count < max && link->req_ready && receive(bus, link->req, &msg)) {
         link->replied_ms = bus->now_ms;
         add_message(bus, &inputs[count++], INPUT_REPLY, number, msg);
     }
-    while (link->sub_url != NULL && count < max && frames++ < FRAMES_MAX &&
-           nng_recvmsg(link->sub, &msg, NNG_FLAG_NONBLOCK) == 0) {
+    while (link->sub_ready && count < max && frames++ < FRAMES_MAX &&
+           receive(bus, link->sub, &msg)) { /* more keep the fd readable */
         link->heard_ms = bus->now_ms;
         add_message(bus, &inputs[count++], INPUT_FRAME, number, msg);
     }
-    if (frames > FRAMES_MAX)
-        bus_wake(bus); /* there may be more */
+    link->sub_ready = link->req_ready = false;
+    return count;
+}
+
+static size_t gather_passed(struct bus *bus, struct input inputs[], size_t max)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&bus->mutex);
+    for (; bus->passed_count > 0 && count < max; bus->passed_count--) {
+        struct passed *passed = &bus->passed[bus->passed_first];
+
+        add_message(bus, &inputs[count++], INPUT_FRAME, passed->from,
+                    passed->msg);
+        bus->passed_first = (bus->passed_first + 1) % PASSED_MAX;
+    }
+    pthread_mutex_unlock(&bus->mutex);
     return count;
 }
 
@@ -442,6 +545,7 @@ size_t bus_gather(struct bus *bus, struct input inputs[], size_t max)
         max = INPUTS_MAX;
     for (size_t i = 0; i < bus->link_count; i++)
         count += gather_link(bus, i, inputs + count, max - count);
+    count += gather_passed(bus, inputs + count, max - count);
     return count + gather_requests(bus, inputs + count, max - count);
 }
 
@@ -451,14 +555,15 @@ void bus_release(struct bus *bus)
         nng_msg_free(bus->messages[--bus->message_count]);
 }
 
-static void send_message(nng_socket socket, const void *bytes, size_t count)
+static void send_message(struct bus *bus, nng_socket socket, const void *bytes,
+                         size_t count)
 {
-    nng_msg *msg;
-
-    if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, bytes, count) != 0)
-        abort();
-    if (nng_sendmsg(socket, msg, NNG_FLAG_NONBLOCK) != 0)
-        nng_msg_free(msg); /* nobody there: the pull is repeated anyway */
+    nng_aio_set_msg(bus->at_once, message_of(bytes, count));
+    nng_send_aio(socket, bus->at_once);
+    nng_aio_wait(bus->at_once);
+    if (nng_aio_result(bus->at_once) != 0) /* nobody there: pulled later */
+        nng_msg_free(nng_aio_get_msg(bus->at_once));
+    nng_aio_set_msg(bus->at_once, NULL);
 }
 
 void bus_send(void *ctx, enum channel channel, uint64_t to, const void *bytes,
@@ -467,10 +572,10 @@ void bus_send(void *ctx, enum channel channel, uint64_t to, const void *bytes,
     struct bus *bus = ctx;
 
     if (channel == TO_SUBSCRIBERS) {
-        send_message(bus->pub.socket, bytes, count);
+        send_message(bus, bus->pub.socket, bytes, count);
     } else if (channel == TO_PUBLISHER) {
         bus->links[to].asked_ms = bus->now_ms;
-        send_message(bus->links[to].req, bytes, count);
+        send_message(bus, bus->links[to].req, bytes, count);
     } else {
         pthread_mutex_lock(&bus->mutex);
         bus->held--;

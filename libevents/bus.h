@@ -22,7 +22,8 @@ enum {
     INPUTS_MAX = 2048,   /* gathered for one step */
     FRAMES_MAX = 128,    /* of one publisher, gathered for one step */
     LINKS_MAX = 8,
-    WATCH_MS = 3000 /* silence that makes us dial or listen anew */
+    PASSED_MAX = 512, /* frames that another loop may leave here */
+    WATCH_MS = 3000   /* silence that makes us dial or listen anew */
 };
 
 struct bus;
@@ -31,7 +32,8 @@ struct bus_config {
     const char *pub_url; /* to publish on; NULL: this loop does not */
     const char *rep_url; /* where requests come in */
     size_t link_count;   /* publishers: heard on sub_urls, asked on req_urls */
-    const char *sub_urls[LINKS_MAX]; /* NULL: a link for asking only */
+    const char *sub_urls[LINKS_MAX]; /* NULL: a link for asking only, whose
+                                        frames, if any, come by bus_pass */
     const char *req_urls[LINKS_MAX];
 };
 
@@ -52,6 +54,16 @@ bool bus_wait(struct bus *bus, int fd, int timeout_ms);
 
 /* Makes bus_wait return, from any thread. */
 void bus_wake(struct bus *bus);
+
+/* Leaves a copy of a frame of publisher @from for the loop of @bus, from any
+ * thread: as if it had come through a SUB socket, without the sends, reads and
+ * wakes of threads that each socket costs.  Like PUB it drops what finds no
+ * room. */
+void bus_pass(struct bus *bus, uint64_t from, const void *bytes, size_t count);
+
+/* Whether nothing has come but a few passed frames: they can wait a moment for
+ * more.  bus_wait then waits for anything else, or for many of them. */
+bool bus_may_linger(struct bus *bus);
 
 /* Collects what has arrived, at most @max.  Bytes are borrowed until
  * bus_release. */

@@ -27,7 +27,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WATCH_EVERY_MS = 250, DELAY_MS = 300, SLOW_MS = 100, HELD_MAX = 256 };
+enum {
+    WATCH_EVERY_MS = 250,
+    LINGER_MS = 10, /* a view is that much late when nobody asks */
+    DELAY_MS = 300,
+    SLOW_MS = 100,
+    HELD_MAX = 256
+};
 
 /* A frame that the fault "frame/delay" holds back. */
 struct held {
@@ -51,6 +57,9 @@ struct host {
     struct held held[HELD_MAX];
     size_t held_count;
 
+    /* The read side's links to ourselves and to those whom the write side
+     * hears: their frames are passed on; -1: it does not follow them. */
+    int own_link, passed_links[LINKS_MAX];
     struct bus *read_bus;
     struct env read_env;
     struct reader_config reader_config;
@@ -89,14 +98,27 @@ static void real_random(void *ctx, void *bytes, size_t count)
     randombytes_buf(bytes, count);
 }
 
-static struct env real_env(struct bus *bus)
+/* What is published to others is passed to our own read side. */
+static void write_send(void *ctx, enum channel channel, uint64_t to,
+                       const void *bytes, size_t count)
 {
-    return (struct env){.ctx = bus,
-                        .mono_ms = real_mono_ms,
-                        .wall_ms = real_wall_ms,
-                        .random = real_random,
-                        .send = bus_send};
+    struct host *host = ctx;
+
+    if (channel == TO_SUBSCRIBERS && host->own_link >= 0)
+        bus_pass(host->read_bus, (uint64_t)host->own_link, bytes, count);
+    bus_send(host->write_bus, channel, to, bytes, count);
 }
+
+static void read_send(void *ctx, enum channel channel, uint64_t to,
+                      const void *bytes, size_t count)
+{
+    struct host *host = ctx;
+
+    bus_send(host->read_bus, channel, to, bytes, count);
+}
+
+static const struct env real_env = {
+    .mono_ms = real_mono_ms, .wall_ms = real_wall_ms, .random = real_random};
 
 /* The one way out after an I/O error. */
 static _Noreturn void die(const char *side, const char *why)
@@ -398,12 +420,25 @@ static void share_status(struct host *host)
     pthread_mutex_unlock(&host->mutex);
 }
 
+/* What the write side hears the read side need not hear for itself. */
+static void pass_on(struct host *host, const struct input inputs[],
+                    size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (inputs[i].kind == INPUT_FRAME &&
+            host->passed_links[inputs[i].from] >= 0)
+            bus_pass(host->read_bus,
+                     (uint64_t)host->passed_links[inputs[i].from],
+                     inputs[i].bytes, inputs[i].count);
+}
+
 static void write_step(struct host *host, struct input inputs[],
                        struct input sifted[])
 {
     size_t ripe = ripe_frames(host, sifted), count;
 
     count = bus_gather(host->write_bus, inputs, INPUTS_MAX);
+    pass_on(host, inputs, count);
     count = ripe + sift(host, inputs, count, sifted + ripe);
     if (count > 0 && fault_fires("handler/slow"))
         (void)usleep(SLOW_MS * 1000);
@@ -465,6 +500,8 @@ static void read_loop(struct host *host)
 
         if (bus_wait(host->read_bus, fd, timeout) && signalled(fd))
             atomic_store(&host->stopping, true);
+        if (!reader_awaited(host->reader) && bus_may_linger(host->read_bus))
+            (void)bus_wait(host->read_bus, -1, LINGER_MS);
         now = real_mono_ms(NULL);
         if (now >= watched_ms + WATCH_EVERY_MS || watched_ms == 0) {
             bus_watch(host->read_bus, now);
@@ -544,9 +581,30 @@ static int open_write_side(struct host *host)
     rc = bus_open(&config, &host->write_bus, why, sizeof why);
     if (rc != EVT_OK)
         return complain(host, rc, why);
-    host->write_env = real_env(host->write_bus);
+    host->write_env = real_env;
+    host->write_env.ctx = host;
+    host->write_env.send = write_send;
     declare_frame_faults();
     return open_shell(host);
+}
+
+/* Whether the write side has the frames of @name, to pass them on to @link. */
+static bool pass_link(struct host *host, const char *name, int link)
+{
+    const char *const *heard = host->service->listens_to;
+
+    if (host->shell == NULL)
+        return false;
+    if (strcmp(name, host->service->name) == 0) {
+        host->own_link = link;
+        return true;
+    }
+    for (size_t i = 0; heard[i] != NULL; i++)
+        if (strcmp(name, heard[i]) == 0) {
+            host->passed_links[i] = link;
+            return true;
+        }
+    return false;
 }
 
 static int open_read_side(struct host *host)
@@ -568,15 +626,18 @@ static int open_read_side(struct host *host)
     for (size_t i = 0; i < 2 * count; i++) { /* again, to rebuild through */
         const char *name = host->view->sources[i % count];
 
-        bus.sub_urls[i] =
-            i < count ? place_url(&host->place, name, "pub") : NULL;
+        bus.sub_urls[i] = i < count && !pass_link(host, name, (int)i)
+                              ? place_url(&host->place, name, "pub")
+                              : NULL;
         bus.req_urls[i] = place_url(&host->place, name, "qry");
         bus.link_count++;
     }
     rc = bus_open(&bus, &host->read_bus, why, sizeof why);
     if (rc != EVT_OK)
         return complain(host, rc, why);
-    host->read_env = real_env(host->read_bus);
+    host->read_env = real_env;
+    host->read_env.ctx = host;
+    host->read_env.send = read_send;
     rc = reader_open(host->view, &host->read_env, config, &host->reader, why);
     return rc == EVT_OK ? 0 : complain(host, rc, why);
 }
@@ -636,6 +697,9 @@ int host_main(int argc, char **argv, const struct service *service,
     host->service = service;
     host->view = view;
     host->started_ms = real_mono_ms(NULL);
+    host->own_link = -1;
+    for (size_t i = 0; i < LINKS_MAX; i++)
+        host->passed_links[i] = -1;
     pthread_mutex_init(&host->mutex, NULL);
     if (options_read(&host->options, service, argc, argv, &code)) {
         log_open(service->name, host->options.verbose ? LOG_DEBUG : LOG_INFO);

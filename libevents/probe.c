@@ -1,6 +1,7 @@
 /* probe.c - see probe.h.  Never blocks; one probe a listener at a time. */
 #include "probe.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -79,6 +80,8 @@ static bool answered(struct probe *probe)
                  sizeof probe->head - probe->got, MSG_DONTWAIT);
     if (count > 0)
         probe->got += (size_t)count;
+    else if (count == 0 || errno != EAGAIN) /* hung up: no answer, no event */
+        probe_close(probe);
     return probe->got > SP_HEADER;
 }
 

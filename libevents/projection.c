@@ -249,7 +249,8 @@ static void pull(struct reader *reader, struct side *side)
     for (size_t i = 0; i < side->feed_count; i++) {
         size_t bytes;
 
-        if (!side_open_for(reader, side, i))
+        if (!side_open_for(reader, side, i) ||
+            feed_wake_ms(&side->feeds[i], now) > now)
             continue;
         do
             env->random(env->ctx, &nonce, sizeof nonce);
@@ -329,6 +330,11 @@ uint64_t reader_wake_ms(const struct reader *reader)
     for (size_t i = 0; i < reader->waiting_count; i++)
         wake = earlier(wake, reader->waiting[i].deadline_ms);
     return earlier(wake, rebuild_wake_ms(reader));
+}
+
+bool reader_awaited(const struct reader *reader)
+{
+    return reader->waiting_count > 0 || reader->rebuild.phase != REBUILD_NONE;
 }
 
 /* ---- life ---------------------------------------------------------------- */

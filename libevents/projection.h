@@ -98,6 +98,8 @@ void reader_close(struct reader *reader);
 MUST_CHECK enum evt_status
 reader_step(struct reader *reader, const struct input *inputs, size_t count);
 uint64_t reader_wake_ms(const struct reader *reader);
+/* Whether somebody waits for the next event to be folded. */
+bool reader_awaited(const struct reader *reader);
 const char *reader_error(const struct reader *reader);
 
 /* Answers one {"get": "log" | "parked"} from a log file, as the read side

@@ -387,7 +387,8 @@ static void pull(struct shell *shell)
         struct feed *feed = &shell->feeds[i];
         size_t bytes;
 
-        if (shell_refusing(shell) && now < feed->pulled_ms + FULL_RETRY_MS)
+        if (feed_wake_ms(feed, now) > now ||
+            (shell_refusing(shell) && now < feed->pulled_ms + FULL_RETRY_MS))
             continue;
         do
             shell->env->random(shell->env->ctx, &nonce, sizeof nonce);
