@@ -252,6 +252,12 @@ Test(client, a_lone_read_side_is_asked_in_its_own_directory)
         EVT_NONE);
     cr_assert_eq(chdir(directory), 0);
     start_service("ipc://order.qry");
+    /* a socket alone is nobody: a read side holds its directory */
+    cr_assert_eq(
+        client_ask_read_side(directory, "order", request, 5000, &reply),
+        EVT_NONE);
+    service.lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_eq(flock(service.lock, LOCK_EX | LOCK_NB), 0);
     cr_assert_eq(
         client_ask_read_side(directory, "order", request, 5000, &reply),
         EVT_OK);
