@@ -19,7 +19,8 @@ enum trouble {
     KILL_OP, /* at an operation on the disk */
     KILL_POINT /* at a fault point */,
     KILL_ALL,
-    POWER, /* as the first two, and the power is cut */
+    KILL_TWICE, /* and once more, while it opens its files */
+    POWER,      /* as the first two, and the power is cut */
     POWER_OP,
     POWER_POINT,
     TERMINATE, /* SIGTERM: closes everything in order */
@@ -38,6 +39,8 @@ enum trouble {
     OLD_SNAPSHOT, /* a stranger's read transaction */
     ROTTEN_VIEW,
     REBUILD,
+    BACKUP,
+    RESTORE,
     KINDS
 };
 
@@ -73,6 +76,7 @@ void chaos_open(struct sim *sim)
             config->kinds[config->kind_count++] = i;
     config->faults = config->kind_count > 0 ? choose(choice, 24) : 0;
     config->fault_gap_ms = 64u << choose(choice, 8);
+    config->down = chance(choice, 16) ? 1 + choose(choice, 2) : 0;
     config->checks = chance(choice, 32) ? 128 : 0;
     sim_trace(sim, "%u orders, %u faults of %u kinds, noise %u of %u kinds",
               config->orders, config->faults, config->kind_count, config->noise,
@@ -101,9 +105,9 @@ static uint64_t back_in_ms(struct sim *sim)
 
 static void arm(struct sim *sim, struct node *node, enum disk_fault fault)
 {
-    unsigned after = 1 + choose(sim->choice, 64);
+    unsigned after = 1 + choose(sim->choice, fault == DISK_EIO_SYNC ? 6 : 64);
 
-    if (chance(sim->choice, 64))
+    if (fault == DISK_CRASH && chance(sim->choice, 64))
         after += choose(sim->choice, 1024);
     simvfs_arm((int)node->number, fault, after);
 }
@@ -231,6 +235,22 @@ static void die_at_point(struct sim *sim, struct node *node)
     node->point_after = choose(sim->choice, 4);
 }
 
+/* From here on promises are broken; nobody may take the log for whole. */
+static void restore(struct sim *sim, struct node *node)
+{
+    sim_die(sim, node->number, back_in_ms(sim));
+    if (!simvfs_restore((int)node->number)) {
+        simvfs_backup((int)node->number); /* for the next time */
+        return;
+    }
+    sim_sometimes(sim, BACKUP_RESTORED);
+    if (chance(sim->choice, 128)) /* it hears too late where others are */
+        for (unsigned n = 0; n < SERVICES; n++)
+            sim->blocked_ms[node->number][n][PULLS] = sim->now_ms + 16384;
+    sim->restored = true;
+    node->witnessed = node->head = 0;
+}
+
 static void strike(struct sim *sim, enum trouble kind, struct node *node)
 {
     unsigned n = node->number;
@@ -256,6 +276,12 @@ static void strike(struct sim *sim, enum trouble kind, struct node *node)
         break;
     case KILL_ALL:
         strike_all(sim);
+        break;
+    case KILL_TWICE:
+        node->power = choose(sim->choice, 3);
+        sim_die(sim, n, back_in_ms(sim));
+        node->power = choose(sim->choice, 3);
+        arm(sim, node, DISK_CRASH);
         break;
     case TERMINATE:
         sim_leave(sim, n, back_in_ms(sim));
@@ -306,6 +332,13 @@ static void strike(struct sim *sim, enum trouble kind, struct node *node)
     case REBUILD:
         clients_rebuild(sim, n);
         break;
+    case BACKUP:
+        sim_die(sim, n, back_in_ms(sim));
+        simvfs_backup((int)n);
+        break;
+    case RESTORE:
+        restore(sim, node);
+        break;
     case KINDS:
         break;
     }
@@ -315,6 +348,7 @@ static const char *const names[KINDS] = {
     [KILL] = "is killed",
     [KILL_OP] = "will be killed at an operation",
     [KILL_POINT] = "will be killed at a fault point",
+    [KILL_TWICE] = "is killed, and will be again",
     [KILL_ALL] = "and all others are killed",
     [POWER] = "loses power",
     [POWER_OP] = "will lose power at an operation",
@@ -334,7 +368,9 @@ static const char *const names[KINDS] = {
     [LOCKED] = "is locked out by somebody",
     [OLD_SNAPSHOT] = "is read by somebody",
     [ROTTEN_VIEW] = "has a rotten view",
-    [REBUILD] = "is asked to rebuild"};
+    [REBUILD] = "is asked to rebuild",
+    [BACKUP] = "ends for a backup",
+    [RESTORE] = "ends for a restore"};
 
 void chaos_strike(struct sim *sim)
 {
@@ -382,5 +418,7 @@ void chaos_heal(struct sim *sim)
         node->point = NULL;
         node->power = 0;
         let_go(node);
+        if (n != 0 && n == sim->config.down && node->running)
+            sim_die(sim, n, 0); /* for ever, see sim.c */
     }
 }

@@ -7,6 +7,7 @@
  *   sim --shrink FILE [--to FILE]         the smallest run that fails so, too
  *   --require-sometimes                   fail if a rare thing never happened
  *   --expect ID                           be content with this violation only
+ *   --find ID                             go on until a run violates this one
  *   --keep DIR                            where failures are written (.)
  *
  * Exit code 0: all is well; 1: an invariant was violated; 64: usage. */
@@ -32,7 +33,7 @@ struct settings {
     uint64_t first, last;
     double minutes;
     bool many, trace, hash, require;
-    const char *replay, *shrink, *to, *expect, *keep;
+    const char *replay, *shrink, *to, *expect, *find, *keep;
 };
 
 static struct totals {
@@ -52,7 +53,7 @@ static void usage(void)
             "usage: sim --seed N | --seeds A-B | --minutes M | --replay FILE |"
             " --shrink FILE\n"
             "           [--trace] [--hash] [--require-sometimes] [--to FILE]\n"
-            "           [--expect ID] [--keep DIR]\n");
+            "           [--expect ID] [--find ID] [--keep DIR]\n");
     exit(64);
 }
 
@@ -161,11 +162,14 @@ static bool run_one(const struct settings *settings, struct choice *choice,
     sim_run(choice, &options, &result);
     running = NULL;
     add_up(&result);
-    good = strcmp(result.broken,
-                  settings->expect != NULL ? settings->expect : "") == 0;
+    if (settings->find != NULL)
+        good = strcmp(result.broken, settings->find) != 0;
+    else
+        good = strcmp(result.broken,
+                      settings->expect != NULL ? settings->expect : "") == 0;
     if (settings->hash)
         printf("%s %016" PRIx64 "\n", name, result.hash);
-    if (result.broken[0] != '\0')
+    if (result.broken[0] != '\0' && (settings->find == NULL || !good))
         printf("%s: BROKEN %s: %s\n", name, result.broken, result.what);
     if (!good && result.broken[0] == '\0')
         printf("%s: nothing is broken, expected was %s\n", name,
@@ -272,6 +276,7 @@ static void read_options(struct settings *settings, int argc, char **argv)
         {"shrink", required_argument, NULL, 'k'},
         {"to", required_argument, NULL, 'o'},
         {"expect", required_argument, NULL, 'e'},
+        {"find", required_argument, NULL, 'f'},
         {"keep", required_argument, NULL, 'd'},
         {"trace", no_argument, NULL, 't'},
         {"hash", no_argument, NULL, 'h'},
@@ -305,6 +310,9 @@ static void read_options(struct settings *settings, int argc, char **argv)
             break;
         case 'e':
             settings->expect = optarg;
+            break;
+        case 'f':
+            settings->find = optarg;
             break;
         case 'd':
             settings->keep = optarg;

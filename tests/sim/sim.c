@@ -83,6 +83,10 @@ const char *const sometimes_names[SOMETIMES] = {
     [VOID_SEEN] = "a payment was voided before it was asked for",
     [RELEASE_WITHOUT_RESERVATION] = "a release overtook its order",
     [SNAPSHOT_WRITTEN] = "a snapshot was written",
+    [BACKUP_RESTORED] = "a backup was restored",
+    [BEHIND_ITS_READERS] = "a log found itself behind its readers",
+    [FORK_REFUSED] = "a fork was refused",
+    [ENDED_WITHOUT_THE_OTHERS] = "orders expired while a service was away",
     [READ_YOUR_WRITE] = "a client read its own write",
 };
 
@@ -501,7 +505,7 @@ static void check_step(struct sim *sim, struct node *node)
             sim_broken(sim, "cursor", "%s's cursor on %s went back",
                        node->service->name, feed->source);
         if (publisher->running && feed->cursor.at.seq > publisher->head &&
-            publisher->head > 0)
+            publisher->head > 0 && !sim->restored)
             sim_broken(sim, "S10",
                        "%s has consumed %s #%" PRIu64
                        ", whose head is #%" PRIu64,
@@ -712,6 +716,12 @@ static void deliver(struct sim *sim, struct item *item)
     *end = item;
 }
 
+static bool stays_away(const struct sim *sim, const struct node *node)
+{
+    return sim->healing && node->number != 0 &&
+           node->number == sim->config.down;
+}
+
 static void happen(struct sim *sim, struct item *item)
 {
     struct node *node = &sim->nodes[item->node];
@@ -731,7 +741,8 @@ static void happen(struct sim *sim, struct item *item)
             chaos_strike(sim);
         break;
     case A_START:
-        if (!node->running && item->life == node->life)
+        if (!node->running && item->life == node->life &&
+            !stays_away(sim, node))
             start(sim, node);
         break;
     case AN_END:
@@ -823,6 +834,47 @@ static bool all_quiet(const struct sim *sim)
     return quiet;
 }
 
+/* A cursor that is not in its publisher's log is known for what it is. */
+static void check_fork(struct sim *sim, const struct node *node,
+                       const struct feed *feed)
+{
+    const struct node *publisher = node;
+    uint8_t hash[HASH_BYTES];
+    bool whole;
+
+    for (unsigned n = 0; n < SERVICES; n++)
+        if (strcmp(shop_services[n], feed->source) == 0)
+            publisher = &sim->nodes[n];
+    whole = store_hash_at(publisher->shell->store, feed->cursor.at.seq, hash) ==
+                EVT_OK &&
+            (feed->cursor.at.seq == 0 ||
+             memcmp(hash, feed->cursor.hash, HASH_BYTES) == 0);
+    if (!whole && !feed->diverged)
+        sim_broken(sim, "fork",
+                   "%s goes on with %s's log at #%" PRIu64
+                   ", which is not what it consumed",
+                   node->service->name, feed->source, feed->cursor.at.seq);
+    if (whole && feed->diverged)
+        sim_broken(sim, "fork", "%s takes %s's log for another one",
+                   node->service->name, feed->source);
+    if (!whole && feed->verdict == PULL_FORKED)
+        sim_sometimes(sim, FORK_REFUSED);
+    if (feed->cursor.at.seq <= publisher->shell->store->head_seq)
+        return;
+    if (publisher->shell->behind)
+        sim_sometimes(sim, BEHIND_ITS_READERS);
+    else
+        sim_broken(sim, "fork", "%s does not notice that %s is ahead of it",
+                   publisher->service->name, node->service->name);
+}
+
+static void check_forks(struct sim *sim)
+{
+    for (unsigned n = 0; n < SERVICES; n++)
+        for (size_t i = 0; i < sim->nodes[n].shell->feed_count; i++)
+            check_fork(sim, &sim->nodes[n], &sim->nodes[n].shell->feeds[i]);
+}
+
 static void report(void *ctx, enum check_id id, const char *subject,
                    const char *text)
 {
@@ -850,16 +902,16 @@ void sim_check(struct sim *sim, bool final)
                                     .services = services,
                                     .views = views,
                                     .final = final,
-                                    .order_runs = final,
+                                    .order_runs = sim->healing,
                                     .journal = journal,
                                     .scratch = "."};
     enum evt_status rc;
 
     for (unsigned n = 0; n < SERVICES; n++)
-        if (!sim->nodes[n].opened)
-            return; /* there is no file yet */
+        if (!sim->nodes[n].opened || sim->restored)
+            return; /* there is no file yet; or it is not whole */
     write_journal(sim, journal);
-    if (final)
+    if (sim->healing)
         options.now_ms = timers_clock(sim->nodes[0].shell);
     seams_act(sim, -1);
     rc = check_run(&options, report, sim, &summary, why);
@@ -973,6 +1025,24 @@ static void close_world(struct sim *sim)
     free(sim->journal);
 }
 
+/* One service is away for ever: all that can be known is safe, and no order
+ * waits beyond its deadline. */
+static void check_alone(struct sim *sim)
+{
+    if (!sim->nodes[0].running)
+        sim_broken(sim, "quiet", "order does not run");
+    else if (!sim->nodes[0].opened || !sim->nodes[1].opened ||
+             !sim->nodes[2].opened)
+        return;
+    else
+        sim_check(sim, false);
+    if (!sim_stopped(sim) &&
+        rows(&sim->nodes[0], "SELECT count(*) FROM event "
+                             "WHERE type = 'OrderCancelling' AND "
+                             "cause_source <> ''") > 0)
+        sim_sometimes(sim, ENDED_WITHOUT_THE_OTHERS);
+}
+
 /* Everything works again; then all has to come to rest within a bound. */
 static void heal(struct sim *sim)
 {
@@ -982,14 +1052,25 @@ static void heal(struct sim *sim)
     sim_trace(sim, "from here on nothing goes wrong any more");
     chaos_heal(sim);
     end = sim->now_ms + sim->config.deadline_ms + QUIET_SLACK_MS;
-    while (!all_quiet(sim) && advance(sim, end))
+    while ((sim->restored || sim->config.down != 0 || !all_quiet(sim)) &&
+           advance(sim, end))
         ;
     if (sim_stopped(sim))
         return;
     if (!all_quiet(sim))
         for (unsigned n = 0; n < SERVICES; n++)
-            if (!sim->nodes[n].running)
+            if (!sim->nodes[n].running && n != sim->config.down)
                 sim_broken(sim, "quiet", "%s does not run", services[n]->name);
+    if (sim_stopped(sim))
+        return;
+    if (sim->restored) {
+        check_forks(sim);
+        return;
+    }
+    if (sim->config.down != 0) {
+        check_alone(sim);
+        return;
+    }
     if (!sim_stopped(sim))
         sim_check(sim, true);
     if (!sim_stopped(sim) && !all_quiet(sim))

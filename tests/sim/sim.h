@@ -82,6 +82,10 @@ enum sometimes {
     VOID_SEEN,
     RELEASE_WITHOUT_RESERVATION,
     SNAPSHOT_WRITTEN,
+    BACKUP_RESTORED,
+    BEHIND_ITS_READERS,
+    FORK_REFUSED,
+    ENDED_WITHOUT_THE_OTHERS,
     READ_YOUR_WRITE,
     SOMETIMES
 };
@@ -120,8 +124,12 @@ struct sim_config {
     unsigned faults; /* how many things go wrong */
     unsigned fault_gap_ms;
     unsigned kinds[32], kind_count;
+    unsigned down; /* 0, or a node that never comes back when all else heals */
     unsigned checks; /* of 256 crashes are followed by a check */
 };
+
+/* What a message is, for partitions. */
+enum { FRAMES, PULLS, REPLIES };
 
 /* Something that will happen. */
 enum item_kind {
@@ -231,6 +239,7 @@ struct job {
     bool acknowledged, over;
     struct position at;
     unsigned tries, repeats;
+    uint64_t placed_ms, placed_life; /* when its event was published */
     uint64_t sent_ms;
     uint64_t request; /* the last one */
     size_t of;        /* the job that this one is about */
@@ -243,6 +252,8 @@ struct sim {
     struct sim_config config;
     uint64_t now_ms, order, random;
     bool healing;
+    bool restored; /* a backup was: promises are broken, and must be seen to be
+                    */
     struct node nodes[SERVICES];
     uint64_t blocked_ms[SERVICES][SERVICES][3]; /* until then: frames, pulls,
                                                    replies, from and to */
@@ -303,10 +314,14 @@ void clients_answer(struct sim *sim, size_t request, const void *bytes,
 void clients_rebuild(struct sim *sim, unsigned node);
 bool clients_done(const struct sim *sim);
 
+/* Events of order-svc were published: no order expires before its time. */
+void clients_watch(struct sim *sim, const struct frame *frame);
+
 /* chaos.c */
 void chaos_open(struct sim *sim);
 void chaos_strike(struct sim *sim);
 void chaos_end(struct sim *sim, const struct item *item);
+/* Nothing goes wrong any more; but a node may stay away for ever. */
 void chaos_heal(struct sim *sim);
 
 /* seams.c */

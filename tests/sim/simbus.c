@@ -17,9 +17,6 @@
 
 enum { WATCH_EVERY_MS = 250, SILENCE_MS = 3000 /* WATCH_MS of bus.h */ };
 
-/* What a message is, for partitions. */
-enum { FRAMES, PULLS, REPLIES };
-
 /* In the order of config.noises. */
 enum { DROP, REPEAT, DELAY, REORDER, DAMAGE };
 
@@ -305,6 +302,8 @@ static void witness(struct sim *sim, struct node *node, const void *bytes,
     }
     if (frame.first_seq + frame.count - 1 <= node->witnessed)
         return;
+    if (node->number == 0)
+        clients_watch(sim, &frame);
     node->witnessed = frame.first_seq + frame.count - 1;
     memcpy(node->witness, frame.last_hash, HASH_BYTES);
 }

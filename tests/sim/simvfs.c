@@ -62,6 +62,8 @@ static struct disk {
     unsigned in[DISK_FAULTS]; /* operations until it hits; 0: never */
     uint64_t hits[DISK_FAULTS], writes;
     char last[32];
+    struct image backup[2]; /* of log.db and its WAL */
+    bool backed_up;
 } disks[SIM_DISKS + 1];
 
 /* ---- images ---------------------------------------------------------------
@@ -391,6 +393,52 @@ size_t simvfs_power_cut(int disk, uint64_t state)
         file->fresh = false;
     }
     return lost;
+}
+
+static const char *const log_files[] = {"/log.db", "/log.db-wal"};
+
+void simvfs_backup(int disk)
+{
+    for (int i = 0; i < 2; i++) {
+        struct image *copy = &disks[disk].backup[i];
+        const struct file *file = find_end(disk, log_files[i]);
+
+        image_resize(copy, 0);
+        if (file == NULL)
+            continue;
+        image_resize(copy, file->now.size);
+        memcpy(copy->bytes, file->now.bytes, copy->size);
+    }
+    disks[disk].backed_up = true;
+}
+
+bool simvfs_restore(int disk)
+{
+    if (!disks[disk].backed_up || disks[disk].backup[0].size == 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        const struct image *copy = &disks[disk].backup[i];
+        struct file *file = find_end(disk, log_files[i]);
+
+        if (copy->size == 0) {
+            if (file != NULL)
+                forget(file);
+            continue;
+        }
+        if (file == NULL) {
+            char name[64];
+
+            snprintf(name, sizeof name, "./%s%s", shop_services[disk],
+                     log_files[i]);
+            file = create(name);
+        }
+        image_resize(&file->now, 0);
+        image_resize(&file->now, copy->size);
+        memcpy(file->now.bytes, copy->bytes, copy->size);
+        mark(file, 0, copy->size);
+        sync_file(file);
+    }
+    return true;
 }
 
 bool simvfs_rot(int disk, const char *name_end, size_t offset, size_t count)
@@ -843,6 +891,10 @@ void simvfs_reset(uint64_t seed)
     for (size_t i = 0; i < file_count; i++)
         forget(&files[i]);
     file_count = 0;
+    for (int i = 0; i <= SIM_DISKS; i++) {
+        image_free(&disks[i].backup[0]);
+        image_free(&disks[i].backup[1]);
+    }
     memset(disks, 0, sizeof disks);
     acting = -1;
     randomness = seed;

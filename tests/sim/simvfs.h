@@ -68,6 +68,12 @@ void simvfs_revive(int disk);
  * be open.  Returns how many sectors were lost. */
 size_t simvfs_power_cut(int disk, uint64_t state);
 
+/* Keeps a copy of the log of @disk as it is now, in place of an older one; and
+ * puts it back where it was, as somebody would who restores a backup.  Its
+ * process must not run.  False: there is no copy. */
+void simvfs_backup(int disk);
+bool simvfs_restore(int disk);
+
 /* Damages @count bytes of the file whose name ends so, at @offset.  False:
  * there is none, or it is shorter. */
 bool simvfs_rot(int disk, const char *name_end, size_t offset, size_t count);
