@@ -55,10 +55,11 @@ CLI_SOURCES := $(wildcard saga-cli/*.c)
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
+BENCH_SOURCES := $(wildcard bench/*.c)
 SIM_SOURCES := $(filter-out tests/sim/fuzz_%,$(wildcard tests/sim/*.c))
 SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
-    $(HELPER_SOURCES) $(wildcard tests/sim/*.c)
-SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh)
+    $(HELPER_SOURCES) $(wildcard tests/sim/*.c) $(BENCH_SOURCES)
+SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh bench/*.sh)
 
 LIB := $(BUILD)/libevents.a
 HELPERS := $(BUILD)/tests/helpers.a
@@ -128,6 +129,11 @@ $(SIM): $(call objects,$(SIM_SOURCES)) $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(BENCH_SOURCES))
+$(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(DOMAINS) $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
 -include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES))
 
 # ---- testing ----------------------------------------------------------------
@@ -144,6 +150,12 @@ golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
 .PHONY: demo
 demo: all ## the whole story on real processes, without a terminal
 	$(Q)SAGA_BUILD=$(BUILD) ./run.sh demo
+
+# ---- measuring --------------------------------------------------------------
+
+.PHONY: bench
+bench: all $(BUILD)/bench/floor ## the system against the floor, in turn
+	$(Q)bench/run.sh $(BUILD)
 
 # ---- checks -----------------------------------------------------------------
 

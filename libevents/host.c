@@ -517,6 +517,7 @@ static void read_loop(struct host *host)
 
 static void *read_thread(void *ctx)
 {
+    (void)pthread_setname_np(pthread_self(), "read-side"); /* for top -H */
     read_loop(ctx);
     return NULL;
 }

@@ -8,7 +8,12 @@
  *
  * The stream may lose frames (PUB promises nothing): what has not ended after
  * a while is asked of the order view, and counted as "found late". */
+#include "check.h"
+#include "inventory.h"
+#include "order.h"
+#include "payment.h"
 #include "saga.h"
+#include "use.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -32,8 +37,7 @@ enum {
     CUSTOMERS = 100,
     REQUESTS_MAX = 1024, /* commands in flight, not orders */
     STALL_MS = 3000,     /* nothing ended for so long: ask the view */
-    GIVE_UP_MS = 60000,
-    THREADS_SHOWN = 40
+    GIVE_UP_MS = 60000
 };
 
 struct order {
@@ -57,6 +61,7 @@ struct bench {
     struct saga *saga;
     /* options */
     uint64_t sagas, inflight, decline_percent, lines, batch;
+    bool unchecked;
     /* run */
     char run_id[16];
     nng_socket req, sub;
@@ -83,79 +88,48 @@ static uint64_t now_ns(void)
 /* ---- what the processes used ----------------------------------------------
  */
 
-struct thread_use {
-    char name[32];
-    uint64_t ticks;
-};
-
-struct use {
+/* A service as one moment finds it. */
+struct service_use {
     int pid;
-    uint64_t ticks, write_bytes, commits, appended;
-    size_t thread_count;
-    struct thread_use threads[THREADS_SHOWN];
+    uint64_t commits, appended;
+    struct use use;
 };
 
-static uint64_t ticks_in(const char *path)
+static uint64_t count_of(const json_t *status, const char *name)
 {
-    unsigned long user = 0, system = 0;
-    char text[1024] = "";
-    const char *rest;
-    FILE *file = fopen(path, "r");
-
-    if (file == NULL)
-        return 0;
-    if (fgets(text, sizeof text, file) == NULL)
-        text[0] = '\0';
-    fclose(file);
-    rest = strrchr(text, ')'); /* the name may hold anything */
-    if (rest == NULL ||
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-               &user, &system) != 2)
-        return 0;
-    return user + system;
+    return (uint64_t)json_number(json_object_get(status, "counts"), name);
 }
 
-static uint64_t written_by(int pid)
-{
-    char path[64], line[128];
-    unsigned long long bytes = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/io", pid);
-    file = fopen(path, "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "write_bytes: %llu", &bytes) == 1)
-            break;
-    if (file != NULL)
-        fclose(file);
-    return bytes;
-}
-
-static int64_t count_of(const json_t *status, const char *name)
-{
-    return json_integer_value(
-        json_object_get(json_object_get(status, "counts"), name));
-}
-
-static bool use_of(struct bench *bench, const char *service, struct use *use)
+static int service_use(struct bench *bench, const char *service,
+                       struct service_use *found)
 {
     json_t *ask = json_pack("{s:s}", "get", "status"), *status;
-    char path[64];
-    int code;
+    int code = SAGA_YES;
 
-    memset(use, 0, sizeof *use);
     status = saga_ask(bench->saga, service, ask, NULL, &code);
     json_decref(ask);
     if (status == NULL)
-        return false;
-    use->pid = (int)json_integer_value(json_object_get(status, "pid"));
-    use->commits = (uint64_t)count_of(status, "commits");
-    use->appended = (uint64_t)count_of(status, "appended");
+        return code;
+    found->pid = (int)json_number(status, "pid");
+    found->commits = count_of(status, "commits");
+    found->appended = count_of(status, "appended");
     json_decref(status);
-    snprintf(path, sizeof path, "/proc/%d/stat", use->pid);
-    use->ticks = ticks_in(path);
-    use->write_bytes = written_by(use->pid);
-    return true;
+    if (!use_read(found->pid, &found->use))
+        return saga_fail(bench->saga, SAGA_IO, "/proc/%d cannot be read",
+                         found->pid);
+    return SAGA_YES;
+}
+
+/* All services, and ourselves behind them. */
+static int all_use(struct bench *bench, struct service_use found[SERVICES + 1])
+{
+    int rc = SAGA_YES;
+
+    for (int i = 0; i < SERVICES && rc == SAGA_YES; i++)
+        rc = service_use(bench, shop_services[i], &found[i]);
+    if (rc == SAGA_YES && !use_read(getpid(), &found[SERVICES].use))
+        rc = saga_fail(bench->saga, SAGA_IO, "/proc/self cannot be read");
+    return rc;
 }
 
 /* ---- placing
@@ -591,33 +565,102 @@ static double percentile_ms(const struct bench *bench, double p)
     return (double)bench->latency_ns[i] / 1e6;
 }
 
-static json_t *report_process(const struct bench *bench, const char *service,
-                              const struct use *before, const struct use *after)
+static double a_saga(const struct bench *bench, uint64_t of)
 {
-    double sagas = (double)(bench->ended ? bench->ended : 1);
-    double tick_us = 1e6 / (double)sysconf(_SC_CLK_TCK);
+    return (double)of / (double)(bench->ended > 0 ? bench->ended : 1);
+}
+
+/* What the threads of a process are to people: its main thread has its name. */
+static const char *thread_name(const struct use_thread *thread,
+                               const char *service)
+{
+    bool is_main = strncmp(thread->name, service, strlen(service)) == 0 &&
+                   strcmp(thread->name + strlen(service), "-svc") == 0;
+
+    return is_main ? "write-side" : thread->name;
+}
+
+static json_t *report_process(const struct bench *bench, const char *name,
+                              const struct service_use *before,
+                              struct service_use *after)
+{
+    json_t *threads = json_object();
     uint64_t commits = after->commits - before->commits;
     uint64_t appended = after->appended - before->appended;
 
-    return json_pack(
-        "{s:s,s:f,s:f,s:f,s:f}", "service", service, "cpu_us_per_saga",
-        (double)(after->ticks - before->ticks) * tick_us / sagas,
-        "written_bytes_per_saga",
-        (double)(after->write_bytes - before->write_bytes) / sagas,
-        "commits_per_saga", (double)commits / sagas, "events_per_commit",
-        commits ? (double)appended / (double)commits : 0.0);
+    use_since(&before->use, &after->use);
+    for (size_t i = 0; i < after->use.thread_count; i++) {
+        const struct use_thread *thread = &after->use.threads[i];
+
+        json_object_set_new(threads, thread_name(thread, name),
+                            json_real(a_saga(bench, thread->cpu_ns) / 1e3));
+    }
+    return json_pack("{s:s,s:f,s:o,s:f,s:f,s:f}", "service", name,
+                     "cpu_us_per_saga", a_saga(bench, after->use.cpu_ns) / 1e3,
+                     "thread_cpu_us_per_saga", threads,
+                     "written_bytes_per_saga",
+                     a_saga(bench, after->use.write_bytes), "fsyncs_per_saga",
+                     a_saga(bench, commits), "events_per_commit",
+                     commits ? (double)appended / (double)commits : 0.0);
 }
 
-static void print_report(const struct bench *bench, const json_t *report)
+static json_t *report_latency(const struct bench *bench)
 {
-    const json_t *processes = json_object_get(report, "processes"), *process;
+    return json_pack("{s:f,s:f,s:f,s:f}", "median", percentile_ms(bench, 0.5),
+                     "p90", percentile_ms(bench, 0.9), "p99",
+                     percentile_ms(bench, 0.99), "max",
+                     percentile_ms(bench, 1));
+}
+
+/* Releases nothing; takes @processes and @client over. */
+static json_t *report(const struct bench *bench, double took_s,
+                      double caught_up_ms, double cpu_us, json_t *processes,
+                      json_t *client)
+{
+    return json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:o,s:o}",
+        "sagas", (json_int_t)bench->ended, "inflight",
+        (json_int_t)bench->inflight, "batch", (json_int_t)bench->batch,
+        "decline_percent", (json_int_t)bench->decline_percent, "lines",
+        (json_int_t)bench->lines, "sagas_per_second",
+        (double)bench->ended / took_s, "confirmed",
+        (json_int_t)bench->confirmed, "cancelled", (json_int_t)bench->cancelled,
+        "refused", (json_int_t)bench->refused, "busy", (json_int_t)bench->busy,
+        "found_late", (json_int_t)bench->late, "latency_ms",
+        report_latency(bench), "cpu_us_per_saga", cpu_us, "catch_up_ms",
+        caught_up_ms, "processes", processes, "client", client);
+}
+
+static double real_of(const json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+static void print_process(const json_t *process)
+{
+    const char *name;
+    json_t *cpu, *threads = json_object_get(process, "thread_cpu_us_per_saga");
+    int shown = 0;
+
+    printf("  %-10s %8.1f %9.0f %9.4f %9.1f  ", json_text(process, "service"),
+           real_of(process, "cpu_us_per_saga"),
+           real_of(process, "written_bytes_per_saga"),
+           real_of(process, "fsyncs_per_saga"),
+           real_of(process, "events_per_commit"));
+    json_object_foreach(threads, name, cpu) if (shown++ < 4)
+        printf(" %s %.1f", name, json_number_value(cpu));
+    putchar('\n');
+}
+
+static void print_report(const struct bench *bench, const json_t *told)
+{
+    const json_t *processes = json_object_get(told, "processes"), *process;
     size_t i;
 
     printf("%llu sagas, %llu in flight, %llu a request: %.0f a second\n",
            (unsigned long long)bench->ended,
            (unsigned long long)bench->inflight,
-           (unsigned long long)bench->batch,
-           json_number_value(json_object_get(report, "sagas_per_second")));
+           (unsigned long long)bench->batch, real_of(told, "sagas_per_second"));
     printf("  %llu confirmed, %llu cancelled, %llu refused, %llu times busy, "
            "%llu found late\n",
            (unsigned long long)bench->confirmed,
@@ -628,64 +671,108 @@ static void print_report(const struct bench *bench, const json_t *report)
            "%.2f, max %.2f\n",
            percentile_ms(bench, 0.5), percentile_ms(bench, 0.9),
            percentile_ms(bench, 0.99), percentile_ms(bench, 1));
-    printf("  %-12s %12s %14s %12s %14s\n", "service", "CPU us/saga",
-           "written B/saga", "fsyncs/saga", "events/commit");
-    json_array_foreach(processes, i, process) printf(
-        "  %-12s %12.1f %14.0f %12.4f %14.1f\n",
-        json_string_value(json_object_get(process, "service")),
-        json_number_value(json_object_get(process, "cpu_us_per_saga")),
-        json_number_value(json_object_get(process, "written_bytes_per_saga")),
-        json_number_value(json_object_get(process, "commits_per_saga")),
-        json_number_value(json_object_get(process, "events_per_commit")));
+    printf("  per saga     CPU us   written    fsyncs  events/    CPU us by "
+           "thread\n  %40s\n",
+           "commit");
+    json_array_foreach(processes, i, process) print_process(process);
+    printf("  %-10s %8.1f\n  %-10s %8.1f\n", "together",
+           real_of(told, "cpu_us_per_saga"), "the client",
+           real_of(json_object_get(told, "client"), "cpu_us_per_saga"));
     printf("  read sides up to date after %.0f ms\n",
-           json_number_value(json_object_get(report, "catch_up_ms")));
+           real_of(told, "catch_up_ms"));
 }
 
-static int measure(struct bench *bench)
-{
-    struct use before[SERVICES], after[SERVICES];
-    json_t *report, *processes = json_array();
-    uint64_t begun, took;
-    double caught_up;
-    int rc;
+/* ---- afterwards, `saga check` ---------------------------------------------
+ */
 
-    for (int i = 0; i < SERVICES; i++)
-        if (!use_of(bench, shop_services[i], &before[i]))
-            return SAGA_NOT_RUNNING;
+static void see_nothing(void *ctx, enum check_id id, const char *subject,
+                        const char *text)
+{
+    (void)ctx;
+    (void)id;
+    (void)subject;
+    (void)text;
+}
+
+/* Adds to @told what the checker says of the logs. */
+static int check(const struct bench *bench, json_t *told)
+{
+    static const struct view *const views[SERVICES] = {&order_view, &stock_view,
+                                                       &account_view};
+    struct check_options options = {.directory = bench->saga->directory,
+                                    .services = saga_services,
+                                    .views = views};
+    struct check_summary summary;
+    char why[STORE_WHY_BYTES] = "";
+    unsigned broken = 0;
+
+    if (check_run(&options, see_nothing, NULL, &summary, why) != EVT_OK)
+        return saga_fail(bench->saga, SAGA_IO, "check: %s", why);
+    for (int id = 0; id < CHECK_IDS; id++)
+        broken += summary.broken[id] > 0;
+    json_object_set_new(told, "check_holds", json_boolean(broken == 0));
+    if (broken > 0 && !bench->saga->json)
+        printf("  check: %u promises are broken ('./saga check' says which)\n",
+               broken);
+    else if (!bench->saga->json)
+        printf("  check: every promise holds\n");
+    return broken > 0 ? SAGA_NO : SAGA_YES;
+}
+
+/* ---- the verb -------------------------------------------------------------
+ */
+
+/* Runs, and tells what it took; NULL: it was reported, *code says how. */
+static json_t *measure(struct bench *bench, int *code)
+{
+    struct service_use before[SERVICES + 1] = {0}, after[SERVICES + 1] = {0};
+    json_t *processes = json_array(), *client;
+    uint64_t begun, took, cpu_ns = 0;
+    double caught_up_ms = 0;
+
+    *code = all_use(bench, before);
     begun = now_ns();
-    rc = run(bench);
+    if (*code == SAGA_YES)
+        *code = run(bench);
     took = now_ns() - begun;
-    if (rc != SAGA_YES)
-        return rc;
-    caught_up = catch_up_ms(bench);
-    for (int i = 0; i < SERVICES; i++) {
-        if (!use_of(bench, shop_services[i], &after[i]))
-            return SAGA_NOT_RUNNING;
-        json_array_append_new(processes, report_process(bench, shop_services[i],
-                                                        &before[i], &after[i]));
+    if (*code == SAGA_YES) {
+        caught_up_ms = catch_up_ms(bench);
+        *code = all_use(bench, after);
+    }
+    if (*code != SAGA_YES) {
+        json_decref(processes);
+        return NULL;
     }
     qsort(bench->latency_ns, bench->ended, sizeof *bench->latency_ns,
           compare_ns);
-    report = json_pack(
-        "{s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:{s:f,s:f,s:f,s:f},s:f,s:o}",
-        "sagas", (json_int_t)bench->ended, "inflight",
-        (json_int_t)bench->inflight, "batch", (json_int_t)bench->batch,
-        "sagas_per_second", (double)bench->ended * 1e9 / (double)took,
-        "confirmed", (json_int_t)bench->confirmed, "cancelled",
-        (json_int_t)bench->cancelled, "refused", (json_int_t)bench->refused,
-        "busy", (json_int_t)bench->busy, "found_late", (json_int_t)bench->late,
-        "latency_ms", "median", percentile_ms(bench, 0.5), "p90",
-        percentile_ms(bench, 0.9), "p99", percentile_ms(bench, 0.99), "max",
-        percentile_ms(bench, 1), "catch_up_ms", caught_up, "processes",
-        processes);
-    if (bench->saga->json) {
-        json_dumpf(report, stdout, JSON_COMPACT);
-        putchar('\n');
-    } else {
-        print_report(bench, report);
+    for (int i = 0; i < SERVICES; i++) {
+        json_array_append_new(processes, report_process(bench, shop_services[i],
+                                                        &before[i], &after[i]));
+        cpu_ns += after[i].use.cpu_ns;
     }
-    json_decref(report);
-    return bench->failed > 0 ? SAGA_NO : SAGA_YES;
+    client = report_process(bench, "saga", &before[SERVICES], &after[SERVICES]);
+    return report(bench, (double)took / 1e9, caught_up_ms,
+                  a_saga(bench, cpu_ns) / 1e3, processes, client);
+}
+
+static int measure_and_check(struct bench *bench)
+{
+    int code, checked = SAGA_YES;
+    json_t *told = measure(bench, &code);
+
+    if (told == NULL)
+        return code;
+    if (!bench->saga->json)
+        print_report(bench, told);
+    if (!bench->unchecked)
+        checked = check(bench, told);
+    if (bench->saga->json && (checked == SAGA_YES || checked == SAGA_NO))
+        saga_print_json(told);
+    else
+        json_decref(told);
+    return checked != SAGA_YES ? checked
+           : bench->failed > 0 ? SAGA_NO
+                               : SAGA_YES;
 }
 
 static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
@@ -710,6 +797,7 @@ static int options(struct bench *bench, int argc, char **argv)
         {"decline", required_argument, NULL, 'd'},
         {"lines", required_argument, NULL, 'l'},
         {"batch", required_argument, NULL, 'b'},
+        {"no-check", no_argument, NULL, 'n'},
         {0}};
     bool good = true;
     int c;
@@ -726,6 +814,8 @@ static int options(struct bench *bench, int argc, char **argv)
             good = number(optarg, 1, LINES_MAX, &bench->lines);
         else if (c == 'b')
             good = number(optarg, 1, COMMANDS_PER_REQUEST, &bench->batch);
+        else if (c == 'n')
+            bench->unchecked = true;
         else
             good = false;
     }
@@ -751,7 +841,7 @@ int verb_bench(struct saga *saga, int argc, char **argv)
         return rc;
     rc = seed(&bench);
     if (rc == SAGA_YES)
-        rc = measure(&bench);
+        rc = measure_and_check(&bench);
     close_bench(&bench);
     return rc;
 }

@@ -104,13 +104,15 @@ static const struct verb verbs[] = {
      "exits 0 it has ended, 69 it was not running (with --all: 0), 75 not\n"
      "ended within 10 s\n"},
     {"bench", verb_bench,
-     "[--sagas N] [--inflight K] [--batch B] [--decline PCT] [--lines L]",
+     "[--sagas N] [--inflight K] [--batch B] [--decline PCT] [--lines L] "
+     "[--no-check]",
      "a closed loop of orders, and what it cost",
      "  --sagas N      in all (20000)\n"
      "  --inflight K   placed and not yet ended (1000)\n"
      "  --batch B      commands in one request (1)\n"
      "  --decline PCT  so many are declined by payment (0)\n"
-     "  --lines L      lines of an order (1)\n"},
+     "  --lines L      lines of an order (1)\n"
+     "  --no-check     does not run `saga check` afterwards\n"},
 };
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
