@@ -147,6 +147,13 @@ test: tests ## install what is missing, build, and run every test
 golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
 	$(Q)SAGA_GOLDEN=tests/golden $< --filter 'golden/todays_*'
 
+.PHONY: worlds
+worlds: $(BUILD)/tests/test_worlds ## write what the small worlds come to
+	$(Q)sed -n '/^#/p' tests/worlds.txt > tests/worlds.new && \
+	    echo >> tests/worlds.new && \
+	    SAGA_WORLDS=tests/worlds.new $< -j1 && \
+	    mv tests/worlds.new tests/worlds.txt
+
 .PHONY: demo
 demo: all ## the whole story on real processes, without a terminal
 	$(Q)SAGA_BUILD=$(BUILD) ./run.sh demo

@@ -96,6 +96,34 @@ struct event *with_line(struct event *event, const char *sku, int64_t quantity,
     return event;
 }
 
+struct event place(const char *order_id, const char *customer)
+{
+    struct event command = an_event(NULL, PLACE_ORDER, order_id);
+
+    text_copy(command.data.customer, CUSTOMER_BYTES, customer);
+    return command;
+}
+
+struct event about_sku(enum message_type type, const char *sku,
+                       int64_t quantity, int64_t price_cents)
+{
+    struct event command = an_event(NULL, type, "");
+
+    text_copy(command.data.sku, SKU_BYTES, sku);
+    command.data.quantity = quantity;
+    command.data.price_cents = price_cents;
+    return command;
+}
+
+struct event deposit(const char *customer, int64_t cents)
+{
+    struct event command = an_event(NULL, DEPOSIT_FUNDS, "");
+
+    text_copy(command.data.customer, CUSTOMER_BYTES, customer);
+    command.data.amount_cents = cents;
+    return command;
+}
+
 /* ---- one service -----------------------------------------------------------
  */
 
@@ -162,9 +190,24 @@ enum { STATE_BYTES_MAX = 1024 };
 /* The states that one decision reads. */
 struct desk {
     const struct world *world;
+    enum message_type on;
     unsigned service, used;
     _Alignas(max_align_t) uint8_t states[STATES_MAX][STATE_BYTES_MAX];
 };
+
+struct delusion world_delusion;
+
+static void delude(const struct kind *kind, void *state)
+{
+    const int64_t told = world_delusion.status, huge = INT64_C(1000000000000);
+
+    for (const struct field *f = kind->fields; f->name != NULL; f++) {
+        if (f->kind == FIELD_INT && told >= 0 && f->names != NULL)
+            memcpy((char *)state + f->offset, &told, sizeof told);
+        else if (f->kind == FIELD_INT && told < 0)
+            memcpy((char *)state + f->offset, &huge, sizeof huge);
+    }
+}
 
 static enum evt_status load(void *ctx, unsigned kind_number, const char *key,
                             const void **state)
@@ -175,6 +218,9 @@ static enum evt_status load(void *ctx, unsigned kind_number, const char *key,
 
     assert(kind->bytes <= STATE_BYTES_MAX);
     fold(desk->world, desk->service, kind, key, desk->states[desk->used]);
+    if (world_delusion.on == desk->on && desk->on != NO_MESSAGE &&
+        strcmp(world_delusion.kind, kind->name) == 0)
+        delude(kind, desk->states[desk->used]);
     *state = desk->states[desk->used++];
     return EVT_OK;
 }
@@ -191,6 +237,7 @@ void world_decide(const struct world *world, unsigned service,
 
     assert(rule != NULL);
     desk.world = world;
+    desk.on = cause->type;
     desk.service = service;
     desk.used = 0;
     rc = states_load(&states, world_services[service], cause, load, &desk);
@@ -261,6 +308,21 @@ const char *world_word(const struct world *world, unsigned service,
 /* ---- steps -----------------------------------------------------------------
  */
 
+static bool is_writable(const struct event *event)
+{
+    const char *why, *field;
+
+    return payload_check(shop_message(event->type), &event->data, &why,
+                         &field) == EVT_OK;
+}
+
+static void save_cursors(struct world *world, unsigned service)
+{
+    if (world->crashes)
+        memcpy(world->durable[service], world->cursor[service],
+               sizeof world->durable[service]);
+}
+
 /* Decides on @cause, and appends what comes of it because of @because. */
 static struct step take(struct world *world, unsigned service,
                         const struct event *cause, const struct cause *because)
@@ -274,9 +336,13 @@ static struct step take(struct world *world, unsigned service,
     world_decide(world, service, cause, NULL, &decision);
     step.refusal = decision.refusal;
     step.field = decision.field;
-    if (decision.emitted) {
+    if (decision.emitted && !is_writable(&decision.event)) {
+        assert(world_delusion.on != NO_MESSAGE);
+        world->spoilt = 1;
+    } else if (decision.emitted) {
         decision.event.cause = *because;
         step.emitted = append(world, service, &decision.event);
+        save_cursors(world, service); /* in the event's transaction */
     }
     return step;
 }
@@ -544,7 +610,7 @@ static const char *account_broken(const struct world *world,
 
 const char *world_broken(const struct world *world)
 {
-    const char *what = NULL;
+    const char *what = world->spoilt ? "an event that cannot be written" : NULL;
 
     for (unsigned s = 0; s < SERVICES; s++) {
         for (unsigned seq = 1; seq <= world->length[s] && !what; seq++) {
@@ -567,9 +633,9 @@ const char *world_broken(const struct world *world)
  */
 
 struct move {
-    enum { DELIVER, COMMAND, EXPIRE } kind;
+    enum { DELIVER, COMMAND, EXPIRE, SAVE, RESTART } kind;
     unsigned a, b; /* consumer, publisher | which command | seq of the
-                      OrderPlaced */
+                      OrderPlaced | service */
 };
 
 struct node {
@@ -591,6 +657,13 @@ static struct step make_move(struct world *world, const struct script *script,
     case EXPIRE:
         return world_expire(world,
                             world_event(world, AT_ORDER, move.a)->order_id);
+    case SAVE:
+        save_cursors(world, move.a);
+        return (struct step){0};
+    case RESTART: /* its states are folded anew at every step anyway */
+        memcpy(world->cursor[move.a], world->durable[move.a],
+               sizeof world->cursor[move.a]);
+        return (struct step){0};
     default:
         command = &script->commands[move.a];
         snprintf(id, sizeof id, "c-%u", move.a + 1);
@@ -601,7 +674,7 @@ static struct step make_move(struct world *world, const struct script *script,
 }
 
 /* Every step that may be taken from @world; returns how many. */
-enum { MOVES_MAX = SERVICES * SERVICES + WORLD_LOG_MAX + 16 };
+enum { MOVES_MAX = SERVICES * (SERVICES + 2) + WORLD_LOG_MAX + 16 };
 static size_t moves_from(const struct world *world, const struct script *script,
                          struct move moves[MOVES_MAX])
 {
@@ -621,6 +694,10 @@ static size_t moves_from(const struct world *world, const struct script *script,
         if (world_event(world, AT_ORDER, seq)->type == ORDER_PLACED)
             moves[count++] = (struct move){EXPIRE, seq, 0};
     }
+    for (unsigned c = 0; world->crashes && c < SERVICES; c++) {
+        moves[count++] = (struct move){SAVE, c, 0};
+        moves[count++] = (struct move){RESTART, c, 0};
+    }
     return count;
 }
 
@@ -639,8 +716,13 @@ static char *way_to(const struct node *node, const struct script *script,
         way[length++] = node;
     while (length-- > 0) {
         struct world world = way[length]->from->world;
-        struct step step = make_move(&world, script, way[length]->by);
+        struct move move = way[length]->by;
+        struct step step = make_move(&world, script, move);
 
+        if (move.kind == SAVE || move.kind == RESTART)
+            fprintf(out, "%s %s\n", world_services[move.a]->name,
+                    move.kind == SAVE ? "makes its cursors durable"
+                                      : "starts again");
         world_print_step(out, &step);
     }
     fclose(out);

@@ -23,6 +23,11 @@ struct world {
     uint16_t log[SERVICES][WORLD_LOG_MAX]; /* numbers of interned events */
     uint16_t length[SERVICES];
     uint16_t cursor[SERVICES][SERVICES]; /* [consumer][publisher] */
+    /* As a restart finds the cursors: they are moved with an event, or lazily.
+     * All zeros while `crashes` is 0: then nobody ever restarts. */
+    uint16_t durable[SERVICES][SERVICES];
+    uint16_t crashes;
+    uint16_t spoilt; /* a deceived service decided what cannot be written */
 };
 
 /* What one step came to.  Pointers live as long as the process. */
@@ -44,6 +49,12 @@ struct event an_event(const char *source, enum message_type type,
 /* Adds a line; returns @event. */
 struct event *with_line(struct event *event, const char *sku, int64_t quantity,
                         int64_t price_cents);
+/* Commands: PLACE_ORDER without lines; LIST_PRODUCT or RECEIVE_STOCK;
+ * DEPOSIT_FUNDS. */
+struct event place(const char *order_id, const char *customer);
+struct event about_sku(enum message_type type, const char *sku,
+                       int64_t quantity, int64_t price_cents);
+struct event deposit(const char *customer, int64_t cents);
 
 /* ---- one service -----------------------------------------------------------
  */
@@ -117,13 +128,25 @@ const char *world_end(const struct world *world, const char *order_id,
  */
 
 /* What may happen at any moment besides deliveries: commands (each under its
- * place in the list as command id, a PLACE_ORDER under its order's) and the
- * deadlines of all orders. */
+ * place in the list as command id, a PLACE_ORDER under its order's), the
+ * deadlines of all orders, and (if the world has crashes) that a service makes
+ * its cursors durable, or starts again from those that are. */
 struct script {
     const struct event *commands;
     size_t command_count;
     bool deadlines;
 };
+
+/* What a decision is told in place of the truth: on @on, that the status of
+ * the state of @kind is number @status; or, without an @status (-1), that
+ * every amount in it is huge.  NO_MESSAGE: the truth.  For tests that ask
+ * whether a guard is missed when it is gone. */
+struct delusion {
+    enum message_type on;
+    const char *kind;
+    int status;
+};
+extern struct delusion world_delusion;
 
 struct explored {
     size_t worlds, edges, quiet;
