@@ -65,6 +65,17 @@ static int set_cents(const struct saga *saga, const char *what,
                      cents_text(most, limit), text);
 }
 
+/* What a command that recorded nothing exits with. */
+static int exit_code(const struct answer *answer)
+{
+    if (answer->code == ANSWER_BEHIND)
+        return SAGA_TRY_AGAIN;
+    if (answer->code != ANSWER_REFUSED)
+        return SAGA_BAD_DATA;
+    return strcmp(answer->reason, "unknown order") == 0 ? SAGA_NO_SUCH
+                                                        : SAGA_NO;
+}
+
 /* Sends one command until it is answered: its id makes that harmless. */
 static int send(struct saga *saga, const char *service,
                 const struct command *command, struct answer *answer)
@@ -91,13 +102,9 @@ static int send(struct saga *saga, const char *service,
     }
     if (answer->code == ANSWER_DONE)
         return SAGA_YES;
-    return saga_fail(saga,
-                     answer->code == ANSWER_REFUSED  ? SAGA_NO
-                     : answer->code == ANSWER_BEHIND ? SAGA_TRY_AGAIN
-                                                     : SAGA_BAD_DATA,
-                     "%s-svc: %s%s%s%s", service, answer->reason,
-                     answer->field[0] ? " (" : "", answer->field,
-                     answer->field[0] ? ")" : "");
+    return saga_fail(saga, exit_code(answer), "%s-svc: %s%s%s%s", service,
+                     answer->reason, answer->field[0] ? " (" : "",
+                     answer->field, answer->field[0] ? ")" : "");
 }
 
 /* Sends, and says what was done. */

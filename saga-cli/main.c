@@ -26,7 +26,7 @@ static const struct verb verbs[] = {
      "exits 0 confirmed, 1 cancelled or refused, 75 not ended in time\n"},
     {"cancel", verb_cancel, "ORDER [--reason TEXT]",
      "cancel an order that is not confirmed yet",
-     "exits 0 the cancellation has begun, 1 too late\n"},
+     "exits 0 the cancellation has begun, 1 too late, 66 no such order\n"},
     {"stock", verb_stock, "SKU QTY [--id ID]", "receive goods",
      "  --id ID  sent again under the same id, it counts once\n"},
     {"fund", verb_fund, "CUSTOMER AMOUNT [--id ID]",
