@@ -199,6 +199,18 @@ MUST_CHECK enum evt_status store_parked_count(struct store *store,
 struct sqlite3;
 struct sqlite3 *store_connection(struct store *store);
 
+/* Makes the WAL of an open database durable whatever its past; an SQLite
+ * result code.
+ *
+ * A sync that fails leaves pages in the page cache that are marked clean and
+ * never reach the disk (Rebello et al., "Can Applications Recover from fsync
+ * Failures?", ATC 2020).  The next process reads them there; a checkpoint's own
+ * sync of the WAL does not write them, and a power cut then brings back an
+ * older WAL that hides the newer pages of the database.  So before anything
+ * believes the WAL, each of its bytes is written again and synced, under the
+ * write lock. */
+int store_renew_wal(struct sqlite3 *db);
+
 /* What an SQLite result code means here; also for the views' databases. */
 enum evt_status status_of_sqlite(int rc);
 

@@ -258,11 +258,43 @@ static enum evt_status read_identity(struct store *store, const char *service)
 
 /* ---- recovery ---- */
 
-/* Copies the whole WAL into the database and syncs it.  A failed fsync of an
- * earlier life may have left pages in the page cache that are marked clean but
- * never reached the disk; the checkpoint writes and syncs them anew, before
- * anything is published that they hold (Rebello et al., "Can Applications
- * Recover from fsync Failures?", ATC 2020). */
+static int rewrite(sqlite3_file *file)
+{
+    static _Thread_local uint8_t bytes[65536];
+    sqlite3_int64 size = 0;
+    int rc = file->pMethods->xFileSize(file, &size);
+
+    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size;) {
+        int part = size - at < (sqlite3_int64)sizeof bytes ? (int)(size - at)
+                                                           : (int)sizeof bytes;
+
+        rc = file->pMethods->xRead(file, bytes, part, at);
+        if (rc == SQLITE_OK)
+            rc = file->pMethods->xWrite(file, bytes, part, at);
+        at += part;
+    }
+    if (rc == SQLITE_OK && size > 0)
+        rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return rc;
+}
+
+int store_renew_wal(sqlite3 *db)
+{
+    sqlite3_file *wal = NULL;
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (rc == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
+        rc = rewrite(wal);
+    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+/* Copies the whole WAL into the database and syncs it: what a failed sync of
+ * an earlier life has left in the page cache only, is now on the disk in both
+ * places, before anything is published that it holds. */
 static enum evt_status checkpoint_all(struct store *store)
 {
     int in_log = 0, done = 0;
@@ -290,6 +322,9 @@ static enum evt_status prepare_file(struct store *store, const char *service,
         rc = store_fail(store, EVT_BAD, "%s: not a log", store->path);
     if (rc == EVT_OK && store->readonly)
         return read_identity(store, service);
+    if (rc == EVT_OK)
+        rc = store_sqlite(store, store_renew_wal(store->db),
+                          "writing the WAL anew");
     if (rc == EVT_OK)
         rc = checkpoint_all(store);
     for (; rc == EVT_OK && schema < STORE_SCHEMA; schema++)

@@ -297,6 +297,8 @@ enum evt_status view_db_open(const struct view_place *place,
     if (rc == SQLITE_OK)
         rc = settle(db);
     if (rc == SQLITE_OK)
+        rc = store_renew_wal(db->sqlite);
+    if (rc == SQLITE_OK)
         rc = read_recipe(db, &same);
     if (rc == SQLITE_OK && same)
         rc = prepare(db);

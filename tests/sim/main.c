@@ -118,10 +118,11 @@ static void write_file(const char *path, const uint8_t *bytes, size_t count)
         fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
 }
 
-/* An assertion of the code under test: the choices so far make it again. */
+/* An assertion of the code under test, or worse: the choices so far make it
+ * again. */
 static void on_abort(int signal_number)
 {
-    static const char text[] = "BROKEN abort: an assertion failed\n";
+    static const char text[] = "BROKEN abort: an assertion failed, or worse\n";
 
     if (running != NULL)
         write_file(running_file, running->record, running->at);
@@ -350,6 +351,7 @@ int main(int argc, char **argv)
     simvfs_open();
     make_directory();
     signal(SIGABRT, on_abort);
+    signal(SIGSEGV, on_abort);
     if (settings.shrink != NULL)
         good = shrink_file(&settings);
     else if (settings.replay != NULL)

@@ -845,6 +845,8 @@ static void check_fork(struct sim *sim, const struct node *node,
     for (unsigned n = 0; n < SERVICES; n++)
         if (strcmp(shop_services[n], feed->source) == 0)
             publisher = &sim->nodes[n];
+    if (!publisher->running)
+        return;
     whole = store_hash_at(publisher->shell->store, feed->cursor.at.seq, hash) ==
                 EVT_OK &&
             (feed->cursor.at.seq == 0 ||
@@ -871,7 +873,8 @@ static void check_fork(struct sim *sim, const struct node *node,
 static void check_forks(struct sim *sim)
 {
     for (unsigned n = 0; n < SERVICES; n++)
-        for (size_t i = 0; i < sim->nodes[n].shell->feed_count; i++)
+        for (size_t i = 0;
+             sim->nodes[n].running && i < sim->nodes[n].shell->feed_count; i++)
             check_fork(sim, &sim->nodes[n], &sim->nodes[n].shell->feeds[i]);
 }
 
