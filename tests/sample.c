@@ -74,7 +74,7 @@ static void some_text(struct sample *sample, char *text, size_t size)
 
         if (length + strlen(letter) > wanted)
             break;
-        memcpy(text + length, letter, strlen(letter));
+        strcpy(text + length, letter);
         length += strlen(letter);
     }
 }

@@ -13,10 +13,11 @@
 
 static const uint8_t log_id[LOG_ID_BYTES] = "a log's identity";
 
-#define EACH_MESSAGE(m)                                                        \
-    const struct message *m = shop_catalogue;                                  \
-    m < shop_catalogue + shop_catalogue_count;                                 \
-    m++
+/* The row behind the last. */
+static const struct message *catalogue_end(void)
+{
+    return shop_catalogue + shop_catalogue_count;
+}
 
 static const struct message *named(const char *name)
 {
@@ -50,7 +51,7 @@ Test(codec, what_is_encoded_is_decoded_to_the_same)
 {
     struct sample sample = {.random = 20260101};
 
-    for (EACH_MESSAGE(m))
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++)
         for (int i = 0; i < 400; i++) {
             struct payload in, out = {.quantity = 77};
             uint8_t bytes[DATA_MAX];
@@ -66,7 +67,7 @@ Test(codec, what_is_encoded_is_decoded_to_the_same)
 
 Test(codec, the_largest_payload_of_every_message_fits) /* HC25 */
 {
-    for (EACH_MESSAGE(m)) {
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++) {
         struct payload in, out = {.quantity = 77};
         uint8_t bytes[DATA_MAX];
         size_t count;
@@ -136,7 +137,7 @@ Test(codec, any_order_of_fields_comes_to_the_same_bytes)
 {
     struct sample sample = {.random = 4};
 
-    for (EACH_MESSAGE(m))
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++)
         for (int i = 0; i < 50; i++) {
             struct payload in, out = {.quantity = 77};
             uint8_t bytes[DATA_MAX], again[DATA_MAX];
@@ -168,7 +169,7 @@ Test(codec, what_a_type_does_not_declare_is_trimmed)
 {
     struct sample sample = {.random = 11};
 
-    for (EACH_MESSAGE(m)) {
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++) {
         struct payload declared, full;
 
         sample_payload(&sample, m, &declared);
@@ -195,7 +196,7 @@ Test(codec, every_truncation_is_refused) /* HC21 */
 {
     struct sample sample = {.random = 5};
 
-    for (EACH_MESSAGE(m))
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++)
         for (int i = 0; i < 20; i++) {
             struct payload in, out = {.quantity = 77};
             uint8_t bytes[DATA_MAX];
@@ -219,7 +220,7 @@ Test(codec, every_damaged_byte_is_refused_or_still_in_range) /* HC21 */
     struct sample sample = {.random = 6};
     unsigned refused = 0, taken = 0;
 
-    for (EACH_MESSAGE(m)) {
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++) {
         struct payload in;
         uint8_t bytes[DATA_MAX];
         size_t count;
@@ -507,8 +508,8 @@ static void pack_any(msgpack_packer *packer, struct sample *sample, int depth)
         msgpack_pack_true(packer);
         break;
     case 2:
-        msgpack_pack_int64(packer, (int64_t)sample_random(sample, 1u << 20) -
-                                       (int64_t)sample_random(sample, 1 << 20));
+        msgpack_pack_int64(packer,
+                           (int64_t)sample_random(sample, 1 << 20) - 500000);
         break;
     case 3:
         msgpack_pack_double(packer, 1.5);
@@ -643,7 +644,7 @@ Test(codec, values_are_checked_as_bytes_are) /* HC25 */
     struct sample sample = {.random = 10};
     unsigned spoilt = 0;
 
-    for (EACH_MESSAGE(m)) {
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++) {
         const char *why, *field;
         struct payload good;
 
@@ -720,7 +721,7 @@ Test(codec, an_event_survives_its_row)
 {
     struct sample sample = {.random = 12};
 
-    for (EACH_MESSAGE(m)) {
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++) {
         struct event in, out;
         uint8_t data[DATA_MAX];
         struct row row;
@@ -732,7 +733,7 @@ Test(codec, an_event_survives_its_row)
         event_to_row(&in, data, &row);
         cr_assert_eq(row.version, shop_message(m->type)->version);
         cr_assert_eq(from_row(&row, &out), EVT_OK);
-        cr_assert_eq(memcmp(&in, &out, sizeof in), 0, "%s", m->name);
+        cr_assert_arr_eq(&in, &out, sizeof in, "%s", m->name);
     }
 }
 
@@ -770,7 +771,7 @@ Test(codec, every_upcast_is_pure_and_never_fails) /* HC43 */
     struct sample sample = {.random = 13};
     unsigned upcasts = 0;
 
-    for (EACH_MESSAGE(m))
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++)
         for (int i = 0; m->upcast != NULL && i < 500; i++) {
             struct payload once, twice;
             const char *why, *field;
@@ -819,7 +820,7 @@ Test(codec, an_event_survives_its_json)
 {
     struct sample sample = {.random = 14};
 
-    for (EACH_MESSAGE(m))
+    for (const struct message *m = shop_catalogue; m < catalogue_end(); m++)
         for (int i = 0; i < 30; i++) {
             struct event in, out;
             uint8_t data[DATA_MAX], hash[HASH_BYTES] = {0xab};
@@ -836,7 +837,7 @@ Test(codec, an_event_survives_its_json)
             text = json_dumps(json, JSON_COMPACT);
             read = json_loads(text, 0, NULL);
             cr_assert_eq(event_from_json(read, &out), EVT_OK, "%s", text);
-            cr_assert_eq(memcmp(&in, &out, sizeof in), 0, "%s", text);
+            cr_assert_arr_eq(&in, &out, sizeof in, "%s", text);
             cr_assert_str_eq(json_string_value(json_object_get(read, "hash")),
                              "ab0000000000000000000000000000000000000000000000"
                              "0000000000000000");
@@ -939,7 +940,7 @@ static void spoil_json(const char *path, json_t *value)
     else
         json_object_set_new(inside, name, value);
     cr_assert_eq(event_from_json(json, &event), EVT_BAD, "%s", path);
-    cr_assert_eq(memcmp(&event, &before, sizeof event), 0, "%s", path);
+    cr_assert_arr_eq(&event, &before, sizeof event, "%s", path);
     json_decref(json);
 }
 

@@ -65,7 +65,7 @@ static struct row second_row(void)
                       .data = (const uint8_t *)DATA "\x07\xc6",
                       .data_bytes = sizeof DATA + 1};
 
-    for (uint8_t i = 0; i < LOG_ID_BYTES; i++)
+    for (int i = 0; i < LOG_ID_BYTES; i++)
         row.cause_log[i] = (uint8_t)(16 + i);
     return row;
 }
@@ -74,8 +74,8 @@ static void genesis(uint8_t hash[HASH_BYTES])
 {
     uint8_t log_id[LOG_ID_BYTES];
 
-    for (uint8_t i = 0; i < LOG_ID_BYTES; i++)
-        log_id[i] = i;
+    for (int i = 0; i < LOG_ID_BYTES; i++)
+        log_id[i] = (uint8_t)i;
     event_genesis("payment", log_id, hash);
 }
 

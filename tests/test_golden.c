@@ -235,18 +235,19 @@ Test(golden, a_balance_stands_on_deposits_of_both_versions)
 /* "NAME VERSION HEX JSON": the bytes mean that, and that makes the bytes. */
 static void expect_message(const char *line, bool seen[])
 {
-    char name[32], hex[2 * DATA_MAX + 1];
+    char name[32], number[16], hex[2 * DATA_MAX + 1];
     uint8_t data[DATA_MAX], again[DATA_MAX];
     const char *why = "", *field = NULL;
     const struct message *message;
     struct payload payload;
     json_t *got, *wanted;
-    unsigned version;
+    uint32_t version;
     size_t bytes;
     int used = 0;
 
-    cr_assert_eq(sscanf(line, "%31s %u %4096s %n", name, &version, hex, &used),
+    cr_assert_eq(sscanf(line, "%31s %15s %4096s %n", name, number, hex, &used),
                  3, "%s", line);
+    version = (uint32_t)strtoul(number, NULL, 10);
     bytes = strlen(hex) / 2;
     cr_assert(bytes <= DATA_MAX && hex_parse(hex, data, bytes), "%s", line);
     message = shop_message_named(name, version, NULL);

@@ -1127,12 +1127,13 @@ Test(store, a_log_that_grows_is_checkpointed)
 
     cr_assert_eq(batch(store, 10), EVT_OK);
     cr_assert_eq(stat(path, &before), 0);
-    cr_assert_eq(batch(store, 4001), EVT_OK);
+    for (int i = 0; i < 200; i++) /* more frames than SQLite would allow */
+        cr_assert_eq(batch(store, 21), EVT_OK);
     cr_assert_eq(stat(path, &after), 0);
     cr_assert_eq(before.st_size, after.st_size, "not by itself");
     cr_assert_eq(store_checkpoint(store), EVT_OK);
     cr_assert_eq(stat(path, &after), 0);
-    cr_assert_gt(after.st_size, before.st_size + 100 * 4096);
+    cr_assert_gt(after.st_size, before.st_size + 100L * 4096);
     store_close(store);
 }
 

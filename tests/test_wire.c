@@ -232,7 +232,7 @@ Test(wire, only_a_good_verdict_comes_with_rows)
         reply.frame_bytes = 0;
         cr_assert(
             pull_reply_read(message, pull_reply_write(&reply, message), &out));
-        cr_assert_eq(out.verdict, verdict);
+        cr_assert_eq(out.verdict, (enum verdict)verdict);
         reply = some_reply(0);
     }
     reply.frame_bytes = 0;
@@ -277,8 +277,8 @@ Test(wire, commands_are_read_as_they_were_written)
                                 commands_out, answers, &read));
         cr_assert_eq(read, count);
         for (size_t i = 0; i < count; i++) {
-            cr_assert_eq(
-                memcmp(&commands[i], &commands_out[i], sizeof commands[0]), 0);
+            cr_assert_arr_eq(&commands[i], &commands_out[i],
+                             sizeof commands[0]);
             cr_assert_eq(answers[i].code, ANSWER_DONE);
         }
     }
@@ -298,7 +298,7 @@ Test(wire, the_largest_request_fits_a_message)
     bytes = commands_write(commands, COMMANDS_PER_REQUEST, message);
     cr_assert_leq(bytes, MESSAGE_MAX);
     cr_assert(commands_read(message, bytes, commands_out, answers, &read));
-    cr_assert_eq(memcmp(commands, commands_out, sizeof commands_out), 0);
+    cr_assert_arr_eq(commands, commands_out, sizeof commands_out);
 }
 
 Test(wire, answers_are_read_as_they_were_written)
@@ -316,7 +316,7 @@ Test(wire, answers_are_read_as_they_were_written)
     bytes = answers_write(answers, count, message);
     cr_assert(answers_read(message, bytes, answers_out, &read));
     cr_assert_eq(read, count);
-    cr_assert_eq(memcmp(answers, answers_out, sizeof answers_out), 0);
+    cr_assert_arr_eq(answers, answers_out, sizeof answers_out);
 }
 
 /* ---- cut, damaged, too much ---------------------------------------------- */
