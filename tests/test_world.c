@@ -58,13 +58,13 @@ static void begin(struct tale *tale, int64_t widgets, int64_t gadgets,
     memset(tale, 0, sizeof *tale);
     tale->out = open_memstream(&tale->text, &tale->bytes);
     cr_assert_not_null(tale->out);
-    command(tale, about_sku(LIST_PRODUCT, "widget", 0, 1990));
-    command(tale, about_sku(LIST_PRODUCT, "gadget", 0, 4900));
+    command(tale, a_sku(LIST_PRODUCT, "widget", 0, 1990));
+    command(tale, a_sku(LIST_PRODUCT, "gadget", 0, 4900));
     if (widgets > 0)
-        command(tale, about_sku(RECEIVE_STOCK, "widget", widgets, 0));
+        command(tale, a_sku(RECEIVE_STOCK, "widget", widgets, 0));
     if (gadgets > 0)
-        command(tale, about_sku(RECEIVE_STOCK, "gadget", gadgets, 0));
-    command(tale, deposit("alice", cents));
+        command(tale, a_sku(RECEIVE_STOCK, "gadget", gadgets, 0));
+    command(tale, a_deposit("alice", cents));
     settle(tale);
     fputc('\n', tale->out);
 }
@@ -132,7 +132,7 @@ static void end(struct tale *tale, const char *name, unsigned orders)
 
 static struct event two_widgets(const char *order_id)
 {
-    struct event order = place(order_id, "alice");
+    struct event order = a_place(order_id, "alice");
 
     return *with_line(&order, "widget", 2, 0);
 }
@@ -247,11 +247,12 @@ Test(transcript, one_short_line_of_several_reserves_nothing)
 /* HC26 */
 Test(transcript, of_two_buyers_of_the_last_piece_exactly_one_gets_it)
 {
-    struct event first = place("o-1", "alice"), second = place("o-2", "bob");
+    struct event first = a_place("o-1", "alice"),
+                 second = a_place("o-2", "bob");
     struct tale tale;
 
     begin(&tale, 1, 0, 10000);
-    command(&tale, deposit("bob", 10000));
+    command(&tale, a_deposit("bob", 10000));
     command(&tale, *with_line(&second, "widget", 1, 0));
     command(&tale, *with_line(&first, "widget", 1, 0));
     end(&tale, "last-piece", 2);

@@ -76,10 +76,9 @@ static const struct small_world restarts[] = {
 static struct world shop(const struct small_world *small)
 {
     struct world world = {0};
-    struct event listed = about_sku(LIST_PRODUCT, "widget", 0, 1990);
-    struct event received =
-        about_sku(RECEIVE_STOCK, "widget", small->widgets, 0);
-    struct event deposited = deposit("alice", small->cents);
+    struct event listed = a_sku(LIST_PRODUCT, "widget", 0, 1990);
+    struct event received = a_sku(RECEIVE_STOCK, "widget", small->widgets, 0);
+    struct event deposited = a_deposit("alice", small->cents);
 
     (void)world_command(&world, &listed, "s-1"); /* setup, never refused */
     (void)world_command(&world, &received, "s-2");
@@ -177,7 +176,7 @@ static struct explored walk(const struct small_world *small, bool repeats,
     struct world start = shop(small);
 
     for (unsigned i = 0; i < small->orders; i++) {
-        struct event order = place(order_id(i), "alice");
+        struct event order = a_place(order_id(i), "alice");
 
         with_line(&order, "widget", 2, 0);
         if (small->placed)
@@ -483,7 +482,7 @@ Test(explorer, shows_a_violation_by_the_shortest_way_to_it)
 {
     struct event cancel = an_event(NULL, CANCEL_ORDER, "o-1");
     struct script script = {&cancel, 1, false};
-    struct event order = place("o-1", "alice");
+    struct event order = a_place("o-1", "alice");
     struct world start = shop(&one_order[0]);
     struct explored found;
 

@@ -96,7 +96,7 @@ struct event *with_line(struct event *event, const char *sku, int64_t quantity,
     return event;
 }
 
-struct event place(const char *order_id, const char *customer)
+struct event a_place(const char *order_id, const char *customer)
 {
     struct event command = an_event(NULL, PLACE_ORDER, order_id);
 
@@ -104,8 +104,8 @@ struct event place(const char *order_id, const char *customer)
     return command;
 }
 
-struct event about_sku(enum message_type type, const char *sku,
-                       int64_t quantity, int64_t price_cents)
+struct event a_sku(enum message_type type, const char *sku, int64_t quantity,
+                   int64_t price_cents)
 {
     struct event command = an_event(NULL, type, "");
 
@@ -115,7 +115,7 @@ struct event about_sku(enum message_type type, const char *sku,
     return command;
 }
 
-struct event deposit(const char *customer, int64_t cents)
+struct event a_deposit(const char *customer, int64_t cents)
 {
     struct event command = an_event(NULL, DEPOSIT_FUNDS, "");
 

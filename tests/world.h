@@ -51,10 +51,10 @@ struct event *with_line(struct event *event, const char *sku, int64_t quantity,
                         int64_t price_cents);
 /* Commands: PLACE_ORDER without lines; LIST_PRODUCT or RECEIVE_STOCK;
  * DEPOSIT_FUNDS. */
-struct event place(const char *order_id, const char *customer);
-struct event about_sku(enum message_type type, const char *sku,
-                       int64_t quantity, int64_t price_cents);
-struct event deposit(const char *customer, int64_t cents);
+struct event a_place(const char *order_id, const char *customer);
+struct event a_sku(enum message_type type, const char *sku, int64_t quantity,
+                   int64_t price_cents);
+struct event a_deposit(const char *customer, int64_t cents);
 
 /* ---- one service -----------------------------------------------------------
  */
