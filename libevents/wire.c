@@ -121,6 +121,8 @@ static void take_text(struct in *in, char *text, size_t size)
     const msgpack_object *o = take(in, MSGPACK_OBJECT_STR);
 
     memset(text, 0, size);
+    if (o != NULL && o->via.str.size == 0)
+        return; /* msgpack-c has NULL for it */
     if (o == NULL || o->via.str.size >= size ||
         memchr(o->via.str.ptr, '\0', o->via.str.size) != NULL) {
         in->good = false;
@@ -156,7 +158,9 @@ static const uint8_t *take_bin(struct in *in, size_t *count)
     const msgpack_object *o = take(in, MSGPACK_OBJECT_BIN);
 
     *count = o == NULL ? 0 : o->via.bin.size;
-    return o == NULL ? NULL : (const uint8_t *)o->via.bin.ptr;
+    if (*count == 0)
+        return (const uint8_t *)""; /* msgpack-c has NULL for it */
+    return (const uint8_t *)o->via.bin.ptr;
 }
 
 static uint32_t take_list(struct in *in, struct in *list, uint32_t max)
