@@ -194,10 +194,14 @@ static const struct field reservation_fields[] = {
     {.name = NULL},
 };
 static const struct field shelf_fields[] = {
-    {"received", FIELD_INT, AT(struct shelf, received), .unit = "pieces"},
-    {"free", FIELD_INT, AT(struct shelf, free), .unit = "pieces"},
-    {"reserved", FIELD_INT, AT(struct shelf, reserved), .unit = "pieces"},
-    {"shipped", FIELD_INT, AT(struct shelf, shipped), .unit = "pieces"},
+    {"received", FIELD_INT, AT(struct shelf, received), .unit = "pieces",
+     .max = STOCK_TOTAL_MAX},
+    {"free", FIELD_INT, AT(struct shelf, free), .unit = "pieces",
+     .max = STOCK_TOTAL_MAX},
+    {"reserved", FIELD_INT, AT(struct shelf, reserved), .unit = "pieces",
+     .max = STOCK_TOTAL_MAX},
+    {"shipped", FIELD_INT, AT(struct shelf, shipped), .unit = "pieces",
+     .max = STOCK_TOTAL_MAX},
     {.name = NULL},
 };
 

@@ -137,6 +137,31 @@ static enum evt_status replay(struct cache *cache, struct cached *entry,
     return rc == EVT_NONE ? EVT_OK : rc;
 }
 
+/* The latest snapshot into @entry, and its seq; or nothing, and 0.  One that
+ * is damaged is as good as none: the log has it all. */
+static enum evt_status load_snapshot(struct cache *cache, struct cached *entry,
+                                     uint64_t *seq)
+{
+    const struct kind *kind = &cache->service->kinds[entry->id.kind];
+    uint8_t hash[HASH_BYTES];
+    uint64_t head = 0;
+    enum evt_status rc = EVT_NONE;
+
+    if (kind->snapshotted)
+        rc = store_snapshot(cache->store, kind->name, entry->id.key,
+                            kind_layout(kind), entry->state, kind->bytes, seq);
+    if (rc == EVT_OK)
+        rc = store_head(cache->store, &head, hash);
+    if (rc == EVT_OK &&
+        (*seq > head || !state_check(kind->fields, entry->state))) {
+        memset(entry->state, 0, kind->bytes);
+        rc = EVT_NONE;
+    }
+    if (rc == EVT_NONE)
+        *seq = 0;
+    return rc == EVT_NONE ? EVT_OK : rc;
+}
+
 enum evt_status cache_load(void *ctx, unsigned kind_number, const char *key,
                            const void **state)
 {
@@ -144,19 +169,15 @@ enum evt_status cache_load(void *ctx, unsigned kind_number, const char *key,
     const struct kind *kind = &cache->service->kinds[kind_number];
     struct cached *entry = find(cache, kind_number, key);
     char tag[TAG_BYTES];
-    uint64_t after = 0;
-    enum evt_status rc = EVT_OK;
+    uint64_t after;
+    enum evt_status rc;
 
     if (entry != NULL) {
         *state = entry->state;
         return EVT_OK;
     }
     entry = add(cache, kind_number, key);
-    if (kind->snapshotted)
-        rc = store_snapshot(cache->store, kind->name, key, kind_layout(kind),
-                            entry->state, kind->bytes, &after);
-    if (rc == EVT_NONE)
-        rc = EVT_OK;
+    rc = load_snapshot(cache, entry, &after);
     event_tag(kind->tag, key, tag);
     if (rc == EVT_OK)
         rc = replay(cache, entry, tag, after);

@@ -256,6 +256,13 @@ enum evt_status payload_check(const struct message *message,
     return EVT_BAD;
 }
 
+bool state_check(const struct field *fields, const void *base)
+{
+    const char *field;
+
+    return check_fields(fields, base, &field) == NULL;
+}
+
 /* ---- encoding
  * ------------------------------------------------------------------ */
 

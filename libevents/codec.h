@@ -47,6 +47,10 @@ MUST_CHECK enum evt_status payload_check(const struct message *message,
                                          const struct payload *payload,
                                          const char **why, const char **field);
 
+/* Whether the state at @base holds only what its kind's @fields allow: for
+ * bytes that were read from a file. */
+MUST_CHECK bool state_check(const struct field *fields, const void *base);
+
 /* Zeroes what @message does not declare. */
 void payload_trim(const struct message *message, struct payload *payload);
 

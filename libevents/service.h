@@ -69,7 +69,7 @@ struct kind {
     const char *name;
     enum tag_kind tag;
     size_t bytes;
-    const struct field *fields; /* prints it, and dates its snapshots' layout */
+    const struct field *fields; /* prints it, checks and dates its snapshots */
     evolve_fn *evolve;
     enum message_type folds[FOLDS_MAX];
     bool snapshotted;  /* long streams only: shelves and accounts, not orders */

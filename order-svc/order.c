@@ -206,7 +206,7 @@ static const struct field order_fields[] = {
 };
 static const struct field product_fields[] = {
     {"price_cents", FIELD_INT, AT(struct product, price_cents),
-     .unit = "cents"},
+     .unit = "cents", .max = PRICE_CENTS_MAX},
     {.name = NULL},
 };
 

@@ -172,13 +172,13 @@ static const struct field payment_fields[] = {
 };
 static const struct field account_fields[] = {
     {"deposited_cents", FIELD_INT, AT(struct account, deposited_cents),
-     .unit = "cents"},
+     .unit = "cents", .max = FUNDS_TOTAL_MAX},
     {"charged_cents", FIELD_INT, AT(struct account, charged_cents),
-     .unit = "cents"},
+     .unit = "cents", .max = CHARGED_TOTAL_MAX},
     {"refunded_cents", FIELD_INT, AT(struct account, refunded_cents),
-     .unit = "cents"},
+     .unit = "cents", .max = CHARGED_TOTAL_MAX},
     {"balance_cents", FIELD_INT, AT(struct account, balance_cents),
-     .unit = "cents"},
+     .unit = "cents", .max = FUNDS_TOTAL_MAX},
     {.name = NULL},
 };
 

@@ -312,6 +312,36 @@ Test(cache, a_snapshot_of_another_revision_is_void) /* HC43 */
     cache_close(other);
 }
 
+/* Whatever a file holds, the state is the fold of the log, and no sum on the
+ * way can overflow. */
+Test(cache, a_damaged_snapshot_is_void) /* HC43 */
+{
+    static const char *const damages[] = {
+        "UPDATE snapshot SET seq = 1000000",
+        "UPDATE snapshot SET seq = -1",
+        "UPDATE snapshot SET bytes = cast(zeroblob(7) || x'ff' ||"
+        " zeroblob(24) AS BLOB)",
+        "UPDATE snapshot SET bytes = cast(zeroblob(24) || x'ffffffffffffff7f'"
+        " AS BLOB)",
+        "UPDATE snapshot SET bytes = x'00'",
+    };
+
+    load("account", "alice");
+    begin();
+    for (int i = 0; i < SNAPSHOT_EVERY; i++)
+        append(FUNDS_DEPOSITED, "", "alice", 1);
+    commit();
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        begin();
+        cr_assert_eq(sqlite3_exec(store_connection(log_file), damages[i], NULL,
+                                  NULL, NULL),
+                     SQLITE_OK, "%s", damages[i]);
+        commit();
+        cache_drop(cache);
+        cr_assert_eq(balance_of("alice"), SNAPSHOT_EVERY, "%s", damages[i]);
+    }
+}
+
 Test(cache, memory_is_bounded_and_what_is_used_stays) /* HC56 */
 {
     enum { MORE = STATES_CACHED_MAX + 1000 }; /* once round, and on */
