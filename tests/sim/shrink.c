@@ -118,13 +118,21 @@ static bool pass(struct shrinking *shrinking, size_t chunk)
     bool better = false;
 
     for (size_t at = 0; at + chunk <= shrinking->count;) {
-        if (try_delete(shrinking, at, chunk)) {
+        if (try_delete(shrinking, at, chunk))
             better = true;
-            continue;
-        }
-        better = try_set(shrinking, at, chunk, 0) || better;
-        at += chunk;
+        else
+            at += chunk;
     }
+    return better;
+}
+
+/* Before anything is moved: what is calm stays where it is. */
+static bool calm(struct shrinking *shrinking, size_t chunk)
+{
+    bool better = false;
+
+    for (size_t at = 0; at + chunk <= shrinking->count; at += chunk)
+        better = try_set(shrinking, at, chunk, 0) || better;
     return better;
 }
 
@@ -143,13 +151,13 @@ static bool lower(struct shrinking *shrinking)
 }
 
 bool shrink(uint8_t *bytes, size_t *count, const char *directory,
-            char broken[16])
+            unsigned seconds, char broken[16])
 {
     struct shrinking shrinking = {.bytes = bytes,
                                   .trial = malloc(CHOICES_MAX),
                                   .count = *count,
                                   .directory = directory,
-                                  .end = time(NULL) + SHRINK_SECONDS};
+                                  .end = time(NULL) + seconds};
     size_t used, chunk = 1;
     bool better = true;
 
@@ -162,6 +170,8 @@ bool shrink(uint8_t *bytes, size_t *count, const char *directory,
         chunk *= 2;
     while (better && broken[0] != '\0') {
         better = false;
+        for (size_t size = chunk; size > 0; size /= 2)
+            better = calm(&shrinking, size) || better;
         for (size_t size = chunk; size > 0; size /= 2)
             better = pass(&shrinking, size) || better;
         better = lower(&shrinking) || better;

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# run.sh - seeded bugs: does the simulation find each of them, and say so
+# rightly?
+#
+#   run.sh [check] [NAME...]   build each bug, replay its committed choices, and
+#                              demand the violation that the patch expects
+#   run.sh find [NAME...]      search for each anew, a minute each, and shrink
+#                              what was found into its .choices
+#
+# A bug is a patch against the source, NAME.patch: its first lines say what it
+# takes away and which invariant must notice ("Expect: S1").  It is applied to a
+# copy under build/bugs; the code itself has no switch.  A patch that no longer
+# applies is a failure.  FIND_SECONDS=60 bounds a search.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
+
+copy=build/bugs
+mode=check
+case ${1-} in check | find) mode=$1; shift ;; esac
+
+make_copy() {
+    local part
+    mkdir -p $copy/tests
+    for part in Makefile scripts libevents order-svc inventory-svc payment-svc \
+        tests/sim; do
+        mkdir -p "$copy/$(dirname "$part")"
+        # what has not changed keeps its time, and needs no compiling
+        cp -ru --no-target-directory "$part" "$copy/$part"
+    done
+}
+
+build() {
+    make -C $copy -s -j2 BUILD=build CFLAGS=-O1 build/tests/sim/sim
+}
+
+# The violation of a run, as the program says it; an abort is one, too.
+verdict_of() {
+    sed -n 's/.*BROKEN \([A-Za-z0-9]*\):.*/\1/p' "$1" | tail -n 1
+}
+
+find_choices() { # name expect
+    local minutes out=$copy/out
+    minutes=$(awk "BEGIN { print ${FIND_SECONDS:-60} / 60 }")
+    rm -f $copy/found/*
+    mkdir -p $copy/found
+    timeout 300 $copy/build/tests/sim/sim --minutes "$minutes" --find "$2" \
+        --keep $copy/found >$out 2>&1 || true
+    set -- "$1" "$2" $copy/found/*.choices
+    if [ ! -f "$3" ]; then
+        echo "not found: $1 ($(tail -n 1 $out))"
+        return 1
+    fi
+    $copy/build/tests/sim/sim --shrink "$3" --to "tests/bugs/$1.choices" \
+        >$out 2>&1 || true
+    echo "found: $1, by $2, $(wc -c <"tests/bugs/$1.choices") bytes"
+}
+
+check_choices() { # name expect
+    local out=$copy/out
+    if [ ! -f "tests/bugs/$1.choices" ]; then
+        echo "no choices are committed for $1"
+        return 1
+    fi
+    $copy/build/tests/sim/sim --replay "tests/bugs/$1.choices" \
+        --keep $copy >$out 2>&1 || true
+    if [ "$(verdict_of $out)" != "$2" ]; then
+        echo "$1: expected $2, got: $(tail -n 1 $out)"
+        return 1
+    fi
+}
+
+one() { # name
+    local patch=tests/bugs/$1.patch expect rc=0
+    expect=$(sed -n 's/^Expect: //p' "$patch")
+    if ! patch -d $copy -p1 -s -F0 --no-backup-if-mismatch <"$patch"; then
+        echo "$1: the patch does not apply"
+        exit 1 # the copy is spoilt
+    fi
+    if ! build; then
+        echo "$1: does not build"
+        rc=1
+    elif [ "$mode" = find ]; then
+        find_choices "$1" "$expect" || rc=1
+    else
+        check_choices "$1" "$expect" || rc=1
+    fi
+    patch -d $copy -p1 -s -R -F0 --no-backup-if-mismatch <"$patch"
+    return $rc
+}
+
+if [ $# -eq 0 ]; then
+    for patch in tests/bugs/*.patch; do
+        patch=${patch##*/}
+        set -- "$@" "${patch%.patch}"
+    done
+fi
+rm -rf $copy/libevents $copy/*-svc # whatever an interrupted run has left
+make_copy
+build
+failed=0
+for name; do
+    one "$name" || failed=$((failed + 1))
+done
+echo "$(($# - failed)) of $# seeded bugs were noticed"
+[ $failed -eq 0 ]
