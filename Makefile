@@ -56,10 +56,13 @@ SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
 BENCH_SOURCES := $(wildcard bench/*.c)
-SIM_SOURCES := $(filter-out tests/sim/fuzz_%,$(wildcard tests/sim/*.c))
+# The simulation: its program, the same for a fuzzer, and what they share.
+SIM_SOURCES := $(wildcard tests/sim/*.c)
+SIM_PARTS := $(filter-out %/main.c tests/sim/fuzz_%,$(SIM_SOURCES))
 SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
-    $(HELPER_SOURCES) $(wildcard tests/sim/*.c) $(BENCH_SOURCES)
-SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh bench/*.sh)
+    $(HELPER_SOURCES) $(SIM_SOURCES) $(BENCH_SOURCES)
+SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
+    bench/*.sh)
 
 LIB := $(BUILD)/libevents.a
 HELPERS := $(BUILD)/tests/helpers.a
@@ -125,9 +128,13 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(DOMAINS) $(HELPERS) $(LIB)
 
 # The simulation speaks no NNG, and brings its own faults and log.
 SIM := $(BUILD)/tests/sim/sim
-$(SIM): $(call objects,$(SIM_SOURCES)) $(DOMAINS) $(LIB)
+FUZZ_SIM := $(BUILD)/tests/sim/fuzz_sim
+$(SIM): $(BUILD)/tests/sim/main.o
+$(FUZZ_SIM): $(BUILD)/tests/sim/fuzz_sim.o
+$(SIM) $(FUZZ_SIM): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
-	$(Q)$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) $(if $(filter $@,$(FUZZ_SIM)),-fsanitize=fuzzer) -o $@ \
+	    $(filter %.o,$^) $(LIB) $(LIBS)
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(BENCH_SOURCES))
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(DOMAINS) $(LIB)
@@ -154,6 +161,31 @@ worlds: $(BUILD)/tests/test_worlds ## write what the small worlds come to
 	    SAGA_WORLDS=tests/worlds.new $< -j1 && \
 	    mv tests/worlds.new tests/worlds.txt
 
+.PHONY: sim sim-smoke sim-long fuzz-sim bugs
+SEED ?= 1
+sim: $(SIM) ## one simulated run, a line for each event: SEED=...
+	$(Q)$(SIM) --seed $(SEED) --trace --keep $(BUILD)
+sim-smoke: $(SIM) ## the simulation as CI runs it, for two minutes
+	$(Q)tests/sim/smoke.sh $(BUILD)
+sim-long: $(SIM) ## the simulation until something breaks: SEED=... MINUTES=...
+	$(Q)$(SIM) --seed $(SEED) --minutes $(or $(MINUTES),1000000) \
+	    --require-sometimes --keep $(BUILD)
+
+# What libFuzzer finds stays in FUZZ_CORPUS; what it breaks is in crash-*.
+FUZZ_CORPUS ?= build/corpus-sim
+fuzz-sim: ## libFuzzer drives the simulation: MINUTES=1
+	$(Q)$(MAKE) -s CC=clang CFLAGS='-O1 -g' BUILD=build/fuzz \
+	    SANITIZE=fuzzer-no-link,address,undefined \
+	    build/fuzz/tests/sim/fuzz_sim
+	$(Q)mkdir -p $(FUZZ_CORPUS)
+	$(Q)build/fuzz/tests/sim/fuzz_sim -max_len=4096 -timeout=120 \
+	    -print_final_stats=1 -artifact_prefix=build/ \
+	    -max_total_time=$(shell echo $$(($(or $(MINUTES),1) * 60))) \
+	    $(FUZZ_CORPUS) tests/sim/seeds
+
+bugs: ## each seeded bug is noticed, and by the right invariant
+	$(Q)tests/bugs/run.sh
+
 .PHONY: demo
 demo: all ## the whole story on real processes, without a terminal
 	$(Q)SAGA_BUILD=$(BUILD) ./run.sh demo
@@ -176,7 +208,7 @@ check-pure: $(PURE) ## the domains call nothing but pure functions
 .PHONY: check-format
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
-	    $(addsuffix /*.h,libevents saga-cli tests $(SERVICES)))
+	    $(addsuffix /*.h,libevents saga-cli tests tests/sim $(SERVICES)))
 
 .PHONY: check-flow
 check-flow: all ## the README's picture is what `saga flow` prints

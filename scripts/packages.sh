@@ -28,6 +28,7 @@ ci='
 gcc              gcc
 clang            clang
 clang-format-14  clang-format-14
+libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
 shellcheck       shellcheck
 '
 

@@ -10,7 +10,8 @@
 # A bug is a patch against the source, NAME.patch: its first lines say what it
 # takes away and which invariant must notice ("Expect: S1").  It is applied to a
 # copy under build/bugs; the code itself has no switch.  A patch that no longer
-# applies is a failure.  FIND_SECONDS=60 bounds a search.
+# applies is a failure.  FIND_SECONDS=60 bounds a search, SHRINK_SECONDS=60 what
+# comes after it.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 
@@ -51,7 +52,7 @@ find_choices() { # name expect
         return 1
     fi
     $copy/build/tests/sim/sim --shrink "$3" --to "tests/bugs/$1.choices" \
-        >$out 2>&1 || true
+        --seconds "${SHRINK_SECONDS:-60}" >$out 2>&1 || true
     echo "found: $1, by $2, $(wc -c <"tests/bugs/$1.choices") bytes"
 }
 

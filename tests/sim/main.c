@@ -4,13 +4,15 @@
  *   sim --seeds A-B [--hash]              these
  *   sim --minutes M [--seed N]            as many as fit, from N on
  *   sim --replay FILE [--trace] [--hash]  what --shrink or a failure has left
- *   sim --shrink FILE [--to FILE]         the smallest run that fails so, too
+ *   sim --shrink FILE [--to FILE]         the smallest run that fails so, too,
+ *                                         that --seconds N (60) can find
  *   --require-sometimes                   fail if a rare thing never happened
  *   --expect ID                           be content with this violation only
  *   --find ID                             go on until a run violates this one
  *   --keep DIR                            where failures are written (.)
  *
  * Exit code 0: all is well; 1: an invariant was violated; 64: usage. */
+#include "scratch.h"
 #include "shrink.h"
 #include "sim.h"
 #include "simvfs.h"
@@ -25,13 +27,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 struct settings {
     uint64_t first, last;
     double minutes;
+    unsigned seconds;
     bool many, trace, hash, require;
     const char *replay, *shrink, *to, *expect, *find, *keep;
 };
@@ -41,7 +43,7 @@ static struct totals {
     uint64_t sometimes[SOMETIMES];
 } totals;
 
-static char directory[64];
+static char directory[SCRATCH_BYTES];
 
 /* For a run that ends in an abort: what it was. */
 static struct choice *running;
@@ -53,47 +55,13 @@ static void usage(void)
             "usage: sim --seed N | --seeds A-B | --minutes M | --replay FILE |"
             " --shrink FILE\n"
             "           [--trace] [--hash] [--require-sometimes] [--to FILE]\n"
+            "           [--seconds N]\n"
             "           [--expect ID] [--find ID] [--keep DIR]\n");
     exit(64);
 }
 
 /* ---- files ----------------------------------------------------------------
  */
-
-static void make_directory(void)
-{
-    const char *top = getenv("TMPDIR");
-    char path[128];
-
-    snprintf(directory, sizeof directory, "%s/saga-sim-XXXXXX",
-             top != NULL && strlen(top) < 40 ? top : "/tmp");
-    if (mkdtemp(directory) == NULL)
-        abort();
-    for (int i = 0; i < SERVICES; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, shop_services[i]);
-        if (mkdir(path, 0700) != 0)
-            abort();
-    }
-}
-
-static void remove_directory(void)
-{
-    char path[128];
-
-    for (int i = 0; i < SERVICES; i++) {
-        snprintf(path, sizeof path, "%s/%s/view.db", directory,
-                 shop_services[i]);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/%s/view.db.new", directory,
-                 shop_services[i]);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/%s", directory, shop_services[i]);
-        rmdir(path);
-    }
-    snprintf(path, sizeof path, "%s/journal", directory);
-    unlink(path);
-    rmdir(directory);
-}
 
 static uint8_t *read_file(const char *path, size_t *count)
 {
@@ -254,7 +222,7 @@ static bool shrink_file(const struct settings *settings)
     size_t count;
     uint8_t *bytes = read_file(settings->shrink, &count);
     char broken[16];
-    bool good = shrink(bytes, &count, directory, broken);
+    bool good = shrink(bytes, &count, directory, settings->seconds, broken);
 
     if (good) {
         write_file(settings->to != NULL ? settings->to : settings->shrink,
@@ -277,6 +245,7 @@ static void read_options(struct settings *settings, int argc, char **argv)
         {"shrink", required_argument, NULL, 'k'},
         {"to", required_argument, NULL, 'o'},
         {"expect", required_argument, NULL, 'e'},
+        {"seconds", required_argument, NULL, 'n'},
         {"find", required_argument, NULL, 'f'},
         {"keep", required_argument, NULL, 'd'},
         {"trace", no_argument, NULL, 't'},
@@ -312,6 +281,9 @@ static void read_options(struct settings *settings, int argc, char **argv)
         case 'e':
             settings->expect = optarg;
             break;
+        case 'n':
+            settings->seconds = (unsigned)strtoul(optarg, NULL, 10);
+            break;
         case 'f':
             settings->find = optarg;
             break;
@@ -337,7 +309,7 @@ static void read_options(struct settings *settings, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {.keep = "."};
+    struct settings settings = {.keep = ".", .seconds = 60};
     char keep[PATH_MAX];
     bool good;
 
@@ -349,7 +321,7 @@ int main(int argc, char **argv)
         return 70;
     json_object_seed(1);
     simvfs_open();
-    make_directory();
+    scratch_make(directory);
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     if (settings.shrink != NULL)
@@ -364,6 +336,6 @@ int main(int argc, char **argv)
         tell_totals();
         good = all_sometimes(&settings) && good;
     }
-    remove_directory();
+    scratch_remove(directory);
     return good ? 0 : 1;
 }
