@@ -173,14 +173,15 @@ sim-long: $(SIM) ## the simulation until something breaks: SEED=... MINUTES=...
 
 # What libFuzzer finds stays in FUZZ_CORPUS; what it breaks is in crash-*.
 FUZZ_CORPUS ?= build/corpus-sim
-fuzz-sim: ## libFuzzer drives the simulation: MINUTES=1
+FUZZ_SECONDS ?= 60
+fuzz-sim: ## libFuzzer drives the simulation: FUZZ_SECONDS=60
 	$(Q)$(MAKE) -s CC=clang CFLAGS='-O1 -g' BUILD=build/fuzz \
 	    SANITIZE=fuzzer-no-link,address,undefined \
 	    build/fuzz/tests/sim/fuzz_sim
 	$(Q)mkdir -p $(FUZZ_CORPUS)
 	$(Q)build/fuzz/tests/sim/fuzz_sim -max_len=4096 -timeout=120 \
 	    -print_final_stats=1 -artifact_prefix=build/ \
-	    -max_total_time=$(shell echo $$(($(or $(MINUTES),1) * 60))) \
+	    -max_total_time=$(FUZZ_SECONDS) \
 	    $(FUZZ_CORPUS) tests/sim/seeds
 
 bugs: ## each seeded bug is noticed, and by the right invariant
