@@ -921,6 +921,9 @@ void sim_check(struct sim *sim, bool final)
     if (rc != EVT_OK)
         sim_broken(sim, "look", "the checker cannot look (%d): %s", (int)rc,
                    why);
+    if (final && rc == EVT_OK && summary.views != SERVICES)
+        sim_broken(sim, "look", "only %" PRIu64 " views were compared",
+                   summary.views);
     sim_trace(sim, "checked: %" PRIu64 " orders, %" PRIu64 " unended",
               summary.orders, summary.unended);
     sim->result->orders = summary.orders;

@@ -58,9 +58,9 @@ static int acting = -1;
 static uint64_t randomness;
 
 static struct disk {
-    bool dead, full, was_full;
+    bool dead, full;
     unsigned in[DISK_FAULTS]; /* operations until it hits; 0: never */
-    uint64_t hits[DISK_FAULTS], writes;
+    uint64_t hits[DISK_FAULTS];
     char last[32];
     struct image backup[2]; /* of log.db and its WAL */
     bool backed_up;
@@ -281,12 +281,6 @@ void simvfs_disarm(int disk)
 void simvfs_set_full(int disk, bool full)
 {
     disks[disk].full = full;
-    disks[disk].was_full = disks[disk].was_full && full;
-}
-
-bool simvfs_was_full(int disk)
-{
-    return disks[disk].was_full;
 }
 
 void simvfs_kill(int disk)
@@ -313,11 +307,6 @@ void simvfs_revive(int disk)
 {
     disks[disk].dead = false;
     simvfs_disarm(disk);
-}
-
-uint64_t simvfs_writes(int disk)
-{
-    return disks[disk].writes;
 }
 
 /* Whether a sector survives the cut in its new form. */
@@ -524,12 +513,8 @@ static int vfs_write(sqlite3_file *base, const void *from, int count,
 
     if (fails(file, DISK_EIO_WRITE))
         return SQLITE_IOERR_WRITE;
-    if (disk->full && end > file->now.size) {
-        disk->was_full = true;
+    if (disk->full && end > file->now.size)
         return SQLITE_FULL;
-    }
-    if (strstr(file->name, "-wal") == NULL)
-        disk->writes++;
     if (end > file->now.size) {
         mark(file, file->now.size, end);
         image_resize(&file->now, end);

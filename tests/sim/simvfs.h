@@ -50,8 +50,6 @@ void simvfs_arm(int disk, enum disk_fault fault, unsigned after);
 void simvfs_disarm(int disk);
 /* While full, no file of @disk can grow. */
 void simvfs_set_full(int disk, bool full);
-/* Whether a write has failed since because it was full. */
-bool simvfs_was_full(int disk);
 
 /* The process of @disk has died; its connections may be closed without doing
  * anything more.  Then call simvfs_revive. */
@@ -80,9 +78,5 @@ bool simvfs_rot(int disk, const char *name_end, size_t offset, size_t count);
 
 /* Bytes of the file whose name ends so; 0: none. */
 size_t simvfs_size(int disk, const char *name_end);
-
-/* How often a main file was written while a connection was being opened or
- * closed or checkpointed: every write to "log.db" itself is a checkpoint's. */
-uint64_t simvfs_writes(int disk);
 
 #endif
