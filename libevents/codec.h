@@ -82,6 +82,13 @@ MUST_CHECK enum evt_status event_from_row(const char *source,
  * kind's fields): the same walk over the same tables. */
 json_t *fields_to_json(const struct field *fields, const void *base);
 
+/* The same as text, exactly as json_dumps(JSON_COMPACT) would print it, but
+ * without building a tree first.  @text holds FIELDS_TEXT_MAX; returns the
+ * length. */
+enum { FIELDS_TEXT_MAX = 4096 };
+size_t fields_to_text(const struct field *fields, const void *base,
+                      char text[FIELDS_TEXT_MAX]);
+
 /* {"source","log","seq","type","version","order","time_ms","cause":{...},
  * "data":{...},"hash"?}: log ids and hashes in hex.  A row that cannot be
  * decoded has "raw" (hex) and "problem" in place of "data".  @hash may be

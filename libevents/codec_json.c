@@ -11,19 +11,30 @@
 
 /* ---- out ---- */
 
-static json_t *lines_to_json(const struct field *list, const void *base)
+/* Copies a list out of @base; returns how many. */
+static uint32_t lines_at(const struct field *list, const void *base,
+                         struct line lines[LINES_MAX])
 {
     const char *at = (const char *)base + list->offset;
-    json_t *array = json_array();
-    struct line lines[LINES_MAX];
     uint32_t count;
 
     /* in every payload and state, lines stand right behind line_count */
     memcpy(&count, at, sizeof count);
     at +=
         offsetof(struct payload, lines) - offsetof(struct payload, line_count);
-    memcpy(lines, at, sizeof lines);
-    for (uint32_t i = 0; i < count && i < LINES_MAX; i++)
+    if (count > LINES_MAX)
+        count = LINES_MAX;
+    memcpy(lines, at, count * sizeof lines[0]);
+    return count;
+}
+
+static json_t *lines_to_json(const struct field *list, const void *base)
+{
+    json_t *array = json_array();
+    struct line lines[LINES_MAX];
+    uint32_t count = lines_at(list, base, lines);
+
+    for (uint32_t i = 0; i < count; i++)
         json_array_append_new(array, fields_to_json(list->items, &lines[i]));
     return array;
 }
@@ -55,6 +66,99 @@ json_t *fields_to_json(const struct field *fields, const void *base)
     }
     return object;
 }
+
+/* ---- the same as text ---- */
+
+struct text {
+    char *bytes;
+    size_t count;
+};
+
+static void put(struct text *text, const char *bytes, size_t count)
+{
+    assert(count < FIELDS_TEXT_MAX - text->count);
+    memcpy(text->bytes + text->count, bytes, count);
+    text->count += count;
+}
+
+/* Ids and texts hold no control characters (see codec.c), which leaves two
+ * that JSON wants escaped. */
+static void put_string(struct text *text, const char *string)
+{
+    size_t plain;
+
+    put(text, "\"", 1);
+    for (;; string += plain + 1) {
+        plain = strcspn(string, "\"\\");
+        put(text, string, plain);
+        if (string[plain] == '\0')
+            break;
+        put(text, "\\", 1);
+        put(text, string + plain, 1);
+    }
+    put(text, "\"", 1);
+}
+
+static void put_int(struct text *text, const struct field *field,
+                    const void *base)
+{
+    char digits[24], *first = digits + sizeof digits;
+    int64_t value;
+    uint64_t left;
+
+    memcpy(&value, (const char *)base + field->offset, sizeof value);
+    if (field->names != NULL && value >= 0 && value <= field->max) {
+        put_string(text, field->names[value]);
+        return;
+    }
+    left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        *--first = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (value < 0)
+        *--first = '-';
+    put(text, first, (size_t)(digits + sizeof digits - first));
+}
+
+static void put_fields(struct text *text, const struct field *fields,
+                       const void *base)
+{
+    struct line lines[LINES_MAX];
+    uint32_t count;
+
+    put(text, "{", 1);
+    for (const struct field *f = fields; f->name != NULL; f++) {
+        put(text, ",", f != fields);
+        put_string(text, f->name);
+        put(text, ":", 1);
+        if (f->kind == FIELD_INT) {
+            put_int(text, f, base);
+        } else if (f->kind == FIELD_LINES) {
+            count = lines_at(f, base, lines);
+            put(text, "[", 1);
+            for (uint32_t i = 0; i < count; i++) {
+                put(text, ",", i > 0);
+                put_fields(text, f->items, &lines[i]);
+            }
+            put(text, "]", 1);
+        } else {
+            put_string(text, (const char *)base + f->offset);
+        }
+    }
+    put(text, "}", 1);
+}
+
+size_t fields_to_text(const struct field *fields, const void *base,
+                      char bytes[FIELDS_TEXT_MAX])
+{
+    struct text text = {.bytes = bytes};
+
+    put_fields(&text, fields, base);
+    bytes[text.count] = '\0';
+    return text.count;
+}
+
+/* ---- rows ---- */
 
 static json_t *hex_json(const uint8_t *bytes, size_t count)
 {

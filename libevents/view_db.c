@@ -19,14 +19,18 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RECIPE_BYTES = 16, VIEW_CHECKPOINT_PAGES = 4000 };
+enum {
+    RECIPE_BYTES = 16,
+    VIEW_CHECKPOINT_PAGES = 4000,
+    VIEW_CACHE_KIB = 16384
+};
 
 struct view_db {
     struct view_place place;
     uint64_t generation;
     sqlite3 *sqlite;
     sqlite3_stmt **statements; /* view->sql_count of them */
-    sqlite3_stmt *set_position;
+    sqlite3_stmt *begin, *commit, *set_position;
     bool failed;
     char error[STORE_WHY_BYTES];
 };
@@ -230,17 +234,25 @@ static int read_recipe(struct view_db *db, bool *same)
     return rc == SQLITE_OK ? sqlite3_finalize(statement) : rc;
 }
 
+static int prepare_one(struct view_db *db, const char *sql,
+                       sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                              statement, NULL);
+}
+
 static int prepare(struct view_db *db)
 {
     const struct view *view = db->place.view;
-    int rc = sqlite3_prepare_v3(
-        db->sqlite, "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", -1,
-        SQLITE_PREPARE_PERSISTENT, &db->set_position, NULL);
+    int rc = prepare_one(db, "BEGIN IMMEDIATE", &db->begin);
 
+    if (rc == SQLITE_OK)
+        rc = prepare_one(db, "COMMIT", &db->commit);
+    if (rc == SQLITE_OK)
+        rc = prepare_one(db, "INSERT OR REPLACE INTO position VALUES (?,?,?,?)",
+                         &db->set_position);
     for (size_t i = 0; i < view->sql_count && rc == SQLITE_OK; i++)
-        rc = sqlite3_prepare_v3(db->sqlite, view->sql[i], -1,
-                                SQLITE_PREPARE_PERSISTENT, &db->statements[i],
-                                NULL);
+        rc = prepare_one(db, view->sql[i], &db->statements[i]);
     return rc;
 }
 
@@ -265,8 +277,8 @@ static int settle(struct view_db *db)
 
     snprintf(sql, sizeof sql,
              "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-             "PRAGMA wal_autocheckpoint = %d;",
-             VIEW_CHECKPOINT_PAGES);
+             "PRAGMA wal_autocheckpoint = %d; PRAGMA cache_size = %d;",
+             VIEW_CHECKPOINT_PAGES, -VIEW_CACHE_KIB);
     return run(db, sql);
 }
 
@@ -356,6 +368,8 @@ void view_db_close(struct view_db *db)
         return;
     for (size_t i = 0; i < db->place.view->sql_count; i++)
         sqlite3_finalize(db->statements[i]);
+    sqlite3_finalize(db->begin);
+    sqlite3_finalize(db->commit);
     sqlite3_finalize(db->set_position);
     sqlite3_close(db->sqlite);
     free(db->statements);
@@ -379,14 +393,21 @@ bool view_db_failed(const struct view_db *db)
 
 /* ---- transactions and positions ------------------------------------------ */
 
+/* Runs a statement that returns no rows. */
+static enum evt_status step(struct view_db *db, sqlite3_stmt *statement)
+{
+    (void)sqlite3_step(statement); /* reset says it again */
+    return fail(db, sqlite3_reset(statement));
+}
+
 enum evt_status view_db_begin(struct view_db *db)
 {
-    return fail(db, run(db, "BEGIN IMMEDIATE"));
+    return step(db, db->begin);
 }
 
 enum evt_status view_db_commit(struct view_db *db)
 {
-    return fail(db, run(db, "COMMIT"));
+    return step(db, db->commit);
 }
 
 void view_db_rollback(struct view_db *db)
@@ -431,8 +452,7 @@ enum evt_status view_db_set_position(struct view_db *db, const char *source,
                       SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, (int64_t)cursor->at.seq);
     sqlite3_bind_blob(statement, 4, cursor->hash, HASH_BYTES, SQLITE_STATIC);
-    (void)sqlite3_step(statement); /* reset says it again */
-    return fail(db, sqlite3_reset(statement));
+    return step(db, statement);
 }
 
 enum evt_status view_db_skip(struct view_db *db, const char *source,
@@ -499,8 +519,7 @@ enum evt_status view_run(struct view_db *db, unsigned sql, const char *types,
     va_start(arguments, types);
     bind(statement, types, arguments);
     va_end(arguments);
-    (void)sqlite3_step(statement); /* reset says it again */
-    return fail(db, sqlite3_reset(statement));
+    return step(db, statement);
 }
 
 /* "lines_json": the column's name without that suffix; 0: it has none. */

@@ -944,6 +944,42 @@ static void spoil_json(const char *path, json_t *value)
     json_decref(json);
 }
 
+/* Written straight or by way of a tree: the same text. */
+static void same_text(const struct message *message,
+                      const struct payload *payload)
+{
+    json_t *tree = fields_to_json(message->fields, payload);
+    char *dumped = json_dumps(tree, JSON_COMPACT), text[FIELDS_TEXT_MAX];
+    size_t length = fields_to_text(message->fields, payload, text);
+
+    cr_assert_not_null(dumped);
+    cr_assert_str_eq(text, dumped);
+    cr_assert_eq(length, strlen(dumped));
+    free(dumped);
+    json_decref(tree);
+}
+
+Test(codec, text_is_what_the_json_tree_prints)
+{
+    struct sample sample = {.random = 71};
+
+    for (size_t i = 0; i < shop_catalogue_count; i++) {
+        const struct message *message = &shop_catalogue[i];
+        struct payload payload;
+
+        for (int turn = 0; turn < 200; turn++) {
+            sample_payload(&sample, message, &payload);
+            same_text(message, &payload);
+        }
+        sample_largest(message, &payload);
+        same_text(message, &payload);
+        memset(payload.reason, '"', REASON_BYTES - 1); /* each is two bytes */
+        same_text(message, &payload);
+        snprintf(payload.reason, REASON_BYTES, "\\\"a\\b\"\\");
+        same_text(message, &payload);
+    }
+}
+
 Test(codec, json_that_is_no_event_is_refused)
 {
     static const char *const needed[] = {
