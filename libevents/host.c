@@ -687,13 +687,24 @@ static int run(struct host *host)
     return 0;
 }
 
+/* Ends what is written to disk.  Sockets and locks are left to the end of the
+ * process: nng_close of NNG 1.5.2 can wait for ever for a transfer that had
+ * just begun (mended upstream by aac4dc36, "fix deadlock on socket close"). */
+static void leave(struct host *host, int code)
+{
+    reader_close(host->reader);
+    shell_close(host->shell);
+    log_fact(LOG_INFO, NULL, NULL, "ended, exit code %d", code);
+}
+
 int host_main(int argc, char **argv, const struct service *service,
               const struct view *view)
 {
-    struct host *host = calloc(1, sizeof *host);
+    static struct host the_host; /* NNG's threads use it to the very end */
+    struct host *host = &the_host;
     int code = 0;
 
-    if (host == NULL || sodium_init() < 0)
+    if (sodium_init() < 0)
         abort();
     host->service = service;
     host->view = view;
@@ -709,14 +720,8 @@ int host_main(int argc, char **argv, const struct service *service,
         code = place_take(&host->place, service->name, &host->options);
         if (code == 0) {
             code = run(host);
-            reader_close(host->reader);
-            shell_close(host->shell);
-            bus_close(host->read_bus);
-            bus_close(host->write_bus);
-            log_fact(LOG_INFO, NULL, NULL, "ended, exit code %d", code);
-            place_leave(&host->place);
+            leave(host, code);
         }
     }
-    free(host);
     return code;
 }
