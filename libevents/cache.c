@@ -104,7 +104,7 @@ static struct cached *add(struct cache *cache, unsigned kind, const char *key)
         abort(); /* out of memory: the log is intact, a restart goes on */
     entry->id.kind = kind;
     text_copy(entry->id.key, sizeof entry->id.key, key);
-    entry->used = true;
+    /* not "used": what is asked for once only goes before what is again */
     HASH_ADD(hh, cache->table, id, sizeof entry->id, entry);
     return entry;
 }
