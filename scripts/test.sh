@@ -47,6 +47,12 @@ for test; do
     elif [ $code -ne 0 ] && [ "$bad" -eq 0 ]; then
         why="its exit code is $code, though no test failed"
     fi
+    if [ -n "${PROOF_RESULTS:-}" ] && [ -e "$tap" ]; then
+        source=$test
+        [[ $test == *.sh ]] || source=tests/$name.c
+        scripts/prove.sh "$source" "$tap" "$PROOF_RESULTS" ||
+            why='what it proves could not be written down'
+    fi
     [ -z "$why" ] || bad=$((bad + 1))
 
     verdict=ok

@@ -303,7 +303,7 @@ static void gaps_heal(const char *transport)
     close_all();
 }
 
-Test(bus, a_burst_beyond_the_buffers_heals_over_ipc) /* HC2 HC3 */
+Test(bus, a_burst_beyond_the_buffers_heals_over_ipc) /* HC2 HC3 F32 real */
 {
     gaps_heal("ipc");
 }
@@ -359,7 +359,7 @@ static void restarts_heal(const char *transport)
     close_all();
 }
 
-Test(bus, a_publisher_that_restarts_is_found_again_over_ipc) /* HC5 */
+Test(bus, a_publisher_that_restarts_is_found_again_over_ipc) /* HC5 F36 real */
 {
     restarts_heal("ipc");
 }
@@ -369,7 +369,7 @@ Test(bus, a_publisher_that_restarts_is_found_again_over_inproc)
     restarts_heal("inproc");
 }
 
-Test(bus, a_second_listener_is_refused_and_the_first_goes_on) /* HC7 */
+Test(bus, a_second_listener_is_refused_and_the_first_goes_on) /* HC7 F08 real */
 {
     struct bus_config config = {.pub_url = pub_url, .rep_url = rep_url};
     struct bus *second = NULL;
@@ -606,7 +606,7 @@ static bool garbage_was_counted(void)
 
 /* Frames of a stranger in the publisher's place: dropped, counted; one that is
  * too large costs the connection, which is made anew. */
-Test(bus, garbage_frames_are_dropped_and_counted) /* HC21 */
+Test(bus, garbage_frames_are_dropped_and_counted) /* HC21 F34 real */
 {
     static uint8_t large[MESSAGE_MAX + 1];
     uint64_t before;
@@ -631,7 +631,7 @@ Test(bus, garbage_frames_are_dropped_and_counted) /* HC21 */
     close_all();
 }
 
-Test(bus, an_oversized_request_reaches_nobody) /* HC21 HC56 */
+Test(bus, an_oversized_request_reaches_nobody) /* HC21 HC56 F47 real */
 {
     static uint8_t large[MESSAGE_MAX + 1];
     uint64_t end;
@@ -687,7 +687,7 @@ static const struct {
 };
 // clang-format on
 
-Test(bus, strangers_are_in_nobodys_way) /* HC21 HC56 */
+Test(bus, strangers_are_in_nobodys_way) /* HC21 HC56 F46 real */
 {
     enum { SORTS = sizeof words / sizeof words[0], EACH = 64 };
     const char *urls[] = {pub_url, rep_url};
@@ -723,7 +723,7 @@ Test(bus, strangers_are_in_nobodys_way) /* HC21 HC56 */
 
 /* Connections that are gone before they are taken can make a listener of NNG
  * 1.5.2 deaf.  Then bus_watch opens it anew. */
-Test(bus, listeners_hear_after_200_that_came_and_went)
+Test(bus, listeners_hear_after_200_that_came_and_went) /* F36 real */
 {
     const char *urls[] = {pub_url, rep_url};
     unsigned bound = 2 * (PROBE_EVERY_MS + PROBE_DEAF_MS);

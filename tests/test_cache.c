@@ -314,7 +314,7 @@ Test(cache, a_snapshot_of_another_revision_is_void) /* HC43 */
 
 /* Whatever a file holds, the state is the fold of the log, and no sum on the
  * way can overflow. */
-Test(cache, a_damaged_snapshot_is_void) /* HC43 */
+Test(cache, a_damaged_snapshot_is_void) /* HC43 F20 real */
 {
     static const char *const damages[] = {
         "UPDATE snapshot SET seq = 1000000",

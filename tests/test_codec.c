@@ -394,7 +394,7 @@ static const struct hostile hostile[] = {
 };
 // clang-format on
 
-Test(codec, hostile_bytes_are_refused_with_the_field) /* HC21 HC25 */
+Test(codec, hostile_bytes_are_refused_with_the_field) /* HC21 HC25 F48 */
 {
     for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
         const struct hostile *h = &hostile[i];
@@ -469,7 +469,7 @@ Test(codec, a_head_claims_no_more_than_is_there) /* HC21 */
     }
 }
 
-Test(codec, depth_and_number_of_objects_are_bounded) /* HC21 */
+Test(codec, depth_and_number_of_objects_are_bounded) /* HC21 F48 */
 {
     static uint8_t bytes[ITEMS_MAX + 16];
 
@@ -578,7 +578,7 @@ Test(codec, the_gate_agrees_with_the_library_behind_it)
     cr_assert_gt(passed, 1000);
 }
 
-Test(codec, noise_is_never_a_message)
+Test(codec, noise_is_never_a_message) /* F48 */
 {
     struct sample sample = {.random = 9};
 

@@ -102,7 +102,7 @@ Test(feed, frames_in_order_are_taken)
     cr_assert_not(feed.pull_wanted);
 }
 
-Test(feed, what_overlaps_is_taken_once) /* HC4 HC13 */
+Test(feed, what_overlaps_is_taken_once) /* HC4 HC13 F33 */
 {
     struct feed feed = feed_at(2);
 
@@ -112,7 +112,7 @@ Test(feed, what_overlaps_is_taken_once) /* HC4 HC13 */
     cr_assert_not(feed.pull_wanted);
 }
 
-Test(feed, a_gap_is_pulled_not_skipped) /* HC9 */
+Test(feed, a_gap_is_pulled_not_skipped) /* HC9 F32 */
 {
     struct feed feed = feed_at(2);
 
@@ -151,7 +151,7 @@ Test(feed, a_heartbeat_that_differs_is_a_reason_to_ask) /* HC3 */
     cr_assert_not(feed.diverged, "a heartbeat is a hint");
 }
 
-Test(feed, rows_that_do_not_chain_are_dropped) /* HC21 HC48 */
+Test(feed, rows_that_do_not_chain_are_dropped) /* HC21 HC48 F34 */
 {
     struct feed feed = feed_at(2);
 
@@ -179,7 +179,7 @@ Test(feed, only_a_reply_to_the_pull_in_flight_counts) /* F38 F50 */
     cr_assert(feed.diverged, "a nonce is good for one reply");
 }
 
-Test(feed, a_diverged_stream_is_not_consumed_and_may_heal) /* HC11 */
+Test(feed, a_diverged_stream_is_not_consumed_and_may_heal) /* HC11 F42 */
 {
     struct feed feed = feed_at(2);
 
@@ -209,7 +209,7 @@ Test(feed, a_log_that_contradicts_its_own_hashes_stops_the_stream)
     cr_assert(feed.diverged);
 }
 
-Test(feed, a_pull_without_reply_is_sent_again)
+Test(feed, a_pull_without_reply_is_sent_again) /* F39 */
 {
     struct feed feed = feed_at(2);
 
@@ -256,7 +256,7 @@ Test(feed, frames_count_after_the_first_answer_of_a_life)
     cr_assert_eq(take(&feed, frame_of(6, 7)), 2);
 }
 
-Test(feed, a_strangers_frame_is_counted_and_dropped)
+Test(feed, a_strangers_frame_is_counted_and_dropped) /* F34 */
 {
     struct feed feed = feed_at(2);
     static struct frame_writer writer;

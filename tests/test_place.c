@@ -111,7 +111,7 @@ Test(place, over_tcp_each_service_has_three_ports)
     cr_assert_str_eq(place_url(&place, "order", "qry"), "tcp://127.0.0.1:7002");
 }
 
-Test(place, a_second_instance_is_refused_and_told_who_runs) /* HC7 */
+Test(place, a_second_instance_is_refused_and_told_who_runs) /* HC7 F07 real */
 {
     const char *directory = scratch_file(&scratch, "data");
     char wanted[64];
@@ -166,7 +166,7 @@ Test(place, deleting_the_pid_file_does_not_let_a_second_in) /* HC7 */
 
 /* A second listen on an address can deafen the first: the address is locked
  * by itself, too. */
-Test(place, an_endpoint_that_is_held_is_not_taken) /* HC7 */
+Test(place, an_endpoint_that_is_held_is_not_taken) /* HC7 F08 real */
 {
     const char *directory = scratch_file(&scratch, "data");
     char lock[200];
@@ -216,7 +216,7 @@ Test(place, what_others_may_enter_is_closed_to_them)
     cr_assert_eq(mode_of("."), 0700);
 }
 
-Test(place, what_is_no_directory_of_ours_is_refused)
+Test(place, what_is_no_directory_of_ours_is_refused) /* F26 real */
 {
     const char *directory = scratch_file(&scratch, "data");
     const char *elsewhere = scratch_file(&scratch, "elsewhere");
@@ -233,7 +233,7 @@ Test(place, what_is_no_directory_of_ours_is_refused)
     cr_assert_not_null(strstr(said, "No such file"), "%s", said);
 }
 
-Test(place, a_directory_of_somebody_else_is_refused)
+Test(place, a_directory_of_somebody_else_is_refused) /* F26 real */
 {
     const char *directory = scratch_file(&scratch, "data");
 

@@ -401,7 +401,7 @@ Test(projection, a_frame_is_folded_without_a_pull)
 }
 
 /* HC2, HC4, HC13 */
-Test(projection, lost_and_repeated_frames_change_nothing)
+Test(projection, lost_and_repeated_frames_change_nothing) /* F32 F33 */
 {
     open_reader();
     settle();
@@ -420,7 +420,7 @@ Test(projection, lost_and_repeated_frames_change_nothing)
     cr_assert_eq(sql_number("SELECT sum(seq) FROM position"), 25);
 }
 
-Test(projection, noise_on_the_bus_is_counted_and_dropped)
+Test(projection, noise_on_the_bus_is_counted_and_dropped) /* F34 */
 {
     open_reader();
     sagas(1, 1);
@@ -459,7 +459,7 @@ static enum evt_status failing_project(struct view_db *db,
 }
 
 /* HC44, HC50 */
-Test(projection, a_full_disk_takes_rows_and_position_back_and_passes)
+Test(projection, a_full_disk_takes_rows_and_position_back_and_passes) /* F18 */
 {
     json_t *answer;
 
@@ -486,7 +486,7 @@ Test(projection, a_full_disk_takes_rows_and_position_back_and_passes)
 }
 
 /* HC54 */
-Test(projection, a_locked_view_is_tried_again)
+Test(projection, a_locked_view_is_tried_again) /* F24 real */
 {
     sqlite3 *outsider = NULL;
 
@@ -537,7 +537,8 @@ static void crash_at(const char *point, unsigned nth, const char *request)
 }
 
 /* HC44, HC52 */
-Test(projection, killed_at_any_commit_it_holds_a_prefix_of_the_logs)
+Test(projection,
+     killed_at_any_commit_it_holds_a_prefix_of_the_logs) /* F02 real */
 {
     static const char *const points[] = {"crash/read-before-commit",
                                          "crash/read-after-commit"};
@@ -846,7 +847,8 @@ Test(projection, a_crash_in_a_rebuild_leaves_the_old_view)
     cr_assert_eq(number(answer_to("{\"do\":\"rebuild\"}"), "generation"), 2);
 }
 
-Test(projection, another_revision_or_a_damaged_file_is_built_anew)
+Test(projection,
+     another_revision_or_a_damaged_file_is_built_anew) /* F20 real */
 {
     FILE *file;
 
@@ -907,7 +909,7 @@ Test(projection, a_view_that_breaks_is_left_and_built_anew_at_the_next_start)
 /* ---- logs that turn out to be others ------------------------------------- */
 
 /* HC11 */
-Test(projection, a_replaced_log_makes_the_view_build_itself_anew)
+Test(projection, a_replaced_log_makes_the_view_build_itself_anew) /* F21 */
 {
     sagas(1, 5);
     open_reader();
@@ -1001,7 +1003,7 @@ Test(projection, a_lone_read_side_has_no_log_to_answer_from)
 }
 
 /* HC21 */
-Test(projection, hostile_requests_are_answered_with_an_error)
+Test(projection, hostile_requests_are_answered_with_an_error) /* F48 */
 {
     static const char *const hostile[] = {
         "{",

@@ -207,20 +207,20 @@ usage() {
 
 it 'the demo ends with 0' demo_ends_well
 it 'a detached start, a refused second one, restarts, and a stop' \
-    in_directory life detached_and_back
+    in_directory life detached_and_back # F07 real
 it 'an interrupted seed is completed and counts once' \
     in_directory seed seeded_once
 it 'an empty start knows no products' in_directory empty empty
 it 'it starts from anywhere, through a link, with no environment' \
     in_directory else elsewhere
 it 'Ctrl-C stops all within two seconds and says what is left' \
-    in_directory ctrl-c ctrl_c
+    in_directory ctrl-c ctrl_c # F03 real
 it 'when nobody reads any more, everything stops' \
-    in_directory pipe closed_output
+    in_directory pipe closed_output # F13 real
 it 'with --restart the dead come back, the hopeless are given up' \
-    in_directory revive brought_back
+    in_directory revive brought_back # F05 real
 it 'a service that cannot start is shown with its last words' \
-    in_directory broken does_not_start
+    in_directory broken does_not_start # F26 real
 it 'it also runs over tcp on the loopback address' in_directory tcp over_tcp
 it 'orders are cancelled after --order-deadline-ms' \
     in_directory deadline deadline

@@ -162,7 +162,7 @@ Test(shell, what_is_no_command_of_this_service_is_answered_so)
     trio_close(trio);
 }
 
-Test(shell, garbage_requests_are_answered_and_counted) /* HC21 */
+Test(shell, garbage_requests_are_answered_and_counted) /* HC21 F48 */
 {
     struct trio *trio = seeded();
     json_t *reply = trio_control(trio, ORDER_SVC, "\xdd\x10");
@@ -181,7 +181,7 @@ Test(shell, garbage_requests_are_answered_and_counted) /* HC21 */
     trio_close(trio);
 }
 
-Test(shell, frames_that_never_arrive_are_pulled) /* HC3 HC4 */
+Test(shell, frames_that_never_arrive_are_pulled) /* HC3 HC4 F32 */
 {
     struct trio *trio = seeded();
 
@@ -193,7 +193,7 @@ Test(shell, frames_that_never_arrive_are_pulled) /* HC3 HC4 */
     trio_close(trio);
 }
 
-Test(shell, a_lost_tail_is_found_by_the_next_heartbeat) /* HC3 */
+Test(shell, a_lost_tail_is_found_by_the_next_heartbeat) /* HC3 F32 */
 {
     struct trio *trio = seeded();
 
@@ -204,7 +204,7 @@ Test(shell, a_lost_tail_is_found_by_the_next_heartbeat) /* HC3 */
     trio_close(trio);
 }
 
-Test(shell, a_frame_that_comes_again_has_no_effect) /* HC13 */
+Test(shell, a_frame_that_comes_again_has_no_effect) /* HC13 F33 */
 {
     struct trio *trio = seeded();
     struct trio_message *queued, *copy;
@@ -227,7 +227,7 @@ Test(shell, a_frame_that_comes_again_has_no_effect) /* HC13 */
     trio_close(trio);
 }
 
-Test(shell, a_service_that_was_away_catches_up) /* HC2 */
+Test(shell, a_service_that_was_away_catches_up) /* HC2 F40 */
 {
     struct trio *trio = seeded();
     char id[ID_BYTES];
@@ -269,7 +269,7 @@ Test(shell, any_order_of_starting_comes_to_the_same) /* HC38 */
     }
 }
 
-Test(shell, a_cancel_that_overtakes_the_reservation_voids) /* HC16 */
+Test(shell, a_cancel_that_overtakes_the_reservation_voids) /* HC16 F43 */
 {
     struct trio *trio = seeded();
 
@@ -284,7 +284,7 @@ Test(shell, a_cancel_that_overtakes_the_reservation_voids) /* HC16 */
     trio_close(trio);
 }
 
-Test(shell, a_deadline_passes_while_payment_is_away) /* HC24 HC32 */
+Test(shell, a_deadline_passes_while_payment_is_away) /* HC24 HC32 F45 */
 {
     struct trio *trio = seeded();
 
@@ -326,7 +326,7 @@ Test(shell, deadlines_that_fell_due_meanwhile_wait_for_a_pull) /* HC31 F30 */
     trio_close(trio);
 }
 
-Test(shell, the_wall_clock_may_jump) /* HC33 */
+Test(shell, the_wall_clock_may_jump) /* HC33 F28 F29 */
 {
     struct trio *trio = seeded();
 
@@ -344,7 +344,7 @@ Test(shell, the_wall_clock_may_jump) /* HC33 */
     trio_close(trio);
 }
 
-Test(shell, a_full_disk_records_nothing_and_goes_on_later) /* HC50 */
+Test(shell, a_full_disk_records_nothing_and_goes_on_later) /* HC50 F18 */
 {
     struct trio *trio = seeded();
     sqlite3 *db = store_connection(trio->nodes[ORDER_SVC].shell->store);
@@ -379,7 +379,7 @@ Test(shell, a_full_disk_records_nothing_and_goes_on_later) /* HC50 */
     trio_close(trio);
 }
 
-Test(shell, a_database_locked_by_an_outsider_is_waited_for) /* HC54 */
+Test(shell, a_database_locked_by_an_outsider_is_waited_for) /* HC54 F24 real */
 {
     struct trio *trio = seeded();
     struct command first = trio_place("o-1", "alice", "widget", 1);
@@ -426,7 +426,8 @@ static void plant(struct trio *trio, unsigned service, const struct row *what)
     edit(trio, service, sql);
 }
 
-Test(shell, what_cannot_be_understood_is_parked_and_redriven) /* HC20 HC37 */
+Test(shell,
+     what_cannot_be_understood_is_parked_and_redriven) /* HC20 HC37 F27 F37 */
 {
     struct trio *trio = seeded();
     struct row poison = {.type = "StockReserved",
@@ -520,7 +521,7 @@ static void copy_file(const char *from, const char *to)
     cr_assert_eq(system(command), 0);
 }
 
-Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 */
+Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
 {
     struct trio *trio = seeded();
     struct command stock = {.type = RECEIVE_STOCK,
@@ -567,7 +568,7 @@ Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 */
     trio_close(trio);
 }
 
-Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 */
+Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
 {
     struct trio *trio = seeded();
     struct shell_status status;
@@ -743,32 +744,32 @@ static void survives(const char *point) /* HC5 HC6 HC14 HC52 */
     cr_assert_geq(deaths, 4, "%s was reached %u times only", point, deaths);
 }
 
-Test(shell, a_crash_before_begin_heals)
+Test(shell, a_crash_before_begin_heals) /* F01 real */
 {
     survives("crash/before-begin");
 }
 
-Test(shell, a_crash_after_an_append_heals)
+Test(shell, a_crash_after_an_append_heals) /* F01 real */
 {
     survives("crash/after-append");
 }
 
-Test(shell, a_crash_before_the_commit_heals)
+Test(shell, a_crash_before_the_commit_heals) /* F01 real */
 {
     survives("crash/before-commit");
 }
 
-Test(shell, a_crash_after_the_commit_heals)
+Test(shell, a_crash_after_the_commit_heals) /* F01 real */
 {
     survives("crash/after-commit");
 }
 
-Test(shell, a_crash_before_publishing_heals)
+Test(shell, a_crash_before_publishing_heals) /* F01 real */
 {
     survives("crash/before-publish");
 }
 
-Test(shell, a_crash_after_publishing_heals)
+Test(shell, a_crash_after_publishing_heals) /* F01 real */
 {
     survives("crash/after-publish");
 }

@@ -387,7 +387,7 @@ Test(store, a_reader_sees_one_instant)
 }
 
 /* Text and blobs that an edited file can hold, one column after the other. */
-Test(store, an_edited_row_is_no_event) /* HC48 */
+Test(store, an_edited_row_is_no_event) /* HC48 F51 real */
 {
     static const char *const edits[] = {
         "type = 'a type name of thirty-two bytes.'",
@@ -693,7 +693,7 @@ static void write_file(const char *bytes, size_t count)
     fclose(file);
 }
 
-Test(store, what_is_no_database_is_refused)
+Test(store, what_is_no_database_is_refused) /* F20 real */
 {
     static char noise[8192];
     char why[STORE_WHY_BYTES] = "";
@@ -734,7 +734,7 @@ Test(store, a_file_that_is_not_there_is_not_made_by_a_reader)
     cr_assert_not_null(strstr(why, "No such file"), "%s", why);
 }
 
-Test(store, a_newer_schema_is_refused_with_both_versions)
+Test(store, a_newer_schema_is_refused_with_both_versions) /* F27 real */
 {
     char why[STORE_WHY_BYTES] = "", wanted[80];
 
@@ -785,7 +785,7 @@ static const char copy_rows[] = "ATTACH '%s' AS new;"
                                 "INSERT INTO tag SELECT * FROM new.tag;"
                                 "INSERT INTO inbox SELECT * FROM new.inbox;";
 
-Test(store, an_old_schema_is_migrated_with_all_that_it_holds)
+Test(store, an_old_schema_is_migrated_with_all_that_it_holds) /* F27 real */
 {
     char newer[160], sql[512];
     struct store *store;
@@ -842,7 +842,7 @@ Test(store, a_migration_is_whole_or_not_at_all) /* HC50 */
 
 /* ---- somebody else holds the file ---------------------------------------- */
 
-Test(store, a_lock_of_an_outsider_is_waited_for_then_told) /* HC54 */
+Test(store, a_lock_of_an_outsider_is_waited_for_then_told) /* HC54 F24 real */
 {
     struct store *store = open_it();
     sqlite3 *outsider;
@@ -866,7 +866,7 @@ Test(store, a_lock_of_an_outsider_is_waited_for_then_told) /* HC54 */
     cr_assert_eq(expect_whole_file(), 5);
 }
 
-Test(store, an_old_reader_keeps_a_start_waiting) /* HC54 */
+Test(store, an_old_reader_keeps_a_start_waiting) /* HC54 F25 real */
 {
     struct store *store = open_it();
     char why[STORE_WHY_BYTES] = "";
@@ -966,7 +966,7 @@ Test(store, a_start_checkpoints_all_that_was_left) /* HC51 */
 
 /* ---- a disk that is full ------------------------------------------------- */
 
-Test(store, a_full_disk_takes_nothing_of_the_batch) /* HC50 */
+Test(store, a_full_disk_takes_nothing_of_the_batch) /* HC50 F18 */
 {
     struct store *store = open_it();
     sqlite3 *db = store_connection(store);
@@ -994,7 +994,7 @@ Test(store, a_full_disk_takes_nothing_of_the_batch) /* HC50 */
 }
 
 /* At whichever write of a batch it happens. */
-Test(store, the_disk_may_be_full_at_any_write) /* HC50 */
+Test(store, the_disk_may_be_full_at_any_write) /* HC50 F18 */
 {
     struct store *store = open_with(FAULTVFS);
     uint64_t kept = 0;
@@ -1086,23 +1086,23 @@ static void breaks_at_every(unsigned which, int code)
     cr_assert_gt(nth, 3);
 }
 
-Test(store, any_write_may_fail) /* HC51 */
+Test(store, any_write_may_fail) /* HC51 F17 */
 {
     breaks_at_every(FAULT_WRITES, SQLITE_IOERR_WRITE);
 }
 
-Test(store, any_sync_may_fail) /* HC51 */
+Test(store, any_sync_may_fail) /* HC51 F16 */
 {
     breaks_at_every(FAULT_SYNCS, SQLITE_IOERR_FSYNC);
 }
 
-Test(store, any_read_may_fail) /* HC51 */
+Test(store, any_read_may_fail) /* HC51 F17 */
 {
     breaks_at_every(FAULT_READS, SQLITE_IOERR_READ);
 }
 
 /* SQLite's automatic checkpoint would have kept it to itself. */
-Test(store, a_checkpoint_that_fails_is_told) /* HC51 */
+Test(store, a_checkpoint_that_fails_is_told) /* HC51 F16 */
 {
     struct store *store = open_with(FAULTVFS);
 
@@ -1190,7 +1190,7 @@ static struct ack cut_short(unsigned acks, unsigned seed)
     return ack;
 }
 
-Test(store, what_was_acknowledged_survives_any_kill) /* HC52 */
+Test(store, what_was_acknowledged_survives_any_kill) /* HC52 F02 real */
 {
     unsigned beyond = 0;
 

@@ -399,7 +399,7 @@ static size_t write_sort(size_t sort)
     }
 }
 
-Test(wire, every_truncation_is_refused) /* HC21 */
+Test(wire, every_truncation_is_refused) /* HC21 F34 */
 {
     for (size_t sort = 0; sort < SORTS; sort++) {
         size_t count = write_sort(sort);
@@ -432,7 +432,7 @@ Test(wire, a_message_is_never_taken_for_another_sort)
 }
 
 /* Nothing crashes, and what is taken keeps the limits of its texts. */
-Test(wire, every_damaged_byte_is_survived) /* HC21 */
+Test(wire, every_damaged_byte_is_survived) /* HC21 F34 */
 {
     unsigned refused = 0;
 

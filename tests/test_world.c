@@ -165,7 +165,8 @@ Test(transcript, an_order_that_is_out_of_stock_ends_at_the_first_rung)
 }
 
 /* HC22, HC31, HC34 */
-Test(transcript, a_cancel_while_the_charge_is_in_flight_leads_to_a_refund)
+Test(transcript,
+     a_cancel_while_the_charge_is_in_flight_leads_to_a_refund) /* F44 */
 {
     struct tale tale;
 

@@ -292,7 +292,8 @@ static void explore_part(const char *part, const struct small_world *worlds,
 /* HC19, HC22, HC30, HC31, HC34, HC35: a cancel and a deadline at any moment of
  * one order, with and without stock, with and without money; and every old
  * event again at any moment. */
-Test(every_interleaving, of_one_order_ends_in_one_of_the_six_states)
+Test(every_interleaving,
+     of_one_order_ends_in_one_of_the_six_states) /* F33 F43 F44 */
 {
     explore_part("one order", PART(one_order));
 }
@@ -305,7 +306,8 @@ Test(every_interleaving, of_two_orders_gives_what_there_is_to_exactly_one)
 
 /* HC6, HC14, HC38: a restart hands out again what was consumed without an
  * event after the cursors were last made durable. */
-Test(every_interleaving, with_a_restart_at_any_moment_comes_to_the_same_ends)
+Test(every_interleaving,
+     with_a_restart_at_any_moment_comes_to_the_same_ends) /* F33 */
 {
     explore_part("restarts", PART(restarts));
     for (size_t i = 0; i < sizeof restarts / sizeof restarts[0]; i++) {
