@@ -59,8 +59,9 @@ BENCH_SOURCES := $(wildcard bench/*.c)
 # The simulation: its program, the same for a fuzzer, and what they share.
 SIM_SOURCES := $(wildcard tests/sim/*.c)
 SIM_PARTS := $(filter-out %/main.c tests/sim/fuzz_%,$(SIM_SOURCES))
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
-    $(HELPER_SOURCES) $(SIM_SOURCES) $(BENCH_SOURCES)
+    $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES)
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
     bench/*.sh)
 
@@ -141,6 +142,24 @@ $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
+# Fuzz targets: with libFuzzer's main, or with one that replays a corpus.
+FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
+REPLAYERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/replay_%)
+FUZZ_SEED := $(BUILD)/tests/fuzz/seed
+FUZZ_COMMON := $(call objects,tests/fuzz/fuzz.c tests/fuzz/stage.c) $(DOMAINS) \
+    $(LIB)
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_COMMON)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+$(REPLAYERS): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o \
+    $(BUILD)/tests/fuzz/replay.o $(FUZZ_COMMON)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
 -include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES))
 
 # ---- testing ----------------------------------------------------------------
@@ -191,6 +210,26 @@ bugs: ## each seeded bug is noticed, and by the right invariant
 demo: all ## the whole story on real processes, without a terminal
 	$(Q)SAGA_BUILD=$(BUILD) ./run.sh demo
 
+# libFuzzer is clang's, and needs everything built with its instrumentation.
+FUZZ_BUILD := build/fuzz
+FUZZ_FLAGS := CC=clang BUILD=$(FUZZ_BUILD) CFLAGS='-O1 -g' \
+    SANITIZE=fuzzer-no-link,address,undefined
+SECONDS ?= 120
+.PHONY: fuzz fuzzers fuzz-replay fuzz-seed
+fuzzers: $(FUZZERS)
+fuzz: ## look for inputs that break something, for SECONDS=120 in all
+	$(Q)$(MAKE) $(FUZZ_FLAGS) fuzzers
+	$(Q)scripts/fuzz.sh run $(FUZZ_BUILD) $(SECONDS) $(FUZZ_TARGETS)
+fuzz-replay: $(REPLAYERS) ## run every kept input through its target once
+	$(Q)scripts/fuzz.sh replay $(BUILD) $(FUZZ_TARGETS)
+fuzz-seed: $(FUZZ_SEED) ## write what a search begins with anew
+	$(Q)scripts/fuzz.sh seed $(BUILD) $(FUZZ_TARGETS)
+
+MINUTES ?= 10
+.PHONY: proof
+proof: all ## all that tries to break it, MINUTES=10, then the fault matrix
+	$(Q)scripts/proof.sh $(MINUTES)
+
 # ---- measuring --------------------------------------------------------------
 
 .PHONY: bench
@@ -209,7 +248,8 @@ check-pure: $(PURE) ## the domains call nothing but pure functions
 .PHONY: check-format
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
-	    $(addsuffix /*.h,libevents saga-cli tests tests/sim $(SERVICES)))
+	    $(addsuffix /*.h,libevents saga-cli tests tests/sim tests/fuzz \
+	    $(SERVICES)))
 
 .PHONY: check-flow
 check-flow: all ## the README's picture is what `saga flow` prints

@@ -27,6 +27,7 @@ libcriterion-dev /usr/include/criterion/criterion.h
 ci='
 gcc              gcc
 clang            clang
+libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux
 clang-format-14  clang-format-14
 libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
 shellcheck       shellcheck

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# fuzz.sh - runs the fuzz targets of tests/fuzz.
+#
+#   fuzz.sh run BUILD SECONDS TARGET...   libFuzzer on all, two at a time, in
+#                                         SECONDS altogether
+#   fuzz.sh replay BUILD TARGET...        each kept input once
+#   fuzz.sh seed BUILD TARGET...          writes what a search begins with anew
+#   fuzz.sh merge BUILD TARGET...         takes what was found since into the
+#                                         corpora, as few inputs as cover it
+#
+# Inputs are kept in tests/fuzz/corpus/TARGET: those that a search begins with,
+# and (found-...) those that once broke something.  An input that breaks
+# something now is left in BUILD/tests/fuzz/found/, and the exit code is 1.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kept=tests/fuzz/corpus
+
+# FAULT TARGET COUNT RESULT: for the fault matrix (scripts/fault-matrix.sh).
+prove() {
+    [ -z "${PROOF_RESULTS:-}" ] ||
+        printf '%s\tsimulated\t%s\t%s\tfuzz target %s\n' "$1" "$3" "$4" "$2" \
+            >>"$PROOF_RESULTS"
+}
+
+# Which fault of tests/faults.tsv a target injects.
+fault_of() {
+    case $1 in
+        codec | json) echo F48 ;;
+        wire | shell | reader) echo F34 ;;
+        snapshot | database) echo F20 ;;
+        *) echo F46 ;;
+    esac
+}
+
+run_one() { # BUILD SECONDS TARGET
+    local target=$3 found=$1/tests/fuzz/found fresh=$1/tests/fuzz/corpus/$3
+    local log=$1/tests/fuzz/$3.log code=0 runs
+    mkdir -p "$found" "$fresh" "$kept/$target"
+    "$1/tests/fuzz/$target" -max_total_time="$2" -print_final_stats=1 \
+        -rss_limit_mb=2048 -timeout=20 -max_len=8192 \
+        -artifact_prefix="$found/$target-" "$fresh" "$kept/$target" \
+        >"$log" 2>&1 </dev/null || code=$?
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    runs=${runs:-0}
+    if [ $code -ne 0 ] || [ "$runs" -eq 0 ]; then
+        prove "$(fault_of "$target")" "$target" "$runs" FAILED
+        tail -n 60 "$log"
+        printf 'fuzz: %s FAILED; inputs: %s\n' "$target" "$found"
+        return 1
+    fi
+    prove "$(fault_of "$target")" "$target" "$runs" ok
+    printf '  %-10s %9s runs in %4s s, %s new inputs\n' "$target" "$runs" \
+        "$2" "$(find "$fresh" -type f | wc -l)"
+}
+
+run() { # BUILD SECONDS TARGET...
+    local build=$1 each=$(($2 * 2 / ($# - 2))) bad=0
+    shift 2
+    [ $each -gt 0 ] || each=1
+    while [ $# -gt 0 ]; do
+        run_one "$build" $each "$1" &
+        local first=$!
+        shift
+        if [ $# -gt 0 ]; then
+            run_one "$build" $each "$1" || bad=1
+            shift
+        fi
+        wait $first || bad=1
+    done
+    return $bad
+}
+
+replay() { # BUILD TARGET...
+    local build=$1 target said
+    shift
+    for target; do
+        said=$("$build/tests/fuzz/replay_$target" "$kept/$target")
+        echo "  $said"
+        prove "$(fault_of "$target")" "$target" \
+            "$(grep -o '[0-9]* inputs' <<<"$said" | cut -d' ' -f1)" ok
+    done
+}
+
+merge() { # BUILD TARGET...
+    local build=$1 target
+    shift
+    for target; do
+        mkdir -p "$build/tests/fuzz/corpus/$target"
+        rm -rf "$kept/$target.new"
+        mkdir "$kept/$target.new"
+        "$build/tests/fuzz/$target" -merge=1 -max_len=8192 \
+            "$kept/$target.new" "$kept/$target" \
+            "$build/tests/fuzz/corpus/$target" >/dev/null 2>&1 </dev/null
+        find "$kept/$target" -name 'found-*' \
+            -exec mv -t "$kept/$target.new" {} +
+        rm -rf "${kept:?}/$target"
+        mv "$kept/$target.new" "$kept/$target"
+        printf '  %-10s %s inputs\n' "$target" \
+            "$(find "$kept/$target" -type f | wc -l)"
+    done
+}
+
+what=$1
+shift
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1:detect_leaks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+case $what in
+    run | replay | merge) "$what" "$@" ;;
+    seed) "$1/tests/fuzz/seed" "$kept" ;;
+    *)
+        echo 'usage: fuzz.sh run|replay|seed|merge BUILD ...' >&2
+        exit 64
+        ;;
+esac

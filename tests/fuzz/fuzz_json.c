@@ -1,0 +1,59 @@
+/* fuzz_json.c - any text as an event that came in the answer to a query.
+ *
+ * What reads as an event can be written as a row, shown as JSON, and read
+ * again as the same event. */
+#include "codec.h"
+#include "fuzz.h"
+
+#include <string.h>
+
+static bool is_writable(const struct event *event)
+{
+    bool caused = event->cause.source[0] != '\0';
+
+    return caused != (event->cause.command_id[0] != '\0');
+}
+
+static void check_event(const struct event *event)
+{
+    static uint8_t data[DATA_MAX];
+    struct event again, from_json;
+    const char *why, *field;
+    struct row row;
+    json_t *json;
+
+    event_to_row(event, data, &row);
+    MUST(event_from_row(event->source, event->at.log_id, &row, &again, &why,
+                        &field) == EVT_OK);
+    MUST(memcmp(&again.data, &event->data, sizeof again.data) == 0);
+    json = row_to_json(event->source, event->at.log_id, &row, NULL);
+    MUST(json != NULL);
+    if (json_object_get(json, "data") != NULL && is_writable(event)) {
+        MUST(event_from_json(json, &from_json) == EVT_OK);
+        MUST(memcmp(&from_json, event, sizeof from_json) == 0);
+    }
+    json_decref(json);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
+{
+    json_t *json =
+        json_loadb((const char *)bytes, count, JSON_REJECT_DUPLICATES, NULL);
+    struct event event;
+    enum evt_status rc;
+    json_t *one;
+    size_t i;
+
+    if (json == NULL)
+        return 0;
+    if (event_from_json(json, &event) == EVT_OK)
+        check_event(&event);
+    json_array_foreach(json_object_get(json, "events"), i, one)
+    {
+        rc = event_from_json(one, &event);
+        MUST(rc == EVT_OK || rc == EVT_BAD || rc == EVT_NONE ||
+             rc == EVT_NEWER);
+    }
+    json_decref(json);
+    return 0;
+}
