@@ -17,6 +17,9 @@
 
 enum { LOCK_TRIES = 7, LOCK_PAUSE_US = 10000 };
 
+/* In a data directory: written by a program that lacks a protection. */
+#define LAB_MARK "lab"
+
 static int complain(const char *service, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -148,6 +151,18 @@ static int take_service(struct place *place, const char *service)
     return code;
 }
 
+/* Nothing of the ablation lab (lab/README.md) is taken for good: its programs
+ * mark their data directory, since what they wrote may break every promise. */
+static int refuse_lab(const char *service, const char *directory)
+{
+    if (access(LAB_MARK, F_OK) != 0)
+        return 0;
+    return complain(service, 65,
+                    "%s: a program of the ablation lab wrote this, and its "
+                    "logs cannot be trusted: use another directory",
+                    directory);
+}
+
 int place_take(struct place *place, const char *service,
                const struct options *options)
 {
@@ -170,6 +185,8 @@ int place_take(struct place *place, const char *service,
     if (code == 0 && chdir(options->directory) != 0)
         code = complain(service, 74, "%s: %s", options->directory,
                         strerror(errno));
+    if (code == 0)
+        code = refuse_lab(service, options->directory);
     if (code == 0 && options->read_side == NULL)
         code = take_service(place, service);
     return code;
