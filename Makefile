@@ -236,6 +236,20 @@ proof: all ## all that tries to break it, MINUTES=10, then the fault matrix
 bench: all $(BUILD)/bench/floor ## the system against the floor, in turn
 	$(Q)bench/run.sh $(BUILD)
 
+# ---- scenarios and the ablation lab -------------------------------------------
+
+.PHONY: scenarios
+scenarios: all ## break it in every way of scenarios/, on real processes
+	$(Q)scripts/scenario.sh run --all
+
+.PHONY: lab
+lab: all ## build without protections: make lab WITHOUT=inbox,guards
+	$(Q)scripts/lab.sh $(if $(OLDER),older $(OLDER),without '$(WITHOUT)')
+
+.PHONY: lab-test
+lab-test: all ## each scenario without what its file names: red or green?
+	$(Q)scripts/lab-test.sh $(SCENARIO)
+
 # ---- checks -----------------------------------------------------------------
 
 .PHONY: check

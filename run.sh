@@ -21,6 +21,7 @@ usage: ./run.sh [MODE] [OPTION...]
 
   (no mode)         install, build, seed, start, show events until Ctrl-C
   demo              the whole story without a terminal; ends by itself
+  scenario N ...    break it on purpose: what stands in scenarios/N-*.md
   -d                start and return when all services are up
   stop              stop what runs; say what is left undone
   status            how the services are
@@ -45,7 +46,7 @@ fail() { # CODE TEXT [MORE LINES...]
 
 # ---- what was asked ---------------------------------------------------------
 
-mode='' subject='' seed=yes revive=no deadline_ms='' bus=${SAGA_BUS:-}
+mode='' subject='' scenario=() seed=yes revive=no deadline_ms='' bus=${SAGA_BUS:-}
 
 parse() {
     while [ $# -gt 0 ]; do
@@ -53,6 +54,12 @@ parse() {
             --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         esac
         case $1 in
+            scenario)
+                [ -z "$mode" ] || fail 64 "both $mode and $1?"
+                mode=$1
+                scenario=("${@:2}")
+                return
+                ;;
             demo | stop | status | restart | -d | keep)
                 [ -z "$mode" ] || fail 64 "both $mode and $1?"
                 mode=$1
@@ -596,8 +603,17 @@ run_demo() {
         ${bus:+--bus "$bus"}
 }
 
+# Each has a directory of its own, so nothing of ours is touched.
+run_scenario() {
+    [ ${#scenario[@]} -gt 0 ] || exec "$root/scripts/scenario.sh" ls
+    "$root/scripts/packages.sh" install test
+    build_all
+    exec "$root/scripts/scenario.sh" run "${scenario[@]}"
+}
+
 case $mode in
     '') run_in_foreground ;;
+    scenario) run_scenario ;;
     -d) run_detached ;;
     demo) run_demo ;;
     keep) run_keeper ;;

@@ -103,6 +103,15 @@ static const struct verb verbs[] = {
      "end a service: it finishes its batch first",
      "exits 0 it has ended, 69 it was not running (with --all: 0), 75 not\n"
      "ended within 10 s\n"},
+    {"scenario", verb_scenario,
+     "ls | show N | run N [--without A[,B]] | run --all",
+     "break it on purpose: the files of scenarios/",
+     "  ls             all of them\n"
+     "  show N         the file, with the commands to type\n"
+     "  run N          its commands, compared with what it says\n"
+     "  --without A,B  on services that lack these protections (lab/)\n"
+     "  run --all      all of them, one line each\n"
+     "exits 0 as it says, 1 not so, 69 clitest is missing\n"},
     {"bench", verb_bench,
      "[--sagas N] [--inflight K] [--batch B] [--decline PCT] [--lines L] "
      "[--no-check]",

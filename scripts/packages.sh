@@ -23,6 +23,9 @@ uthash-dev       /usr/include/uthash.h
 '
 test='
 libcriterion-dev /usr/include/criterion/criterion.h
+clitest          clitest
+patch            patch
+sqlite3          sqlite3
 '
 ci='
 gcc              gcc

@@ -1,0 +1,188 @@
+#!/usr/bin/env bash
+# scenario.sh - runs what stands in scenarios/NN-*.md, as `saga scenario` does.
+#
+#   ls                          one line each
+#   show N                      the file
+#   run N [--without A[,B]]     its commands, compared with what it says; with
+#                               --without on programs of the ablation lab
+#   run --all                   all of them
+#
+# A scenario's commands are its `console` blocks, one shell for all of them,
+# run by clitest in the repository's root.  Whatever way this ends, Ctrl-C
+# included, nothing that they started stays behind: they make their data
+# directories with mktemp, and so below a directory of ours.
+set -euo pipefail
+root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+cd "$root"
+
+fail() { # CODE TEXT
+    echo "scenario: $2" >&2
+    exit "$1"
+}
+
+usage='ls | show N | run N [--without A[,B]] | run --all'
+
+file_of() { # N, or the whole name
+    local found=(scenarios/"$(printf '%02d' "$((10#$1))" 2>/dev/null)"-*.md)
+    if [[ ! $1 =~ ^[0-9]+$ ]] || [ ! -e "${found[0]}" ]; then
+        fail 66 "no scenario '$1' ('saga scenario ls' lists them)"
+    fi
+    echo "${found[0]}"
+}
+
+list() {
+    local file
+    for file in scenarios/[0-9]*.md; do
+        sed -n '1s/^# //p' "$file"
+    done
+}
+
+# The commands of a file, as clitest wants them: its 0.4.0 takes the fence
+# behind a block for output, so only what is between the fences is handed on.
+commands_of() {
+    awk '/^```/ { inside = $0 == "```console"; if (!inside) print "$ "; next }
+         inside' "$1"
+}
+
+# The text of a file above its first block, or below its last.
+story_of() { # FILE above|below
+    awk -v part="$2" '
+        /^```/ { fences++; next }
+        /^\|/ { next }
+        part == "above" && fences == 0
+        part == "below" && fences >= 2 && fences % 2 == 0' "$1" |
+        sed -e 's/^# //' -e 's/\*\*//g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g' |
+        cat -s
+}
+
+work=''
+clean_up() {
+    local code=$? dir
+    trap '' INT TERM HUP EXIT
+    if [ -n "$runner" ]; then
+        kill -TERM -- "-$runner" 2>/dev/null || true
+        wait "$runner" 2>/dev/null || true
+    fi
+    if [ -n "$work" ]; then
+        # clitest's own directory is among them; run.sh finds nothing there.
+        for dir in "$work"/tmp/*/; do
+            [ ! -d "$dir/order" ] ||
+                SAGA_DIR=${dir%/} ./run.sh stop >/dev/null 2>&1 || true
+        done
+        rm -rf "$work"
+    fi
+    exit $code
+}
+runner=''
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# Runs a command in a process group of its own and waits for it in a way that
+# hears a signal at once.
+within_reach() {
+    local code=0
+    set -m
+    "$@" </dev/null &
+    runner=$!
+    set +m
+    wait $runner || code=$?
+    runner=''
+    return $code
+}
+
+# Runs FILE; its verdict is the exit code.  Below a mount namespace of its own,
+# so that a small disk (13) is gone with it; as root, or as root of a user
+# namespace.
+run_one() { # FILE
+    local map=()
+    [ "$(id -u)" -eq 0 ] || map=(--map-root-user)
+    work=$(mktemp -d "${TMPDIR:-/tmp}/saga-scenario.XXXXXX")
+    mkdir "$work/tmp"
+    commands_of "$1" >"$work/commands"
+    unset SAGA_DIR SAGA_BUS
+    TMPDIR=$work/tmp NO_COLOR=1 COLUMNS=78 within_reach \
+        unshare --mount "${map[@]}" \
+        clitest --color never --progress test "$work/commands"
+}
+
+run() {
+    local number='' without='' all=no file code=0
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --without=*) set -- --without "${1#*=}" "${@:2}" ;;
+        esac
+        case $1 in
+            --all) all=yes ;;
+            --without)
+                without=${2:-}
+                [ -n "$without" ] || fail 64 '--without what?'
+                shift
+                ;;
+            *) number=$1 ;;
+        esac
+        shift
+    done
+    command -v clitest >/dev/null || fail 69 \
+        "clitest is missing:  scripts/packages.sh install test"
+    [ -x build/bin/saga ] || fail 69 "nothing is built yet:  make"
+    if [ $all = yes ]; then
+        run_all
+        return
+    fi
+    [ -n "$number" ] || fail 64 "$usage"
+    file=$(file_of "$number")
+    story_of "$file" above
+    if [ -n "$without" ]; then
+        echo "Without $without: lab/without-*.patch shows what is missing."
+        SAGA_BUILD=$(scripts/lab.sh without "$without")
+        export SAGA_BUILD
+        echo
+    else
+        export SAGA_BUILD=build
+    fi
+    run_one "$file" || code=1
+    if [ $code -eq 0 ]; then
+        story_of "$file" below
+    else
+        echo
+        echo "Not as written: $file" \
+            "${without:+(without $without)}"
+    fi
+    return $code
+}
+
+# One line each, and all that was said by those that failed.
+run_all() {
+    local file bad=0 good=0 begun log
+    log=$(mktemp)
+    for file in scenarios/[0-9]*.md; do
+        begun=$SECONDS
+        if within_reach scripts/scenario.sh run \
+            "$(basename "$file" | cut -c 1-2)" >"$log" 2>&1; then
+            good=$((good + 1))
+            printf '  %-6s %-62s %3d s\n' ok "$(sed -n '1s/^# //p' "$file")" \
+                $((SECONDS - begun))
+        else
+            bad=$((bad + 1))
+            printf '  %-6s %-62s %3d s\n' FAILED \
+                "$(sed -n '1s/^# //p' "$file")" $((SECONDS - begun))
+            cat "$log"
+        fi
+    done
+    rm -f "$log"
+    echo "$good scenarios as written, $bad not"
+    [ $bad -eq 0 ] && [ $good -gt 0 ]
+}
+
+case ${1:-} in
+    ls) list ;;
+    show)
+        [ $# -eq 2 ] || fail 64 "$usage"
+        file=$(file_of "$2")
+        cat "$file"
+        ;;
+    run) run "${@:2}" ;;
+    *) fail 64 "$usage" ;;
+esac
