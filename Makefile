@@ -137,8 +137,9 @@ $(SIM) $(FUZZ_SIM): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
 	$(Q)$(LINK) $(if $(filter $@,$(FUZZ_SIM)),-fsanitize=fuzzer) -o $@ \
 	    $(filter %.o,$^) $(LIB) $(LIBS)
 
-BENCHES := $(patsubst %.c,$(BUILD)/%,$(BENCH_SOURCES))
-$(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(DOMAINS) $(LIB)
+BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke
+$(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/loop.o \
+    $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 

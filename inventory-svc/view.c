@@ -17,16 +17,17 @@ static const char schema[] =
 
 static const char *const tables[] = {"stock", NULL};
 
-enum sql { MOVE, SKUS, SKU, STATEMENTS };
+enum sql { MOVE, NEW, SKUS, SKU, STATEMENTS };
 
 #define STOCK_COLUMNS                                                          \
     "SELECT sku, received, received - shipped AS on_hand, reserved, shipped,"  \
     " received - shipped - reserved AS available FROM stock "
 
 static const char *const statements[STATEMENTS] = {
-    [MOVE] = "INSERT INTO stock VALUES (?1, ?2, ?3, ?4)"
-             " ON CONFLICT DO UPDATE SET received = received + ?2,"
-             " reserved = reserved + ?3, shipped = shipped + ?4",
+    [MOVE] = "UPDATE stock SET received = received + ?2,"
+             " reserved = reserved + ?3, shipped = shipped + ?4"
+             " WHERE sku = ?1",
+    [NEW] = "INSERT INTO stock VALUES (?1, ?2, ?3, ?4)",
     [SKUS] = STOCK_COLUMNS "WHERE sku > ? ORDER BY sku LIMIT ?",
     [SKU] = STOCK_COLUMNS "WHERE sku = ?",
 };
@@ -36,7 +37,7 @@ static const char *const statements[STATEMENTS] = {
 static enum evt_status move(struct view_db *db, const char *sku,
                             int64_t received, int64_t reserved, int64_t shipped)
 {
-    return view_run(db, MOVE, "tiii", sku, received, reserved, shipped);
+    return view_update(db, MOVE, NEW, "tiii", sku, received, reserved, shipped);
 }
 
 /* Each line adds its quantity to the reserved pieces, and to the shipped ones,
@@ -118,7 +119,7 @@ static const char *const sources[] = {"inventory", NULL};
 const struct view stock_view = {
     .name = "stock",
     .sources = sources,
-    .revision = 1,
+    .revision = 2,
     .schema = schema,
     .tables = tables,
     .sql = statements,

@@ -5,6 +5,7 @@
 #include "event.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +53,10 @@ struct columns {
 
 static void put_length(struct columns *columns, size_t length)
 {
-    for (int shift = 24; shift >= 0; shift -= 8)
-        columns->bytes[columns->count++] = (uint8_t)(length >> shift);
+    uint32_t big_endian = htobe32((uint32_t)length);
+
+    memcpy(columns->bytes + columns->count, &big_endian, sizeof big_endian);
+    columns->count += sizeof big_endian;
 }
 
 static void put(struct columns *columns, const void *bytes, size_t length)
@@ -71,11 +74,9 @@ static void put_text(struct columns *columns, const char *text)
 
 static void put_int(struct columns *columns, uint64_t value)
 {
-    uint8_t big_endian[8];
+    uint64_t big_endian = htobe64(value);
 
-    for (int i = 0; i < 8; i++)
-        big_endian[i] = (uint8_t)(value >> (56 - 8 * i));
-    put(columns, big_endian, sizeof big_endian);
+    put(columns, &big_endian, sizeof big_endian);
 }
 
 void event_hash(const uint8_t previous[HASH_BYTES], const struct row *row,

@@ -706,6 +706,7 @@ int host_main(int argc, char **argv, const struct service *service,
 
     if (sodium_init() < 0)
         abort();
+    store_quicken();
     host->service = service;
     host->view = view;
     host->started_ms = real_mono_ms(NULL);

@@ -44,6 +44,12 @@ struct view {
 MUST_CHECK enum evt_status view_run(struct view_db *db, unsigned sql,
                                     const char *types, ...);
 
+/* Runs UPDATE statement @update, and, when no row was there to change, INSERT
+ * statement @insert, both with the same parameters.  For rows that are mostly
+ * there this takes half of what an upsert does, which always inserts first. */
+MUST_CHECK enum evt_status view_update(struct view_db *db, unsigned update,
+                                       unsigned insert, const char *types, ...);
+
 /* Runs a SELECT: each row becomes an object (column name -> string, integer,
  * null; a column called "..._json" is parsed and keeps its name without the
  * suffix) in the returned new array; NULL on an I/O error. */

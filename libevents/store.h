@@ -22,6 +22,10 @@ enum { STORE_SCHEMA = 2, STORE_WHY_BYTES = 256 };
 
 struct store;
 
+/* Before anything else of SQLite, at most once a process: no statistics of
+ * its memory, which would take a lock at each of its many allocations. */
+void store_quicken(void);
+
 /* Opens (and creates, or migrates) the log of @service at @path for reading
  * and writing.  @vfs NULL = the operating system's.  @fresh_log_id becomes the
  * log's identity if the file is new.  Before this returns, the whole WAL has

@@ -22,6 +22,7 @@ enum statement {
     SNAPSHOT,
     SET_SNAPSHOT,
     ARM,
+    ARMED,
     DISARM,
     DUE,
     NEXT_DUE,

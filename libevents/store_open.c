@@ -414,6 +414,11 @@ enum evt_status store_open_readonly(const char *path, const char *service,
     return open_store(path, service, vfs, NULL, true, store, why);
 }
 
+void store_quicken(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* or slower, no more */
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL)

@@ -522,6 +522,26 @@ enum evt_status view_run(struct view_db *db, unsigned sql, const char *types,
     return step(db, statement);
 }
 
+enum evt_status view_update(struct view_db *db, unsigned update,
+                            unsigned insert, const char *types, ...)
+{
+    const unsigned both[] = {update, insert};
+    enum evt_status rc = EVT_OK;
+
+    for (int i = 0; i < 2 && rc == EVT_OK; i++) {
+        sqlite3_stmt *statement = db->statements[both[i]];
+        va_list arguments;
+
+        va_start(arguments, types);
+        bind(statement, types, arguments);
+        va_end(arguments);
+        rc = step(db, statement);
+        if (sqlite3_changes(db->sqlite) > 0)
+            break;
+    }
+    return rc;
+}
+
 /* "lines_json": the column's name without that suffix; 0: it has none. */
 static size_t json_suffix(const char *name)
 {

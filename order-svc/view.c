@@ -3,9 +3,10 @@
  *
  * The logs come in any interleaving: a row may learn that its stock is
  * reserved before it learns what was ordered.  So each column belongs to one
- * log alone, or is a sum or a maximum, and every event is an upsert: whatever
- * the order of arrival, the same rows come out.  A row is listed once its
- * OrderPlaced is there.  Next: libevents/projection.c, which drives this. */
+ * log alone, or is a sum or a maximum, and every event makes the row or changes
+ * it: whatever the order of arrival, the same rows come out.  A row is listed
+ * once its OrderPlaced is there.  Next: libevents/projection.c, which drives
+ * this. */
 #include "order.h"
 
 #include "projection.h"
@@ -44,8 +45,11 @@ static const char *const tables[] = {"orders", "timeline", NULL};
 enum sql {
     PLACED,
     STATUS,
+    NEW_STATUS,
     STOCK,
+    NEW_STOCK,
     PAYMENT,
+    NEW_PAYMENT,
     TIMELINE,
     ORDER,
     ORDER_TIMELINE,
@@ -68,17 +72,20 @@ static const char *const statements[STATEMENTS] = {
         " ON CONFLICT DO UPDATE SET status = 'PENDING', customer = ?2,"
         " total_cents = ?3, lines_json = ?4, placed_ms = ?5, placed_seq = ?6,"
         " events = events + 1",
-    [STATUS] = "INSERT INTO orders (order_id, status, reason, ended_ms, events)"
-               " VALUES (?1, ?2, ?3, ?4, 1)"
-               " ON CONFLICT DO UPDATE SET status = ?2, reason = ?3,"
-               " ended_ms = max(ended_ms, ?4), events = events + 1",
-    [STOCK] = "INSERT INTO orders (order_id, stock, ended_ms, events)"
-              " VALUES (?1, ?2, ?3, 1)"
-              " ON CONFLICT DO UPDATE SET stock = ?2,"
-              " ended_ms = max(ended_ms, ?3), events = events + 1",
-    [PAYMENT] = "INSERT INTO orders (order_id, payment, events)"
-                " VALUES (?1, ?2, 1)"
-                " ON CONFLICT DO UPDATE SET payment = ?2, events = events + 1",
+    [STATUS] = "UPDATE orders SET status = ?2, reason = ?3,"
+               " ended_ms = max(ended_ms, ?4), events = events + 1"
+               " WHERE order_id = ?1",
+    [NEW_STATUS] =
+        "INSERT INTO orders (order_id, status, reason, ended_ms, events)"
+        " VALUES (?1, ?2, ?3, ?4, 1)",
+    [STOCK] = "UPDATE orders SET stock = ?2, ended_ms = max(ended_ms, ?3),"
+              " events = events + 1 WHERE order_id = ?1",
+    [NEW_STOCK] = "INSERT INTO orders (order_id, stock, ended_ms, events)"
+                  " VALUES (?1, ?2, ?3, 1)",
+    [PAYMENT] = "UPDATE orders SET payment = ?2, events = events + 1"
+                " WHERE order_id = ?1",
+    [NEW_PAYMENT] = "INSERT INTO orders (order_id, payment, events)"
+                    " VALUES (?1, ?2, 1)",
     [TIMELINE] = "INSERT INTO timeline VALUES (?,?,?,?,?,?,?,?,?,?)",
     [ORDER] = ORDER_COLUMNS "WHERE order_id = ? AND placed_seq > 0",
     [ORDER_TIMELINE] =
@@ -130,22 +137,23 @@ static enum evt_status place(struct view_db *db, const struct event *event)
 static enum evt_status set_status(struct view_db *db, const struct event *event,
                                   const char *status)
 {
-    return view_run(db, STATUS, "ttti", event->order_id, status,
-                    event->data.reason,
-                    event->type == ORDER_CANCELLED ? event->time_ms : 0);
+    return view_update(db, STATUS, NEW_STATUS, "ttti", event->order_id, status,
+                       event->data.reason,
+                       event->type == ORDER_CANCELLED ? event->time_ms : 0);
 }
 
 static enum evt_status set_stock(struct view_db *db, const struct event *event,
                                  const char *stock)
 {
-    return view_run(db, STOCK, "tti", event->order_id, stock,
-                    event->type == STOCK_SHIPPED ? event->time_ms : 0);
+    return view_update(db, STOCK, NEW_STOCK, "tti", event->order_id, stock,
+                       event->type == STOCK_SHIPPED ? event->time_ms : 0);
 }
 
 static enum evt_status
 set_payment(struct view_db *db, const struct event *event, const char *payment)
 {
-    return view_run(db, PAYMENT, "tt", event->order_id, payment);
+    return view_update(db, PAYMENT, NEW_PAYMENT, "tt", event->order_id,
+                       payment);
 }
 
 static enum evt_status set_row(struct view_db *db, const struct event *event)

@@ -23,7 +23,7 @@ static const char schema[] =
 
 static const char *const tables[] = {"accounts", "statement", NULL};
 
-enum sql { MOVE, STATE, ACCOUNTS, ACCOUNT, STATEMENT, STATEMENTS };
+enum sql { MOVE, NEW, STATE, ACCOUNTS, ACCOUNT, STATEMENT, STATEMENTS };
 
 #define BALANCE "deposited_cents + refunded_cents - charged_cents"
 #define ACCOUNT_COLUMNS                                                        \
@@ -31,11 +31,10 @@ enum sql { MOVE, STATE, ACCOUNTS, ACCOUNT, STATEMENT, STATEMENTS };
     " charged_cents, refunded_cents FROM accounts "
 
 static const char *const statements[STATEMENTS] = {
-    [MOVE] = "INSERT INTO accounts VALUES (?1, ?2, ?3, ?4)"
-             " ON CONFLICT DO UPDATE SET"
-             " deposited_cents = deposited_cents + ?2,"
+    [MOVE] = "UPDATE accounts SET deposited_cents = deposited_cents + ?2,"
              " charged_cents = charged_cents + ?3,"
-             " refunded_cents = refunded_cents + ?4",
+             " refunded_cents = refunded_cents + ?4 WHERE customer = ?1",
+    [NEW] = "INSERT INTO accounts VALUES (?1, ?2, ?3, ?4)",
     [STATE] = "INSERT INTO statement SELECT ?1, ?2, ?3, ?4, ?5, ?6, " BALANCE
               " FROM accounts WHERE customer = ?1",
     [ACCOUNTS] = ACCOUNT_COLUMNS "WHERE customer > ? ORDER BY customer LIMIT ?",
@@ -49,6 +48,14 @@ static const char *const statements[STATEMENTS] = {
 
 /* ---- folding ------------------------------------------------------------- */
 
+static enum evt_status move(struct view_db *db, const char *customer,
+                            int64_t deposited, int64_t charged,
+                            int64_t refunded)
+{
+    return view_update(db, MOVE, NEW, "tiii", customer, deposited, charged,
+                       refunded);
+}
+
 static enum evt_status project(struct view_db *db, const struct event *event)
 {
     const char *customer = event->data.customer;
@@ -56,14 +63,11 @@ static enum evt_status project(struct view_db *db, const struct event *event)
     enum evt_status rc;
 
     if (event->type == FUNDS_DEPOSITED)
-        rc =
-            view_run(db, MOVE, "tiii", customer, cents, INT64_C(0), INT64_C(0));
+        rc = move(db, customer, cents, 0, 0);
     else if (event->type == PAYMENT_CHARGED)
-        rc =
-            view_run(db, MOVE, "tiii", customer, INT64_C(0), cents, INT64_C(0));
+        rc = move(db, customer, 0, cents, 0);
     else if (event->type == PAYMENT_REFUNDED)
-        rc =
-            view_run(db, MOVE, "tiii", customer, INT64_C(0), INT64_C(0), cents);
+        rc = move(db, customer, 0, 0, cents);
     else
         return EVT_OK; /* no money moves */
     if (rc != EVT_OK)
@@ -142,7 +146,7 @@ static const char *const sources[] = {"payment", NULL};
 const struct view account_view = {
     .name = "account",
     .sources = sources,
-    .revision = 1,
+    .revision = 2,
     .schema = schema,
     .tables = tables,
     .sql = statements,
