@@ -367,7 +367,7 @@ int verb_backup(struct saga *saga, int argc, char **argv)
     static struct backup backup;
     int code;
 
-    if (getopt_long(argc, argv, "", none, NULL) != -1)
+    if (saga_getopt(saga, argc, argv, none) != -1)
         return SAGA_USAGE;
     if (argc - optind != 1)
         return saga_fail(saga, SAGA_USAGE,

@@ -797,7 +797,9 @@ static int options(struct bench *bench, int argc, char **argv)
     int c;
 
     optind = 1;
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1 && good) {
+    while ((c = saga_getopt(bench->saga, argc, argv, known)) != -1 && good) {
+        if (c == '?')
+            return SAGA_USAGE;
         if (c == 's')
             good = number(optarg, 1, 100000000, &bench->sagas);
         else if (c == 'i')
@@ -806,12 +808,10 @@ static int options(struct bench *bench, int argc, char **argv)
             good = number(optarg, 0, 100, &bench->decline_percent);
         else if (c == 'l')
             good = number(optarg, 1, LINES_MAX, &bench->lines);
-        else if (c == 'b')
-            good = number(optarg, 1, COMMANDS_PER_REQUEST, &bench->batch);
         else if (c == 'n')
             bench->unchecked = true;
         else
-            good = false;
+            good = number(optarg, 1, COMMANDS_PER_REQUEST, &bench->batch);
     }
     if (!good || optind != argc)
         return saga_fail(bench->saga, SAGA_USAGE,

@@ -9,15 +9,11 @@
 #include "../payment-svc/payment.h"
 #include "check.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { SHOWN_MAX = 20 }; /* violations of one invariant, as text */
 
@@ -40,22 +36,6 @@ static void collect(void *ctx, enum check_id id, const char *subject,
                                     "subject", subject, "text", text));
 }
 
-/* A running service holds a lock on its directory. */
-static bool order_runs(const struct saga *saga)
-{
-    char path[4096];
-    bool held;
-    int fd;
-
-    snprintf(path, sizeof path, "%s/order", saga->directory);
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return held;
-}
-
 static int64_t unix_ms(void)
 {
     struct timespec now;
@@ -69,7 +49,7 @@ static enum evt_status look(struct saga *saga, struct verdict_run *run,
 {
     json_array_clear(run->violations);
     run->options.now_ms = unix_ms();
-    run->options.order_runs = order_runs(saga);
+    run->options.order_runs = saga_runs(saga, shop_services[0]);
     return check_run(&run->options, collect, run, &run->summary, why);
 }
 

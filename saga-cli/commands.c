@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PATIENCE = 250 }; /* times 20 ms: how long "busy" is taken */
+enum { PATIENCE_MS = 10000, ANSWER_MS = 3000 }; /* in all, and of one try */
 
 /* --id ID (or --reason TEXT for cancel); leaves the words in argv[optind]. */
 static int one_option(const struct saga *saga, int argc, char **argv,
@@ -16,7 +16,7 @@ static int one_option(const struct saga *saga, int argc, char **argv,
     const struct option known[] = {{name, required_argument, NULL, 'o'}, {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c != 'o')
             return SAGA_USAGE;
         *value = optarg;
@@ -81,10 +81,11 @@ static int send(struct saga *saga, const char *service,
                 const struct command *command, struct answer *answer)
 {
     struct timespec pause = {.tv_nsec = 20000000};
+    uint64_t deadline_ms = saga_mono_ms() + PATIENCE_MS;
 
-    for (int tries = 0;; tries++) {
-        enum evt_status rc =
-            client_command(saga->client, service, command, 1, 3000, answer);
+    for (;;) {
+        enum evt_status rc = client_command(saga->client, service, command, 1,
+                                            ANSWER_MS, answer);
         bool again =
             rc == EVT_BUSY || (rc == EVT_OK && (answer->code == ANSWER_BUSY ||
                                                 answer->code == ANSWER_FULL));
@@ -93,7 +94,7 @@ static int send(struct saga *saga, const char *service,
             return saga_no_answer(saga, service, rc);
         if (!again)
             break;
-        if (tries == PATIENCE)
+        if (saga_mono_ms() > deadline_ms)
             return rc == EVT_BUSY
                        ? saga_no_answer(saga, service, rc)
                        : saga_fail(saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
@@ -102,9 +103,11 @@ static int send(struct saga *saga, const char *service,
     }
     if (answer->code == ANSWER_DONE)
         return SAGA_YES;
-    return saga_fail(saga, exit_code(answer), "%s-svc: %s%s%s%s", service,
-                     answer->reason, answer->field[0] ? " (" : "",
-                     answer->field, answer->field[0] ? ")" : "");
+    return saga_fail(
+        saga, exit_code(answer), "%s-svc: %s%s%s%s%s", service, answer->reason,
+        answer->field[0] ? " (" : "", answer->field,
+        answer->field[0] ? ")" : "",
+        answer->code == ANSWER_BEHIND ? " ('saga status' shows more)" : "");
 }
 
 /* Sends, and says what was done. */

@@ -6,11 +6,16 @@
 #include "payment.h"
 #include "projection.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 const struct service *const saga_services[SERVICES] = {
     &order_service, &inventory_service, &payment_service};
@@ -45,6 +50,20 @@ int saga_fail(const struct saga *saga, int code, const char *format, ...)
     return code;
 }
 
+int saga_getopt(const struct saga *saga, int argc, char **argv,
+                const struct option *known)
+{
+    int c;
+
+    opterr = 0; /* it would say so in its own way, and never in JSON */
+    c = getopt_long(argc, argv, "", known, NULL);
+    if (c == '?')
+        (void)saga_fail(
+            saga, SAGA_USAGE, "%s %s ('saga %s --help')", argv[optind - 1],
+            optopt != 0 ? "needs another value" : "is no option", saga->verb);
+    return c;
+}
+
 void saga_print_json(json_t *json)
 {
     json_dumpf(json, stdout, JSON_COMPACT);
@@ -64,12 +83,40 @@ int64_t json_number(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
+bool saga_runs(const struct saga *saga, const char *service)
+{
+    char path[4096];
+    bool held;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", saga->directory, service);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
+}
+
+const char *saga_start(const struct saga *saga, const char *service,
+                       char text[START_BYTES])
+{
+    bool others = false; /* then run.sh would find the directory in use */
+
+    for (int i = 0; i < SERVICES; i++)
+        others = others || saga_runs(saga, shop_services[i]);
+    snprintf(text, START_BYTES, others ? "./run.sh restart %s" : "./run.sh",
+             service);
+    return text;
+}
+
 int saga_not_running(const struct saga *saga, const char *service)
 {
+    char start[START_BYTES];
+
     return saga_fail(saga, SAGA_NOT_RUNNING,
-                     "%s-svc does not answer: not running ('./run.sh' starts "
-                     "it)",
-                     service);
+                     "%s-svc does not answer: not running ('%s' starts it)",
+                     service, saga_start(saga, service, start));
 }
 
 int saga_no_answer(const struct saga *saga, const char *service,

@@ -257,7 +257,7 @@ static int parse_setting(struct saga *saga, int argc, char **argv,
         {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         if (c == 'p' && !saga_number(optarg, 1, 100, &setting->percent))

@@ -77,7 +77,7 @@ int verb_flow(struct saga *saga, int argc, char **argv)
     bool mermaid = false;
     int c;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         mermaid = true;

@@ -203,8 +203,10 @@ static int print_once(struct log_verb *verb, struct merge *merge)
     saga->json = json;
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
         if (merge_from_file(merge, i))
-            fprintf(stderr, "saga: %s-svc does not run: as of its file\n",
-                    shop_services[i]);
+            fprintf(stderr, "saga: %s-svc %s: as of its file\n",
+                    shop_services[i],
+                    saga_runs(saga, shop_services[i]) ? "does not answer"
+                                                      : "is not running");
     return code;
 }
 
@@ -284,7 +286,7 @@ static int parse_options(struct log_verb *verb, int argc, char **argv,
     int64_t number = 0;
     int c;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(verb->saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         if ((c == 's' || c == 'n') &&

@@ -259,6 +259,7 @@ int main(int argc, char **argv)
     if (client_open(saga.directory, saga.bus, &saga.client, why, sizeof why) !=
         EVT_OK)
         return saga_fail(&saga, SAGA_NOT_RUNNING, "%s", why);
+    saga.verb = verb->name;
     code = verb->run(&saga, argc - 1, argv + 1);
     client_close(saga.client);
     if (fflush(stdout) != 0)

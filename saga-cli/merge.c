@@ -25,6 +25,7 @@ struct source {
     bool wanted, more;    /* more: there may be events behind the page */
     bool down, from_file; /* following: told so; what the page came from */
     uint64_t after;       /* asked up to here */
+    uint64_t head;        /* where the log ended when we last heard */
     uint64_t upto;        /* where a log ended when we began to read it */
     uint64_t merged;      /* handed out up to here */
     uint64_t again_ms;    /* not to be asked before, when it is down */
@@ -220,12 +221,14 @@ static void compare_log(struct source *source, const json_t *reply)
                 source->service);
         source->after = source->merged = 0;
         source->more = true;
-    } else if (source->log[0] != '\0' && head < source->after) {
+    } else if (head < source->head) {
         fprintf(stderr,
                 "saga: %s-svc's log has lost its tail: it ends at #%llu\n",
                 source->service, (unsigned long long)head);
-        source->after = source->merged = head;
+        if (source->after > head)
+            source->after = source->merged = head;
     }
+    source->head = head;
     remember_log(source, reply);
 }
 

@@ -36,12 +36,11 @@ static int one_service(struct saga *saga, int argc, char **argv, int *only)
 }
 
 /* Refuses options, and leaves optind at the first word. */
-static int no_options(int argc, char **argv)
+static int no_options(const struct saga *saga, int argc, char **argv)
 {
     static const struct option none[] = {{0}};
 
-    return getopt_long(argc, argv, "", none, NULL) == -1 ? SAGA_YES
-                                                         : SAGA_USAGE;
+    return saga_getopt(saga, argc, argv, none) == -1 ? SAGA_YES : SAGA_USAGE;
 }
 
 /* ---- parked ---------------------------------------------------------------
@@ -100,7 +99,7 @@ int verb_parked(struct saga *saga, int argc, char **argv)
 {
     json_t *all = json_array();
     bool more = false;
-    int only = -1, code = no_options(argc, argv);
+    int only = -1, code = no_options(saga, argc, argv);
 
     if (code == SAGA_YES)
         code = one_service(saga, argc, argv, &only);
@@ -135,7 +134,7 @@ static int parse_redrive(struct saga *saga, int argc, char **argv,
         {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         if (c == 's' && saga_service_number(optarg) < 0)
@@ -222,7 +221,7 @@ int verb_accept(struct saga *saga, int argc, char **argv)
 {
     const char *service, *source;
     json_t *ask, *reply;
-    int code = no_options(argc, argv);
+    int code = no_options(saga, argc, argv);
 
     if (code != SAGA_YES)
         return code;
@@ -320,7 +319,7 @@ static void print_rebuilt(const json_t *reply)
 
 int verb_rebuild(struct saga *saga, int argc, char **argv)
 {
-    int i, code = no_options(argc, argv);
+    int i, code = no_options(saga, argc, argv);
     json_t *reply = NULL;
     bool again = true;
 
@@ -430,9 +429,9 @@ int verb_shutdown(struct saga *saga, int argc, char **argv)
     int c, only, code = SAGA_YES;
     bool all = false;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c == '?')
-            code = SAGA_USAGE;
+            return json_decref(done), SAGA_USAGE;
         all = true;
     }
     only = optind < argc ? saga_service_number(argv[optind]) : -1;

@@ -129,7 +129,7 @@ static int parse(const struct saga *saga, int argc, char **argv,
         {0}};
     int c;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         if (c == 'n' && !saga_number(optarg, 1, LIMIT_MAX, limit))

@@ -64,7 +64,7 @@ static int parse_options(struct placing *placing, int argc, char **argv)
     const char *customer = "alice";
     int c, code = SAGA_YES;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(placing->saga, argc, argv, known)) != -1) {
         if (c == 'c')
             customer = optarg;
         else if (c == 'i')

@@ -21,6 +21,7 @@ enum {
 };
 
 struct saga {
+    const char *verb;      /* what was asked for, as in 'saga VERB --help' */
     const char *directory; /* $SAGA_DIR, --dir, or ./var */
     const char *bus;       /* $SAGA_BUS, --bus, or NULL: ipc */
     const char *read_side; /* --read-side: whose view to ask, or NULL */
@@ -53,6 +54,20 @@ int saga_service_number(const char *name);
 
 /* Reports that there is no such service; returns SAGA_USAGE. */
 int saga_no_service(const struct saga *saga, const char *name);
+
+struct option;
+/* getopt_long() for the words of a verb.  '?': a word was wrong, which was
+ * reported as every error is; return SAGA_USAGE. */
+int saga_getopt(const struct saga *saga, int argc, char **argv,
+                const struct option *known);
+
+/* Whether a process holds the lock of the service's data directory. */
+bool saga_runs(const struct saga *saga, const char *service);
+/* What to type to have a service that is down: './run.sh', or, while others
+ * run on that directory, './run.sh restart SERVICE'.  Returns @text. */
+enum { START_BYTES = 40 };
+const char *saga_start(const struct saga *saga, const char *service,
+                       char text[START_BYTES]);
 
 /* Opens a service's log file for reading only; on error says why through
  * saga_fail, returns NULL and sets *code. */

@@ -136,7 +136,7 @@ static int parse(struct question *question, int argc, char **argv)
     const char *at = NULL, *when = NULL;
     int c, code;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(question->saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         *(c == 'a' ? &at : &when) = optarg;

@@ -114,11 +114,15 @@ static void print_service(const struct saga *saga, const char *service,
     const json_t *status = health->status;
 
     if (status == NULL) {
-        printf("  %-11s %-6s %s\n", service, "-",
-               health->rc == EVT_NONE ? "down"
-               : health->rc == EVT_BUSY
-                   ? "runs but does not answer  (paused? kill -CONT wakes it)"
-                   : "gave an answer that is none");
+        char start[START_BYTES];
+
+        printf("  %-11s %-6s ", service, "-");
+        if (health->rc == EVT_NONE)
+            printf("down  (%s starts it)\n", saga_start(saga, service, start));
+        else
+            puts(health->rc == EVT_BUSY
+                     ? "runs but does not answer  (paused? kill -CONT wakes it)"
+                     : "gave an answer that is none");
         return;
     }
     snprintf(log, sizeof log, "%" PRId64 " events",
@@ -426,7 +430,7 @@ int verb_wait(struct saga *saga, int argc, char **argv)
     bool quiet = false;
     int c;
 
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         if (c == 'q')

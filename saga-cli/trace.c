@@ -217,7 +217,7 @@ int verb_trace(struct saga *saga, int argc, char **argv)
     int c, code;
 
     optind = 0; /* `saga place` calls this verb when it has parsed its own */
-    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         mermaid = true;

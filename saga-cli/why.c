@@ -157,6 +157,14 @@ static void print_owner(const char *name, const char *source,
                "  ./saga accept %s %s\n",
                name, source, owner->trouble, name, source);
         break;
+    case BEHIND:
+        printf("%s-svc has lost events that others consumed, and records "
+               "nothing until they accept that:\n",
+               name);
+        for (unsigned i = 0; i < SERVICES; i++)
+            if (strcmp(shop_services[i], name) != 0)
+                printf("  ./saga accept %s %s\n", shop_services[i], name);
+        break;
     case RUNNING:
         printf("%s-svc runs and will come to it.\n", name);
         break;
@@ -164,6 +172,21 @@ static void print_owner(const char *name, const char *source,
         printf("%s-svc runs, but: %s ('./saga status' shows more).\n", name,
                state_words[owner->state]);
     }
+}
+
+static bool open_gap(const struct story *story, size_t i)
+{
+    return !story->gaps[i].ignored || story->parked[i] != NULL;
+}
+
+/* Whether how the owner of gap @i does was told with an earlier one. */
+static bool told_before(const struct story *story, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (open_gap(story, k) && story->parked[k] == NULL &&
+            story->gaps[k].owner == story->gaps[i].owner)
+            return true;
+    return false;
 }
 
 static void print_gap(struct saga *saga, const struct story *story, size_t i,
@@ -185,12 +208,8 @@ static void print_gap(struct saga *saga, const struct story *story, size_t i,
         return;
     }
     look_at_owner(saga, gap, &owner);
-    print_owner(name, gap->cause->source, &owner);
-}
-
-static bool open_gap(const struct story *story, size_t i)
-{
-    return !story->gaps[i].ignored || story->parked[i] != NULL;
+    if (owner.state == DIVERGED || !told_before(story, i))
+        print_owner(name, gap->cause->source, &owner);
 }
 
 static void print_unfinished(struct saga *saga, const struct story *story,
