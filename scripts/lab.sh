@@ -5,7 +5,8 @@
 #   without inbox,guards   lab/mark.patch and lab/without-{inbox,guards}.patch
 #                          applied; lies in build/lab/inbox,guards
 #   older inventory        lab/older-inventory.patch: a program of an earlier
-#                          day, nothing left out, so it marks nothing
+#                          day, which leaves nothing out and marks nothing;
+#                          where $LAB_WITHOUT is set, without that as well
 #
 # Prints the build directory, for SAGA_BUILD.  What is already there and made
 # from the same sources is left alone.  scenarios/README.md tells the use.
@@ -26,24 +27,29 @@ known() {
 }
 
 [ $# -eq 2 ] || fail 64 'usage: lab.sh without NAME[,NAME...] | older NAME'
-patches=()
+patches=() copy=build/lab
+
+leave_out() { # NAME,...
+    local name names
+    # In one order, so that inbox,guards and guards,inbox are one thing.
+    mapfile -t names < <(tr , '\n' <<<"$1" | LC_ALL=C sort -ur)
+    for name in "${names[@]}"; do
+        [ -e "lab/without-$name.patch" ] || fail 64 \
+            "nothing called '$name' can be left out; there is: $(known |
+                paste -sd ' ')"
+        patches+=("lab/without-$name.patch")
+    done
+    patches+=(lab/mark.patch)
+    copy+=/$(IFS=,; echo "${names[*]}")
+}
+
 case $1 in
-    without)
-        # In one order, so that inbox,guards and guards,inbox are one thing.
-        mapfile -t names < <(tr , '\n' <<<"$2" | LC_ALL=C sort -ur)
-        for name in "${names[@]}"; do
-            [ -e "lab/without-$name.patch" ] || fail 64 \
-                "nothing called '$name' can be left out; there is: $(known |
-                    paste -sd ' ')"
-            patches+=("lab/without-$name.patch")
-        done
-        patches+=(lab/mark.patch)
-        copy=build/lab/$(IFS=,; echo "${names[*]}")
-        ;;
+    without) leave_out "$2" ;;
     older)
-        patches=("lab/older-$2.patch")
-        [ -e "${patches[0]}" ] || fail 64 "no older program of '$2'"
-        copy=build/lab/older-$2
+        [ -e "lab/older-$2.patch" ] || fail 64 "no older program of '$2'"
+        [ -z "${LAB_WITHOUT:-}" ] || leave_out "$LAB_WITHOUT"
+        patches+=("lab/older-$2.patch")
+        copy=build/lab/older-$2${LAB_WITHOUT:+,without-${copy##*/}}
         ;;
     *) fail 64 'without, or older?' ;;
 esac

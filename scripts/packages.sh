@@ -26,6 +26,7 @@ libcriterion-dev /usr/include/criterion/criterion.h
 clitest          clitest
 patch            patch
 sqlite3          sqlite3
+faketime         faketime
 '
 ci='
 gcc              gcc

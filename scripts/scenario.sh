@@ -8,9 +8,11 @@
 #   run --all                   all of them
 #
 # A scenario's commands are its `console` blocks, one shell for all of them,
-# run by clitest in the repository's root.  Whatever way this ends, Ctrl-C
-# included, nothing that they started stays behind: they make their data
-# directories with mktemp, and so below a directory of ours.
+# run by clitest in the repository's root.  They live in namespaces of their
+# own for processes and mounts: whatever way this ends, Ctrl-C and kill -9
+# included, the kernel ends what they started, and a small disk that they
+# mounted is gone.  Their data directories, made with mktemp, lie below one of
+# ours.
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 cd "$root"
@@ -57,20 +59,13 @@ story_of() { # FILE above|below
 
 work=''
 clean_up() {
-    local code=$? dir
+    local code=$?
     trap '' INT TERM HUP EXIT
     if [ -n "$runner" ]; then
         kill -TERM -- "-$runner" 2>/dev/null || true
         wait "$runner" 2>/dev/null || true
     fi
-    if [ -n "$work" ]; then
-        # clitest's own directory is among them; run.sh finds nothing there.
-        for dir in "$work"/tmp/*/; do
-            [ ! -d "$dir/order" ] ||
-                SAGA_DIR=${dir%/} ./run.sh stop >/dev/null 2>&1 || true
-        done
-        rm -rf "$work"
-    fi
+    [ -z "$work" ] || rm -rf "$work"
     exit $code
 }
 runner=''
@@ -92,8 +87,7 @@ within_reach() {
     return $code
 }
 
-# Runs FILE; its verdict is the exit code.  Below a mount namespace of its own,
-# so that a small disk (13) is gone with it; as root, or as root of a user
+# Runs FILE; its verdict is the exit code.  As root, or as root of a user
 # namespace.
 run_one() { # FILE
     local map=()
@@ -103,7 +97,7 @@ run_one() { # FILE
     commands_of "$1" >"$work/commands"
     unset SAGA_DIR SAGA_BUS
     TMPDIR=$work/tmp NO_COLOR=1 COLUMNS=78 within_reach \
-        unshare --mount "${map[@]}" \
+        unshare "${map[@]}" --mount --pid --fork --kill-child --mount-proc \
         clitest --color never --progress test "$work/commands"
 }
 
@@ -137,7 +131,7 @@ run() {
     if [ -n "$without" ]; then
         echo "Without $without: lab/without-*.patch shows what is missing."
         SAGA_BUILD=$(scripts/lab.sh without "$without")
-        export SAGA_BUILD
+        export SAGA_BUILD LAB_WITHOUT=$without
         echo
     else
         export SAGA_BUILD=build
