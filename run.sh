@@ -329,7 +329,8 @@ build_all() {
 # Takes the directory: from here on a second run.sh is refused.
 take_directory() {
     fresh=no
-    (umask 077 && mkdir -p "$dir/log" "${services[@]/#/$dir/}") 2>/dev/null ||
+    umask 077 # what is written from here on is ours alone
+    mkdir -p "$dir/log" "${services[@]/#/$dir/}" 2>/dev/null ||
         fail 74 "cannot make the data directory $here"
     exec 9>>"$dir/keeper" || fail 74 "cannot write to $here"
     flock -n 9 || refuse_if_in_use
@@ -577,6 +578,7 @@ restart_service() {
     read_options
     [ -x "$build/bin/$subject-svc" ] || fail 69 "nothing is built yet: $run builds"
     [ -e "$dir/options" ] || fail 66 "nothing was ever started on $here: $run starts"
+    umask 077
     stop_services "$subject"
     within 2 unlocked "$dir/$subject" ||
         fail 75 "somebody else holds $here/$subject"
