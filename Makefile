@@ -226,10 +226,9 @@ fuzz-replay: $(REPLAYERS) ## run every kept input through its target once
 fuzz-seed: $(FUZZ_SEED) ## write what a search begins with anew
 	$(Q)scripts/fuzz.sh seed $(BUILD) $(FUZZ_TARGETS)
 
-MINUTES ?= 10
 .PHONY: proof
 proof: all ## all that tries to break it, MINUTES=10, then the fault matrix
-	$(Q)scripts/proof.sh $(MINUTES)
+	$(Q)scripts/proof.sh $(or $(MINUTES),10)
 
 # ---- measuring --------------------------------------------------------------
 
