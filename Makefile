@@ -137,7 +137,7 @@ $(SIM) $(FUZZ_SIM): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
 	$(Q)$(LINK) $(if $(filter $@,$(FUZZ_SIM)),-fsanitize=fuzzer) -o $@ \
 	    $(filter %.o,$^) $(LIB) $(LIBS)
 
-BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke
+BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke $(BUILD)/bench/layers
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/loop.o \
     $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
@@ -250,6 +250,16 @@ lab: all ## build without protections: make lab WITHOUT=inbox,guards
 lab-test: all ## each scenario without what its file names: red or green?
 	$(Q)scripts/lab-test.sh $(SCENARIO)
 
+.PHONY: bench-layers
+bench-layers: $(BUILD)/bench/layers ## each layer alone, and cost against size
+	$(Q)bench/layers.sh $(BUILD)
+
+.PHONY: bench-smoke bench-smoke-write
+bench-smoke: $(BUILD)/bench/smoke ## instructions of a saga, against the noted
+	$(Q)CC='$(CC)' bench/smoke.sh check $(BUILD)
+bench-smoke-write: $(BUILD)/bench/smoke ## note them in bench/smoke.txt
+	$(Q)CC='$(CC)' bench/smoke.sh write $(BUILD)
+
 # ---- checks -----------------------------------------------------------------
 
 .PHONY: check
@@ -263,7 +273,7 @@ check-pure: $(PURE) ## the domains call nothing but pure functions
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
 	    $(addsuffix /*.h,libevents saga-cli tests tests/sim tests/fuzz \
-	    $(SERVICES)))
+	    bench $(SERVICES)))
 
 .PHONY: check-flow
 check-flow: all ## the README's picture is what `saga flow` prints

@@ -35,6 +35,7 @@ libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux
 clang-format-14  clang-format-14
 libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
 shellcheck       shellcheck
+valgrind         valgrind
 '
 
 usage() {

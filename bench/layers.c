@@ -1,0 +1,439 @@
+/* layers.c - each layer alone: what it can do in a second, on one core.
+ *
+ *   layers codec|append|size|account|catchup|rebuild N DIR
+ *
+ * Prints lines of "what<TAB>for how much<TAB>figure<TAB>unit"; layers.sh runs
+ * all of them, in turn, and plots.  N bounds the work (events, or sagas). */
+#include "cache.h"
+#include "codec.h"
+#include "loop.h"
+#include "order.h"
+#include "payment.h"
+#include "shell.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Noreturn void fail(const char *what, const char *why)
+{
+    fprintf(stderr, "layers: %s: %s\n", what, why);
+    exit(74);
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void tell(const char *what, uint64_t of, double figure, const char *unit)
+{
+    printf("%s\t%llu\t%.4g\t%s\n", what, (unsigned long long)of, figure, unit);
+    fflush(stdout);
+}
+
+/* ---- events and logs to measure with ---- */
+
+static struct event order_event(uint64_t n)
+{
+    struct event event = {.type = n % 2 == 0 ? ORDER_PLACED : ORDER_CONFIRMED,
+                          .time_ms = 1700000000000 + (int64_t)n};
+    struct payload *data = &event.data;
+
+    snprintf(event.order_id, ID_BYTES, "b-layer-%010llu",
+             (unsigned long long)n / 2);
+    if (event.type == ORDER_PLACED)
+        memcpy(event.cause.command_id, event.order_id, ID_BYTES);
+    else
+        text_copy(event.cause.source, SERVICE_BYTES, "payment");
+    text_copy(data->customer, CUSTOMER_BYTES, "bench-42");
+    data->total_cents = 1990;
+    data->line_count = 1;
+    text_copy(data->lines[0].sku, SKU_BYTES, "widget");
+    data->lines[0].quantity = 1;
+    data->lines[0].price_cents = 1990;
+    payload_trim(shop_message(event.type), data);
+    return event;
+}
+
+static struct event deposit(uint64_t n)
+{
+    struct event event = {.type = FUNDS_DEPOSITED, .time_ms = 1700000000000};
+
+    snprintf(event.cause.command_id, ID_BYTES, "c-layer-%010llu",
+             (unsigned long long)n);
+    text_copy(event.data.customer, CUSTOMER_BYTES, "bench-42");
+    event.data.amount_cents = 1;
+    return event;
+}
+
+static struct store *open_log(const char *directory, const char *service)
+{
+    uint8_t log_id[LOG_ID_BYTES];
+    char path[4096], why[STORE_WHY_BYTES] = "";
+    struct store *store = NULL;
+
+    memset(log_id, 7, sizeof log_id);
+    snprintf(path, sizeof path, "%s/%s.db", directory, service);
+    if (store_open(path, service, NULL, log_id, &store, why) != EVT_OK)
+        fail(path, why);
+    return store;
+}
+
+static void must(struct store *store, enum evt_status rc)
+{
+    if (rc != EVT_OK)
+        fail("the log", store_error(store));
+}
+
+/* Appends events number @from to @to - 1, @batch in a transaction. */
+static double append(struct store *store, struct event make(uint64_t n),
+                     unsigned indexed, uint64_t from, uint64_t to,
+                     uint64_t batch)
+{
+    uint8_t data[DATA_MAX], hash[HASH_BYTES];
+    double begun = now_s();
+    struct row row;
+
+    for (uint64_t n = from; n < to; n++) {
+        struct event event = make(n);
+
+        if ((n - from) % batch == 0)
+            must(store, store_begin(store));
+        must(store, store_append(store, indexed, &event, data, &row, hash));
+        if ((n - from) % batch == batch - 1 || n + 1 == to) {
+            must(store, store_commit(store));
+            must(store, store_checkpoint(store));
+        }
+    }
+    return now_s() - begun;
+}
+
+/* ---- the layers ---- */
+
+static void codec(uint64_t count)
+{
+    uint8_t data[DATA_MAX], hash[HASH_BYTES] = {0}, log_id[LOG_ID_BYTES] = {0};
+    struct event event = order_event(0), back;
+    const char *why, *field;
+    struct row row;
+    double begun = now_s();
+
+    for (uint64_t n = 0; n < count; n++)
+        event_to_row(&event, data, &row);
+    tell("encode", count, (double)count / (now_s() - begun), "events/s");
+    begun = now_s();
+    for (uint64_t n = 0; n < count; n++)
+        if (event_from_row("order", log_id, &row, &back, &why, &field) !=
+            EVT_OK)
+            fail("decode", why);
+    tell("decode", count, (double)count / (now_s() - begun), "events/s");
+    begun = now_s();
+    for (uint64_t n = 0; n < count; n++)
+        event_hash(hash, &row, hash);
+    tell("hash", count, (double)count / (now_s() - begun), "events/s");
+}
+
+static void append_by_batch(const char *directory, uint64_t count)
+{
+    struct store *store = open_log(directory, "order");
+    uint64_t n = 0;
+
+    for (uint64_t batch = 1; batch <= 1000; batch *= 10) {
+        uint64_t events = batch < 10 ? count / 20 : count;
+        double took =
+            append(store, order_event, 1u << TAG_ORDER, n, n + events, batch);
+
+        tell("append", batch, (double)events / took, "events/s");
+        n += events;
+    }
+    store_close(store);
+}
+
+static uint64_t memory_kib(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1)
+        pages = 0;
+    if (file != NULL)
+        fclose(file);
+    return pages * 4;
+}
+
+/* The whole log read, decoded and folded into one state after the other. */
+static double replay(struct store *store, uint64_t count)
+{
+    const char *why = "", *field;
+    const struct kind *kind = &order_service.kinds[0];
+    double begun = now_s();
+    void *state = calloc(1, kind->bytes);
+    struct event event;
+    struct row row;
+    uint64_t seen = 0;
+
+    if (state == NULL)
+        abort();
+    must(store, store_scan(store, NULL, 0, UINT64_MAX));
+    while (store_next(store, &row, NULL) == EVT_OK) {
+        if (event_from_row("order", store_log_id(store), &row, &event, &why,
+                           &field) != EVT_OK)
+            fail("replay", why);
+        kind->evolve(state, event.order_id, &event);
+        seen++;
+    }
+    store_scan_end(store);
+    free(state);
+    if (seen != count)
+        fail("replay", "not every event was seen");
+    return now_s() - begun;
+}
+
+/* One saga's events by their tag, at places all over the log. */
+static double query(struct store *store, uint64_t count)
+{
+    enum { QUERIES = 1000 };
+    double begun = now_s();
+    struct row row;
+
+    for (uint64_t i = 0; i < QUERIES; i++) {
+        char tag[TAG_BYTES];
+
+        snprintf(tag, sizeof tag, "order:b-layer-%010llu",
+                 (unsigned long long)(i * 7919 % (count / 2)));
+        must(store, store_scan(store, tag, 0, UINT64_MAX));
+        while (store_next(store, &row, NULL) == EVT_OK)
+            continue;
+        store_scan_end(store);
+    }
+    return (now_s() - begun) * 1e6 / QUERIES;
+}
+
+/* What a log costs as it grows: to 10 thousand events, 100 thousand, ... */
+static void by_size(const char *directory, uint64_t count)
+{
+    struct store *store = open_log(directory, "order");
+    uint64_t n = 0;
+
+    for (uint64_t size = 10000; size <= count; size *= 10) {
+        double begun, took;
+
+        append(store, order_event, 1u << TAG_ORDER, n, size - 5000, 1000);
+        took =
+            append(store, order_event, 1u << TAG_ORDER, size - 5000, size, 100);
+        n = size;
+        tell("append at", size, 5000 / took, "events/s");
+        store_close(store);
+        begun = now_s();
+        store = open_log(directory, "order");
+        tell("start at", size, (now_s() - begun) * 1e3, "ms");
+        tell("query at", size, query(store, size), "us");
+        tell("replay at", size, (double)size / replay(store, size), "events/s");
+        tell("memory at", size, (double)memory_kib() / 1024, "MiB");
+    }
+    store_close(store);
+}
+
+static unsigned kind_named(const struct service *service, const char *name)
+{
+    for (unsigned k = 0; k < service->kind_count; k++)
+        if (strcmp(service->kinds[k].name, name) == 0)
+            return k;
+    fail("no such kind", name);
+}
+
+static double load_account(struct store *store)
+{
+    struct cache *cache = cache_open(&payment_service, store);
+    unsigned kind = kind_named(&payment_service, "account");
+    const void *state;
+    double begun = now_s();
+
+    if (cache == NULL)
+        abort();
+    must(store, cache_load(cache, kind, "bench-42", &state));
+    begun = now_s() - begun;
+    cache_close(cache);
+    return begun;
+}
+
+/* A long stream loaded from its first event, and from a snapshot. */
+static void account(const char *directory, uint64_t count)
+{
+    const struct kind *kind =
+        &payment_service.kinds[kind_named(&payment_service, "account")];
+    struct store *store = open_log(directory, "payment");
+    void *state = calloc(1, kind->bytes);
+
+    if (state == NULL)
+        abort();
+    append(store, deposit, 1u << TAG_CUSTOMER, 0, count, 1000);
+    tell("account without a snapshot", count, load_account(store) * 1e3, "ms");
+    for (uint64_t n = 0; n + SNAPSHOT_EVERY / 2 < count; n++) {
+        struct event event = deposit(n);
+
+        kind->evolve(state, "bench-42", &event);
+    }
+    must(store, store_begin(store));
+    must(store,
+         store_set_snapshot(store, kind->name, "bench-42", kind_layout(kind),
+                            state, kind->bytes, count - SNAPSHOT_EVERY / 2));
+    must(store, store_commit(store));
+    tell("account with a snapshot", count, load_account(store) * 1e3, "ms");
+    free(state);
+    store_close(store);
+}
+
+/* ---- whole services ---- */
+
+/* payment-svc, to which no event of order but OrderCancelling matters, comes
+ * to a log of @count events that it has never heard of. */
+struct late {
+    struct store *publisher;
+    struct shell *shell;
+    struct input reply;
+    uint8_t bytes[MESSAGE_MAX];
+};
+
+static uint64_t late_mono_ms(void *ctx)
+{
+    (void)ctx;
+    return (uint64_t)(now_s() * 1e3);
+}
+
+static int64_t late_wall_ms(void *ctx)
+{
+    return (int64_t)late_mono_ms(ctx);
+}
+
+static void late_random(void *ctx, void *bytes, size_t count)
+{
+    (void)ctx;
+    randombytes_buf(bytes, count);
+}
+
+static void late_send(void *ctx, enum channel channel, uint64_t to,
+                      const void *bytes, size_t count)
+{
+    struct late *late = ctx;
+    struct pull pull;
+    size_t length;
+
+    if (channel != TO_PUBLISHER || !pull_read(bytes, count, &pull) ||
+        strcmp(pull.source, "order") != 0)
+        return; /* inventory stays away */
+    must(late->publisher,
+         pull_answer(late->publisher, &pull, late->bytes, &length));
+    late->reply = (struct input){INPUT_REPLY, to, late->bytes, length};
+}
+
+static void catch_up(const char *directory, uint64_t count)
+{
+    struct store *writer = open_log(directory, "order");
+    struct late *late = calloc(1, sizeof *late);
+    struct env env = {.ctx = late,
+                      .mono_ms = late_mono_ms,
+                      .wall_ms = late_wall_ms,
+                      .random = late_random,
+                      .send = late_send};
+    char path[4096], why[STORE_WHY_BYTES] = "";
+    struct shell_config config = {.path = path};
+    double begun;
+
+    if (late == NULL)
+        abort();
+    append(writer, order_event, 1u << TAG_ORDER, 0, count, 1000);
+    store_close(writer);
+    snprintf(path, sizeof path, "%s/order.db", directory);
+    if (store_open_readonly(path, "order", NULL, &late->publisher, why) !=
+        EVT_OK)
+        fail(path, why);
+    snprintf(path, sizeof path, "%s/payment.db", directory);
+    if (shell_open(&payment_service, &env, &config, &late->shell, why) !=
+        EVT_OK)
+        fail(path, why);
+    begun = now_s();
+    for (struct shell_status status = {0};;) {
+        struct input input = late->reply;
+
+        late->reply.count = 0;
+        if (shell_step(late->shell, &input, input.count > 0) != EVT_OK)
+            fail("catching up", shell_error(late->shell));
+        shell_status(late->shell, &status);
+        if (status.feeds[0].cursor.at.seq == count)
+            break;
+        if (now_s() > begun + 600)
+            fail("catching up", "takes longer than ten minutes");
+    }
+    tell("catch-up", count, (double)count / (now_s() - begun), "events/s");
+    shell_close(late->shell);
+    store_close(late->publisher);
+    free(late);
+}
+
+/* The views thrown away, and folded again from the three logs. */
+static void rebuild(const char *directory, uint64_t sagas)
+{
+    struct loop *loop = loop_open(directory);
+    uint64_t events;
+    double begun;
+
+    loop_seed(loop);
+    begun = now_s();
+    loop_orders(loop, sagas, 1000);
+    loop_run(loop);
+    tell("sagas without sockets", sagas, (double)sagas / (now_s() - begun),
+         "sagas/s");
+    events = loop_head(loop, 0) + loop_head(loop, 1) + loop_head(loop, 2);
+    loop_close(loop);
+    for (int i = 0; i < SERVICES; i++) {
+        char path[4096];
+
+        snprintf(path, sizeof path, "%s/%s/view.db", directory,
+                 shop_services[i]);
+        if (unlink(path) != 0)
+            fail(path, "is not there");
+    }
+    begun = now_s();
+    loop = loop_open(directory); /* the order view alone reads every event */
+    tell("rebuild", events, (double)events / (now_s() - begun), "events/s");
+    loop_close(loop);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t count = argc == 4 ? strtoull(argv[2], NULL, 10) : 0;
+    const char *what = argv[1];
+
+    if (count == 0) {
+        fprintf(stderr, "usage: layers codec|append|size|account|catchup|"
+                        "rebuild N DIR\n");
+        return 64;
+    }
+    if (sodium_init() < 0)
+        abort();
+    store_quicken();
+    if (strcmp(what, "codec") == 0)
+        codec(count);
+    else if (strcmp(what, "append") == 0)
+        append_by_batch(argv[3], count);
+    else if (strcmp(what, "size") == 0)
+        by_size(argv[3], count);
+    else if (strcmp(what, "account") == 0)
+        account(argv[3], count);
+    else if (strcmp(what, "catchup") == 0)
+        catch_up(argv[3], count);
+    else if (strcmp(what, "rebuild") == 0)
+        rebuild(argv[3], count);
+    else
+        return 64;
+    return 0;
+}
