@@ -49,6 +49,15 @@ static struct check_options options_for(const struct triple *triple)
                                   .scratch = triple->directory};
 }
 
+/* Borrowed until the next call. */
+static const char *journal_of(const struct triple *triple)
+{
+    static char path[128];
+
+    snprintf(path, sizeof path, "%s/journal", triple->directory);
+    return path;
+}
+
 static enum evt_status run(const struct check_options *options,
                            struct seen *seen, struct check_summary *summary)
 {
@@ -87,6 +96,7 @@ static void valid_triple(uint64_t seed)
     options = options_for(&triple);
     options.final = quiet;
     options.order_runs = true;
+    options.journal = journal_of(&triple);
     if (seed % 10 == 1) {
         triple_build_views(&triple);
         options.views = triple_views;
@@ -853,6 +863,107 @@ Test(check, every_mutation_is_reported_under_its_invariant)
     triple_remove(&backup);
     triple_remove(&quiet);
     triple_remove(&live);
+}
+
+/* ---- what a client was told, against spoilt logs --------------------------
+ */
+
+/* The commands of a journal, in its order; each line's command id and seq. */
+enum { NOTED_MAX = 64 };
+struct noted {
+    char command[ID_BYTES], service[SERVICE_BYTES];
+    int seq;
+};
+
+static size_t read_journal(const char *path, struct noted noted[NOTED_MAX])
+{
+    FILE *journal = fopen(path, "r");
+    char line[512];
+    size_t count = 0;
+
+    cr_assert_not_null(journal, "%s", path);
+    while (fgets(line, sizeof line, journal) != NULL) {
+        struct noted *next = &noted[count];
+
+        cr_assert_lt(count, NOTED_MAX);
+        cr_assert_eq(sscanf(line,
+                            "{\"command\":\"%39[^\"]\",\"type\":\"%*[^\"]\","
+                            "\"service\":\"%15[^\"]\",\"log\":\"%*[^\"]\","
+                            "\"seq\":%d}",
+                            next->command, next->service, &next->seq),
+                     3, "%s", line);
+        if (count == 0 || strcmp(next[-1].command, next->command) != 0)
+            count++;
+    }
+    fclose(journal);
+    return count;
+}
+
+/* Spoils a copy of @base in SQL and checks it with its journal: @id must be
+ * reported about @command, whatever else the SQL has broken. */
+static void try_journal(const struct triple *base, const struct noted *noted,
+                        const char *id, const char *sql)
+{
+    struct mutation mutation = {.flags = 0, .what = noted->command, .sql = sql};
+    struct seen seen = {.wanted_id = id, .wanted_subject = noted->command};
+    struct check_summary summary;
+    struct check_options options;
+    struct triple triple;
+
+    triple_copy(&triple, base);
+    spoil(&triple, &mutation, NULL);
+    options = options_for(&triple);
+    options.journal = journal_of(&triple);
+    cr_expect_eq(run(&options, &seen, &summary), EVT_OK, "%s", seen.text);
+    cr_expect(seen.hit, "%s must be %s:\n%s", noted->command, id, seen.text);
+    triple_remove(&triple);
+}
+
+/* A log without its tail, and with it every command that was in there. */
+Test(check, every_acknowledged_command_that_is_lost_is_named)
+{
+    static struct noted noted[NOTED_MAX];
+    struct triple base;
+    size_t count;
+    char sql[256];
+
+    triple_open(&base, 3);
+    tell_the_stories(&base);
+    triple_close(&base);
+    count = read_journal(journal_of(&base), noted);
+    cr_assert_gt(count, 12);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(sql, sizeof sql, "DELETE FROM %c.event WHERE seq >= %d",
+                 noted[i].service[0], noted[i].seq);
+        try_journal(&base, &noted[i], "J1", sql);
+    }
+    triple_remove(&base);
+}
+
+Test(check, every_acknowledged_command_that_counts_twice_is_named)
+{
+    static struct noted noted[NOTED_MAX];
+    struct triple base;
+    size_t count;
+    char sql[1024];
+
+    triple_open(&base, 3);
+    tell_the_stories(&base);
+    triple_close(&base);
+    count = read_journal(journal_of(&base), noted);
+    for (size_t i = 0; i < count; i++) {
+        char log = noted[i].service[0];
+
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO %c.event (seq, type, version, order_id, time_ms,"
+                 " cause_source, cause_log, cause_seq, command_id, data, hash)"
+                 " SELECT (SELECT max(seq) + 1 FROM %c.event), type, version,"
+                 " order_id, time_ms, cause_source, cause_log, cause_seq,"
+                 " command_id, data, hash FROM %c.event WHERE seq = %d",
+                 log, log, log, noted[i].seq);
+        try_journal(&base, &noted[i], "J2", sql);
+    }
+    triple_remove(&base);
 }
 
 /* HC11: after `saga accept` the services go on, and the damage is listed. */

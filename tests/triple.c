@@ -260,6 +260,30 @@ void triple_accept(struct triple *triple, unsigned reader, unsigned publisher)
 /* ---- commands -------------------------------------------------------------
  */
 
+/* What a client notes after the answer (check.h), at times twice: it may ask
+ * again and get the same answer. */
+static void note_in_journal(struct triple *triple, const struct triple_log *log,
+                            enum message_type type, const char *command_id)
+{
+    char path[128], log_id[2 * LOG_ID_BYTES + 1];
+    uint8_t hash[HASH_BYTES];
+    uint64_t head;
+    FILE *journal;
+
+    snprintf(path, sizeof path, "%s/journal", triple->directory);
+    journal = fopen(path, "a");
+    cr_assert_not_null(journal, "%s", path);
+    cr_assert_eq(store_head(log->store, &head, hash), EVT_OK);
+    hex_text(store_log_id(log->store), LOG_ID_BYTES, log_id);
+    for (uint64_t times = 1 + head % 2; times > 0; times--)
+        fprintf(journal,
+                "{\"command\":\"%s\",\"type\":\"%s\",\"service\":\"%s\","
+                "\"log\":\"%s\",\"seq\":%llu}\n",
+                command_id, shop_type_name(type), log->service->name, log_id,
+                (unsigned long long)head);
+    fclose(journal);
+}
+
 static void command(struct triple *triple, unsigned number,
                     enum message_type type, const char *order,
                     const struct payload *data)
@@ -267,6 +291,7 @@ static void command(struct triple *triple, unsigned number,
     struct triple_log *log = &triple->logs[number];
     struct event cause = {.type = type, .data = *data};
     struct cause because = {.at.seq = 0};
+    bool emitted;
 
     text_copy(cause.order_id, sizeof cause.order_id, order);
     if (type == PLACE_ORDER)
@@ -275,8 +300,10 @@ static void command(struct triple *triple, unsigned number,
         snprintf(because.command_id, sizeof because.command_id, "c-%u",
                  ++triple->commands);
     cr_assert_eq(store_begin(log->store), EVT_OK);
-    decide(triple, log, &cause, &because);
+    emitted = decide(triple, log, &cause, &because);
     cr_assert_eq(store_commit(log->store), EVT_OK);
+    if (emitted)
+        note_in_journal(triple, log, type, because.command_id);
 }
 
 void triple_product(struct triple *triple, const char *sku, int64_t cents)

@@ -13,7 +13,8 @@
 enum { ORDER_LOG, INVENTORY_LOG, PAYMENT_LOG };
 
 struct triple {
-    char directory[96]; /* DIR/<service>/log.db */
+    char directory[96]; /* DIR/<service>/log.db, and DIR/journal: what a client
+                           noted of every command that was answered "done" */
     uint64_t random;
     int64_t now_ms; /* the clock of time_ms and timers */
     unsigned commands;
