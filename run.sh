@@ -246,7 +246,7 @@ stop_services() { # SERVICE...
             left[$s]=$pid
         fi
     done
-    until=$(($(now_ms) + 1200))
+    until=$(($(now_ms) + 1000))
     while [ ${#left[@]} -gt 0 ]; do
         for s in "${!left[@]}"; do
             if ! alive "${left[$s]}"; then
@@ -270,7 +270,7 @@ undone() {
     for status in PENDING CANCELLING parked; do
         local question=(ls --status "$status" --limit 1000)
         [ $status != parked ] || question=(parked)
-        exec {fd}< <(timeout 0.5 "$saga" "${question[@]}" --json 2>/dev/null)
+        exec {fd}< <(timeout 0.8 "$saga" "${question[@]}" --json 2>/dev/null)
         asked[$status]=$fd
     done
     for status in PENDING CANCELLING parked; do
