@@ -166,7 +166,7 @@ static void take_request(struct slot *slot)
     nng_msg *request = nng_aio_get_msg(slot->aio);
     const uint8_t *bytes = nng_msg_body(request);
     size_t count = nng_msg_len(request);
-    bool full;
+    bool full, wake;
 
     if (is_ping(bytes, count)) {
         nng_msg_free(request);
@@ -175,6 +175,7 @@ static void take_request(struct slot *slot)
     }
     pthread_mutex_lock(&bus->mutex);
     full = bus->held >= REQUESTS_MAX;
+    wake = bus->first == NULL; /* or it has been woken, and not looked yet */
     if (!full) {
         bus->held++;
         slot->state = HELD;
@@ -184,10 +185,10 @@ static void take_request(struct slot *slot)
         bus->last = &slot->next;
     }
     pthread_mutex_unlock(&bus->mutex);
-    if (!full) {
+    if (!full && wake)
         bus_wake(bus);
+    if (!full)
         return;
-    }
     answer_busy(slot, count > 0 && bytes[0] == '{');
     nng_msg_free(request);
 }
@@ -546,7 +547,10 @@ size_t bus_gather(struct bus *bus, struct input inputs[], size_t max)
     for (size_t i = 0; i < bus->link_count; i++)
         count += gather_link(bus, i, inputs + count, max - count);
     count += gather_passed(bus, inputs + count, max - count);
-    return count + gather_requests(bus, inputs + count, max - count);
+    count += gather_requests(bus, inputs + count, max - count);
+    if (count == max)
+        bus_wake(bus); /* there may be more, whose wake was this one */
+    return count;
 }
 
 void bus_release(struct bus *bus)

@@ -141,6 +141,7 @@ static void on_answer(void *arg)
     struct bench *bench = slot->bench;
     uint64_t one = 1;
     int rc = nng_aio_result(slot->aio);
+    bool first;
 
     if (slot->sending && rc == 0) {
         slot->sending = false;
@@ -148,10 +149,11 @@ static void on_answer(void *arg)
         return;
     }
     pthread_mutex_lock(&bench->mutex);
+    first = bench->answered == NULL;
     slot->next = bench->answered;
     bench->answered = slot;
     pthread_mutex_unlock(&bench->mutex);
-    if (write(bench->wake_fd, &one, sizeof one) < 0)
+    if (first && write(bench->wake_fd, &one, sizeof one) < 0)
         return; /* the counter is full: it wakes all the same */
 }
 

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# plots.sh OUT - OUT/*.svg, drawn by gnuplot from OUT/layers.tsv.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+out=$(readlink -f "$1")
+work=$(mktemp -d "${TMPDIR:-/tmp}/saga-plots-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+points() { # WHAT FILE: its "for how much" and figure
+    awk -F '\t' -v what="$1" '$1 == what { print $2, $3 }' "$out/layers.tsv" \
+        >"$work/$2"
+}
+points append by_batch
+points 'append at' append
+points 'replay at' replay
+points 'query at' query
+points 'start at' start
+points 'memory at' memory
+
+plot() { # FILE, and the rest of the script on standard input
+    {
+        echo "set terminal svg size 640,400 font 'sans-serif,12'"
+        echo "set output '$out/$1.svg'"
+        echo 'set logscale x; set grid; set key left; set format x "10^{%L}"'
+        echo "set style data linespoints; set yrange [0:*]; cd '$work'"
+        cat
+    } | gnuplot
+}
+plot append <<'END'
+set title 'append and commit: events a second, by events a transaction'
+set logscale y; set yrange [*:*]; unset key
+plot 'by_batch'
+END
+plot size <<'END'
+set title 'events a second, by events in the log'
+plot 'append' title 'append, 100 a commit', 'replay' title 'read, decode, fold'
+END
+plot query <<'END'
+set title 'by events in the log'
+set y2tics; set y2range [0:*]; set ylabel 'microseconds'; set y2label 'ms, MiB'
+plot 'query' title 'one saga by its tag (us)', \
+    'start' axes x1y2 title 'start-up (ms)', \
+    'memory' axes x1y2 title 'memory of the reader (MiB)'
+END
