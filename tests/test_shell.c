@@ -511,6 +511,102 @@ Test(shell, a_redriven_event_is_a_late_one)
     trio_close(trio);
 }
 
+/* What a control comes to: "redriven", "left" or "code"; -1: it is not there.
+ */
+static json_int_t told(struct trio *trio, unsigned service, const char *request,
+                       const char *member)
+{
+    json_t *reply = trio_control(trio, service, request);
+    json_t *value = json_object_get(reply, member);
+    json_int_t number = json_is_integer(value) ? json_integer_value(value) : -1;
+
+    json_decref(reply);
+    return number;
+}
+
+static void park(struct trio *trio, const char *source, int seq,
+                 const struct row *row)
+{
+    uint8_t raw[4096];
+    char sql[8400], hex[8193];
+
+    snprintf(sql, sizeof sql,
+             "INSERT INTO parked VALUES ('%s', zeroblob(16), %d, '', 'why',"
+             " x'%s')",
+             source, seq,
+             row == NULL ? "c1"
+                         : hex_text(raw, row_write(row, raw, sizeof raw), hex));
+    edit(trio, PAYMENT_SVC, sql);
+}
+
+/* Whatever has been parked; and only what the request names. */
+Test(shell, a_redrive_is_for_what_it_names) /* HC37 */
+{
+    struct trio *trio = seeded();
+    struct row listed = {.seq = 7,
+                         .type = "ProductListed",
+                         .version = 1,
+                         .command_id = "p",
+                         .data_bytes = 0};
+    uint8_t data[DATA_MAX];
+    struct event event = {.type = PRODUCT_LISTED,
+                          .data = {.sku = "widget", .price_cents = 5}};
+
+    event_to_row(&event, data, &listed);
+    trio_stop(trio, PAYMENT_SVC);
+    park(trio, "order", 7, &listed); /* nobody's business any more */
+    park(trio, "order", 8, &listed);
+    park(trio, "inventory", 7, NULL); /* no row at all */
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    trio_run(trio, 50);
+    cr_assert_eq(told(trio, PAYMENT_SVC,
+                      "{\"do\":\"redrive\",\"source\":\"payment\"}",
+                      "redriven"),
+                 0);
+    cr_assert_eq(told(trio, PAYMENT_SVC,
+                      "{\"do\":\"redrive\",\"source\":\"order\",\"seq\":9}",
+                      "left"),
+                 3);
+    cr_assert_eq(
+        told(trio, PAYMENT_SVC, "{\"do\":\"redrive\",\"seq\":7}", "redriven"),
+        1);
+    cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "redriven"),
+                 1);
+    cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "left"), 1);
+    trio_close(trio);
+}
+
+Test(shell, a_control_that_cannot_be_done_says_why)
+{
+    struct trio *trio = seeded();
+    static const struct {
+        const char *request;
+        int code;
+    } cases[] = {
+        {"{\"do\":\"dance\"}", 65},
+        {"{\"do\":3}", 65},
+        {"{\"do\":\"accept\"}", 64},
+        {"{\"do\":\"accept\",\"source\":\"payment\"}", 64},
+        {"{\"do\":\"accept\",\"source\":\"order\"}", 1},
+        {"{\"do\":\"accept\",\"source\":\"order\"", 65},
+    };
+    sqlite3 *db;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_assert_eq(told(trio, PAYMENT_SVC, cases[i].request, "code"),
+                     cases[i].code, "%s", cases[i].request);
+    trio_stop(trio, PAYMENT_SVC);
+    park(trio, "order", 7, NULL);
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    trio_run(trio, 50);
+    cr_assert_eq(sqlite3_open(trio->nodes[PAYMENT_SVC].path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), 0);
+    cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "code"), 75);
+    sqlite3_close(db);
+    cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "left"), 1);
+    trio_close(trio);
+}
+
 /* Keeps a copy of a service's file, or puts it back; the service is down. */
 static void copy_file(const char *from, const char *to)
 {
@@ -572,14 +668,26 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
 {
     struct trio *trio = seeded();
     struct shell_status status;
+    struct command stock = {.type = RECEIVE_STOCK,
+                            .command_id = "late",
+                            .data = {.sku = "widget", .quantity = 1}};
 
     trio_stop(trio, INVENTORY_SVC);
     cr_assert_eq(unlink(trio->nodes[INVENTORY_SVC].path), 0);
     cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    trio_run(trio, 1000);
+    cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_DONE);
     trio_run(trio, 3000);
     trio_status(trio, PAYMENT_SVC, &status);
     cr_assert(status.feeds[1].diverged);
     cr_assert_eq(status.feeds[1].verdict, PULL_OTHER_LOG);
+    /* Accepted, it is read from its beginning. */
+    cr_assert_eq(told(trio, PAYMENT_SVC,
+                      "{\"do\":\"accept\",\"source\":\"inventory\"}", "seq"),
+                 0);
+    trio_run(trio, 1000);
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert_not(status.feeds[1].diverged);
     trio_close(trio);
 }
 
