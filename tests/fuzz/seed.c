@@ -145,6 +145,13 @@ static void seed_wire(void)
     MUST(pull_answer(logs[0], &pull, message, &bytes) == EVT_OK);
     save_bytes("wire", message, bytes);
     save_bytes("wire", message, answers_write(answers, 2, message));
+    /* another version; a list that is shorter than it must be; an end */
+    save_bytes("wire",
+               "\x97\xa1"
+               "f\x02",
+               4);
+    save_bytes("wire", "\x98\xa1r\x01\x01\x00\x01\xc4\x00\x91\x93\xa1o", 13);
+    save_bytes("wire", "\x92\x01\x99\xa1t\x01\xa0", 7);
     MUST(store_scan(logs[0], NULL, 0, 1) == EVT_OK);
     MUST(store_next(logs[0], &row, NULL) == EVT_OK);
     save_bytes("wire", message, row_write(&row, message, sizeof message));
@@ -153,8 +160,27 @@ static void seed_wire(void)
 
 static void seed_json(void)
 {
+    static const char *const bad[] = {
+        "{\"source\":7}",
+        "{\"source\":\"order\",\"order\":5}",
+        "{\"source\":\"order\",\"log\":\"x\"}",
+        "{\"source\":\"order\",\"log\":\"00112233445566778899aabbccddeeff\","
+        "\"seq\":1,\"time_ms\":1,\"cause\":{\"source\":\"order\",\"log\":1}}",
+        "{\"source\":\"order\",\"log\":\"00112233445566778899aabbccddeeff\","
+        "\"seq\":1,\"time_ms\":1,\"cause\":{\"source\":\"order\",\"log\":"
+        "\"00112233445566778899aabbccddeeff\",\"seq\":\"x\"}}",
+        "{\"source\":\"order\",\"log\":\"00112233445566778899aabbccddeeff\","
+        "\"seq\":1,\"time_ms\":1,\"cause\":{\"command\":\"c\"},\"type\":"
+        "\"OrderPlaced\",\"version\":1,\"data\":{\"customer\":\"alice\","
+        "\"lines\":7,\"total_cents\":1}}",
+        "{\"source\":\"order\",\"log\":\"00112233445566778899aabbccddeeff\","
+        "\"seq\":1,\"time_ms\":1,\"cause\":{\"command\":\"c\"},\"type\":"
+        "\"OrderPlaced\",\"version\":1,\"data\":{\"customer\":\"alice\","
+        "\"lines\":[1,2,3,4,5,6,7,8,9,10,11],\"total_cents\":1}}"};
     json_t *request = json_pack("{s:s,s:i}", "get", "log", "limit", 1);
 
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        save_bytes("json", bad[i], strlen(bad[i]));
     for (unsigned i = 0; i < SERVICES; i++) {
         json_t *answer = log_query(logs[i], request), *event;
         struct row row;
@@ -250,18 +276,36 @@ static void seed_reader(void)
     static const char *const queries[] = {
         "{\"get\":\"status\"}",
         "{\"get\":\"log\",\"after\":1,\"upto\":3,\"limit\":1}",
-        "{\"get\":\"log\",\"tag\":\"order:o-shipped\"}",
-        "{\"get\":\"parked\"}",
+        "{\"get\":\"log\",\"tag\":\"order:o-shipped\"}", "{\"get\":\"parked\"}",
         "{\"do\":\"rebuild\"}",
         "{\"get\":\"order\",\"order\":\"o-shipped\",\"until\":\"ended\"}",
         "{\"get\":\"orders\",\"status\":\"CONFIRMED\",\"limit\":1,"
         "\"before\":\"o-voided\"}",
-        "{\"get\":\"stock\"}",
-        "{\"get\":\"stock\",\"sku\":\"widget\"}",
+        "{\"get\":\"stock\"}", "{\"get\":\"stock\",\"sku\":\"widget\"}",
         "{\"get\":\"accounts\"}",
         "{\"get\":\"account\",\"customer\":\"alice\"}",
         "{\"get\":\"orders\",\"timeout_ms\":10,\"after\":[{\"service\":"
         "\"order\",\"log\":\"00112233445566778899aabbccddeeff\",\"seq\":9}]}",
+        /* members that are not what they should be */
+        "{\"get\":\"orders\",\"after\":3}",
+        "{\"get\":\"orders\",\"after\":[{}]}",
+        "{\"get\":\"orders\",\"after\":[{\"service\":\"order\"}]}",
+        "{\"get\":\"orders\",\"after\":[{\"service\":\"order\",\"log\":\"0\","
+        "\"seq\":1}]}",
+        "{\"get\":\"orders\",\"after\":[{\"service\":\"order\",\"log\":"
+        "\"0011223344556677zz99aabbccddeeff\",\"seq\":1}]}",
+        "{\"get\":\"orders\",\"after\":[{\"service\":\"order\",\"log\":"
+        "\"00112233445566778899aabbccddeeff\"}]}",
+        "{\"get\":\"orders\",\"after\":[{\"service\":\"order\",\"log\":"
+        "\"00112233445566778899aabbccddeeff\",\"seq\":0}]}",
+        "{\"get\":\"orders\",\"order\":5,\"limit\":\"x\"}",
+        "{\"get\":\"order\",\"order\":\"no id!\"}",
+        "{\"get\":\"stock\",\"until\":\"ended\",\"timeout_ms\":1}",
+        "{\"get\":\"orders\",\"limit\":0,\"until\":\"ended\"}",
+        "{\"get\":\"log\",\"limit\":5000,\"tag\":7}",
+        "{\"get\":\"log\",\"limit\":5000}", "{\"get\":\"log\",\"tag\":\"\"}",
+        "{\"get\":\"log\",\"tag\":\"order:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
         NULL};
     struct pull pull = {.nonce = 77, .reader = "payment", .source = "order"};
 
