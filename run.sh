@@ -263,14 +263,14 @@ stop_services() { # SERVICE...
 }
 
 # What has not ended yet.  Asked before the services stop, and bounded, since
-# one of them may not answer: then we do not know.
-undone() {
-    local status fd said count member words=()
+# one of them may not answer: then we do not know, and say so.
+undone() { # SECONDS
+    local status fd said count member known='' unknown=''
     local -A asked=()
     for status in PENDING CANCELLING parked; do
         local question=(ls --status "$status" --limit 1000)
         [ $status != parked ] || question=(parked)
-        exec {fd}< <(timeout 0.8 "$saga" "${question[@]}" --json 2>/dev/null)
+        exec {fd}< <(timeout "$1" "$saga" "${question[@]}" --json 2>/dev/null)
         asked[$status]=$fd
     done
     for status in PENDING CANCELLING parked; do
@@ -280,18 +280,19 @@ undone() {
         # Every order has one status, everything parked one reason.
         [ "$status" = parked ] && member=reason || member=status
         count=$(grep -oE "\"$member\": *\"" <<<"$said" | wc -l) || true
-        if [ -z "$said" ]; then
-            words+=("$status unknown (no answer)")
-        elif [ "$count" -gt 0 ]; then
-            words+=("$count $status")
-        fi
+        [[ $said != *'"more":true}' ]] || count="more than $count"
+        case $said in
+            '' | '{"error":'*) unknown+=", $status" ;;
+            *) [ "$count" = 0 ] || known+=", $count $status" ;;
+        esac
     done
-    if [ ${#words[@]} -eq 0 ]; then
+    if [ -z "$known$unknown" ]; then
         echo 'Left undone: nothing.'
-    else
-        printf -v said ', %s' "${words[@]}"
-        echo "Left undone: ${said#, }. It goes on at the next start."
+        return
     fi
+    [ -z "$unknown" ] || unknown="; no answer about ${unknown#, }"
+    known="${known#, }$unknown"
+    echo "Left undone: ${known#; }. It goes on at the next start."
 }
 
 # ---- the steps of a start ---------------------------------------------------
@@ -505,7 +506,7 @@ run_in_foreground() {
     follower=$!
     keep "$follower"
     if [ -n "$stopping" ]; then
-        printf '\n%s\n' "$(undone)"
+        printf '\n%s\n' "$(undone 0.8)"
         kill "$follower" 2>/dev/null || true # else it tells of each that ends
         stop_services "${services[@]}"
         started=no
@@ -562,7 +563,7 @@ stop_everything() {
         echo "Nothing is running on $here."
         return
     fi
-    undone
+    undone 3
     if pid=$(keeper_pid); then
         kill -TERM "$pid" 2>/dev/null || true
         within 2 unlocked "$dir/keeper" || true

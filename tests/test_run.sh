@@ -68,6 +68,15 @@ detached_and_back() {
     ends_with 0 "$run" stop
 }
 
+order_is_away() {
+    "$run" -d
+    order=$(pid_of order)
+    kill -KILL "$order"
+    within 5 gone "$order"
+    said=$(ends_with 0 "$run" stop)
+    shows "$said" 'Left undone: no answer about PENDING, CANCELLING'
+}
+
 seeded_once() {
     "$run" -d
     "$run" stop
@@ -119,7 +128,9 @@ ctrl_c() { # HC53
     took=$(((${EPOCHREALTIME/./} - begun) / 1000))
     echo "stopped after $took ms"
     [ $took -lt 4000 ] # two seconds, and as much for a busy machine
-    says "$work/screen" 'Left undone: 1 PENDING'
+    # It asks for less than a second: a busy machine may not answer in time.
+    [ $took -gt 2000 ] || says "$work/screen" 'Left undone: 1 PENDING'
+    says "$work/screen" 'Left undone: (1 PENDING|no answer about PENDING)'
     gone "$order"
     gone "$payment"
     wait $!
@@ -208,6 +219,8 @@ usage() {
 it 'the demo ends with 0' demo_ends_well
 it 'a detached start, a refused second one, restarts, and a stop' \
     in_directory life detached_and_back # F07 real
+it 'what nobody could answer for is not called done' \
+    in_directory away order_is_away
 it 'an interrupted seed is completed and counts once' \
     in_directory seed seeded_once
 it 'an empty start knows no products' in_directory empty empty
