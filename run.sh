@@ -127,7 +127,9 @@ fi
 
 # One finished step of the start.  A path may be too long for its column.
 step() { # NAME TEXT
-    printf '  %-9s %-61s %sok%s\n' "$1" "$2" "$bold" "$plain"
+    # printf counts bytes, and a "·" has two of them.
+    local fill=$((61 > ${#2} ? 61 - ${#2} : 0))
+    printf '  %-9s %s%*s %sok%s\n' "$1" "$2" $fill '' "$bold" "$plain"
 }
 news() { printf '%s%s%s\n' "$bold" "$*" "$plain"; }
 
