@@ -212,6 +212,17 @@ static void print_gap(struct saga *saga, const struct story *story, size_t i,
         print_owner(name, gap->cause->source, &owner);
 }
 
+/* When the order came to the status that it has. */
+static int64_t status_since(const struct story *story)
+{
+    int64_t since = story->events[0].time_ms;
+
+    for (size_t i = 0; i < story->count; i++)
+        if (story->events[i].type == ORDER_CANCELLING)
+            since = story->events[i].time_ms;
+    return since;
+}
+
 static void print_unfinished(struct saga *saga, const struct story *story,
                              const char *status)
 {
@@ -221,7 +232,7 @@ static void print_unfinished(struct saga *saga, const struct story *story,
 
     printf("%s is %s for %.1f s. ", story->order,
            status[0] != '\0' ? status : "not placed, as far as can be seen,",
-           seconds(now - begun));
+           seconds(now - status_since(story)));
     for (size_t i = 0; i < story->gap_count; i++)
         if (open_gap(story, i)) {
             print_gap(saga, story, i, now);
