@@ -139,14 +139,16 @@ static void describe(const json_t *json, struct event *event, char *text,
 
 static void print_offset(struct log_verb *verb, const struct event *event)
 {
+    char text[32];
     int64_t offset_ms;
 
     if (!verb->begun)
         verb->first_ms = event->time_ms;
     verb->begun = true;
     offset_ms = event->time_ms - verb->first_ms;
-    printf("%s%lld.%03lld  ", offset_ms < 0 ? "-" : "+",
-           llabs(offset_ms) / 1000, llabs(offset_ms) % 1000);
+    snprintf(text, sizeof text, "%c%lld.%03lld", offset_ms < 0 ? '-' : '+',
+             llabs(offset_ms) / 1000, llabs(offset_ms) % 1000);
+    printf("%-8s ", text);
 }
 
 static void print_line(struct log_verb *verb, const json_t *json)
@@ -332,8 +334,10 @@ int verb_log(struct saga *saga, int argc, char **argv)
     if (verb == NULL)
         abort();
     verb->saga = saga;
-    verb->order_width = 3;
     code = parse_words(verb, argc, argv);
+    /* What lies in a log begins with events of no order; what is yet to come
+     * seldom does.  19 is the length of an id that `saga place` makes. */
+    verb->order_width = verb->options.follow ? 3 : 19;
     if (code == SAGA_YES)
         code = run(verb);
     free(verb);
