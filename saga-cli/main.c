@@ -6,6 +6,7 @@
 
 #include "fault.h"
 #include "log.h"
+#include "options.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -15,7 +16,8 @@
 
 static const struct verb verbs[] = {
     {"place", verb_place,
-     "SKU:QTY... [--customer C] [--id ORDER] [--count N] [--no-wait]",
+     "SKU:QTY... [--customer C] [--id ORDER] [--count N] [--no-wait]\n"
+     "                  [--timeout S] [--journal FILE]",
      "place an order, wait for its end, print its trace",
      "  --customer C   who pays (alice)\n"
      "  --id ORDER     an id of your own; sent again, it counts once\n"
@@ -33,7 +35,8 @@ static const struct verb verbs[] = {
      "deposit money, as in 12.50",
      "  --id ID  sent again under the same id, it counts once\n"},
     {"product", verb_product, "SKU PRICE [--id ID]",
-     "name the price of a product", ""},
+     "name the price of a product",
+     "  --id ID  sent again under the same id, it counts once\n"},
     {"ls", verb_ls, "[--status S] [--limit N]", "the orders, newest first",
      "  --status S  PENDING, CANCELLING, CONFIRMED or CANCELLED\n"
      "  --limit N   at most N (20)\n"},
@@ -75,8 +78,10 @@ static const struct verb verbs[] = {
      "Tamper-evident, not tamper-proof: who can write a log can hash it anew,\n"
      "but the cursors of the other services remember its old hashes.\n"},
     {"fault", verb_fault,
-     "ls [SERVICE] | set SERVICE POINT [--after N] [--times N] [--percent P] | "
-     "clear SERVICE [POINT]|--all",
+     "ls [SERVICE]\n"
+     "       saga fault set SERVICE POINT [--after N] [--times N] "
+     "[--percent P]\n"
+     "       saga fault clear SERVICE [POINT] | --all",
      "fault points, asked of the processes themselves",
      "  --after N    from the pass after the next N on (0)\n"
      "  --times N    so often (0: until cleared)\n"
@@ -113,8 +118,8 @@ static const struct verb verbs[] = {
      "  run --all      all of them, one line each\n"
      "exits 0 as it says, 1 not so, 69 clitest is missing\n"},
     {"bench", verb_bench,
-     "[--sagas N] [--inflight K] [--batch B] [--decline PCT] [--lines L] "
-     "[--no-check]",
+     "[--sagas N] [--inflight K] [--batch B] [--decline PCT]\n"
+     "                  [--lines L] [--no-check]",
      "a closed loop of orders, and what it cost",
      "  --sagas N      in all (20000)\n"
      "  --inflight K   placed and not yet ended (1000)\n"
@@ -136,15 +141,16 @@ static void print_help(FILE *to)
             "($SAGA_BUS)\n"
             "  --read-side D  ask the lone read side that runs in D\n"
             "  --json         one JSON value on standard output\n"
-            "'saga VERB --help' tells more.  Exit codes: 0 yes, 1 no, 64 "
+            "'saga help VERB' tells more.  Exit codes: 0 yes, 1 no, 64 "
             "usage,\n65 bad data, 66 no such thing, 69 not running, 74 I/O, "
             "75 try again.\n");
 }
 
 static int print_verb_help(const struct verb *verb)
 {
-    printf("usage: saga %s %s\n%c%s\n%s", verb->name, verb->synopsis, '\n',
-           verb->summary, verb->help);
+    printf("usage: saga %s%s%s\n\n%s\n%s", verb->name,
+           verb->synopsis[0] != '\0' ? " " : "", verb->synopsis, verb->summary,
+           verb->help);
     return SAGA_YES;
 }
 
@@ -231,6 +237,7 @@ int main(int argc, char **argv)
                         .bus = environment("SAGA_BUS", NULL)};
     const struct verb *verb;
     char why[256];
+    bool help;
     int code;
 
     if (sodium_init() < 0)
@@ -246,13 +253,19 @@ int main(int argc, char **argv)
         print_help(stderr);
         return SAGA_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--version") == 0)
+        return puts("saga " OPTIONS_VERSION), SAGA_YES;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (strcmp(argv[1], "help") == 0 && argc == 2)) {
         print_help(stdout);
         return SAGA_YES;
     }
-    verb = find_verb(argv[1]);
+    help = strcmp(argv[1], "help") == 0;
+    verb = find_verb(argv[help ? 2 : 1]);
     if (verb == NULL)
-        return unknown_verb(&saga, argv[1]);
+        return unknown_verb(&saga, argv[help ? 2 : 1]);
+    if (help)
+        return print_verb_help(verb);
     for (int i = 2; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0)
             return print_verb_help(verb);
