@@ -70,10 +70,26 @@ static int exit_code(const struct answer *answer)
 {
     if (answer->code == ANSWER_BEHIND)
         return SAGA_TRY_AGAIN;
-    if (answer->code != ANSWER_REFUSED)
-        return SAGA_BAD_DATA;
-    return strcmp(answer->reason, "unknown order") == 0 ? SAGA_NO_SUCH
-                                                        : SAGA_NO;
+    return answer->code == ANSWER_REFUSED ? SAGA_NO : SAGA_BAD_DATA;
+}
+
+/* Only CancelOrder names an order that somebody else has to know. */
+static int refused(const struct saga *saga, const char *service,
+                   const struct command *command, const struct answer *answer)
+{
+    const char *order = command->order_id;
+
+    if (strcmp(answer->reason, "unknown order") == 0)
+        return saga_fail(saga, SAGA_NO_SUCH,
+                         "no order %s ('./saga ls' shows all)", order);
+    if (order[0] != '\0' && answer->code == ANSWER_REFUSED)
+        return saga_fail(saga, SAGA_NO, "%s: %s ('./saga trace %s' shows it)",
+                         order, answer->reason, order);
+    return saga_fail(
+        saga, exit_code(answer), "%s-svc: %s%s%s%s%s", service, answer->reason,
+        answer->field[0] ? " (" : "", answer->field,
+        answer->field[0] ? ")" : "",
+        answer->code == ANSWER_BEHIND ? " ('saga status' shows more)" : "");
 }
 
 /* Sends one command until it is answered: its id makes that harmless. */
@@ -103,11 +119,7 @@ static int send(struct saga *saga, const char *service,
     }
     if (answer->code == ANSWER_DONE)
         return SAGA_YES;
-    return saga_fail(
-        saga, exit_code(answer), "%s-svc: %s%s%s%s%s", service, answer->reason,
-        answer->field[0] ? " (" : "", answer->field,
-        answer->field[0] ? ")" : "",
-        answer->code == ANSWER_BEHIND ? " ('saga status' shows more)" : "");
+    return refused(saga, service, command, answer);
 }
 
 /* Sends, and says what was done. */
