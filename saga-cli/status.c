@@ -372,18 +372,18 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
 
 /* The reply of the order view once the order has ended; NULL: not yet. */
 static json_t *ended_order(struct saga *saga, const char *order, int64_t ms,
-                           bool *unknown)
+                           bool *unknown, enum evt_status *rc)
 {
     json_t *request =
         json_pack("{s:s,s:s,s:s,s:I}", "get", "order", "order", order, "until",
                   "ended", "timeout_ms", (json_int_t)ms);
     json_t *reply = NULL;
-    enum evt_status rc = client_ask(saga->client, "order", "qry", request,
-                                    (int)ms + 1000, &reply);
 
+    *rc = client_ask(saga->client, "order", "qry", request, (int)ms + 1000,
+                     &reply);
     json_decref(request);
-    *unknown = rc == EVT_OK && json_number(reply, "code") == SAGA_NO_SUCH;
-    if (rc == EVT_OK && json_is_true(json_object_get(reply, "ended")))
+    *unknown = *rc == EVT_OK && json_number(reply, "code") == SAGA_NO_SUCH;
+    if (*rc == EVT_OK && json_is_true(json_object_get(reply, "ended")))
         return reply;
     json_decref(reply);
     return NULL;
@@ -393,14 +393,18 @@ static int wait_order(struct saga *saga, const char *order, int64_t timeout_s)
 {
     int64_t deadline = (int64_t)saga_mono_ms() + timeout_s * 1000, left;
     struct timespec pause = {.tv_nsec = 50000000};
+    enum evt_status rc = EVT_OK;
     bool unknown = false;
     json_t *reply = NULL;
 
     while (reply == NULL && (left = deadline - (int64_t)saga_mono_ms()) > 0) {
-        reply = ended_order(saga, order, left < 2000 ? left : 2000, &unknown);
+        reply =
+            ended_order(saga, order, left < 2000 ? left : 2000, &unknown, &rc);
         if (reply == NULL)
             nanosleep(&pause, NULL); /* down, or not known there yet */
     }
+    if (reply == NULL && rc != EVT_OK) /* it may have ended long ago */
+        return saga_no_answer(saga, "order", rc);
     if (reply == NULL)
         return unknown ? story_no_such_order(saga, order)
                        : saga_fail(saga, SAGA_TRY_AGAIN,
