@@ -57,10 +57,16 @@ int saga_getopt(const struct saga *saga, int argc, char **argv,
 
     opterr = 0; /* it would say so in its own way, and never in JSON */
     c = getopt_long(argc, argv, "", known, NULL);
-    if (c == '?')
-        (void)saga_fail(
-            saga, SAGA_USAGE, "%s %s ('saga %s --help')", argv[optind - 1],
-            optopt != 0 ? "needs another value" : "is no option", saga->verb);
+    if (c == '?') {
+        const char *word = argv[optind - 1];
+        bool value = optopt != 0 && strncmp(word, "--", 2) == 0;
+
+        if (!value && word[0] != '-') /* -35: it looks at one after the other */
+            word = argv[optind];
+        (void)saga_fail(saga, SAGA_USAGE, "%s %s ('saga %s --help')", word,
+                        value ? "needs another value" : "is no option",
+                        saga->verb);
+    }
     return c;
 }
 
