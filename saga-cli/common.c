@@ -139,6 +139,17 @@ int saga_no_answer(const struct saga *saga, const char *service,
                      service);
 }
 
+int saga_no_view(const struct saga *saga, const char *service,
+                 enum evt_status rc)
+{
+    if (saga->read_side == NULL || rc == EVT_BAD)
+        return saga_no_answer(saga, service, rc);
+    return saga_fail(saga, rc == EVT_NONE ? SAGA_NOT_RUNNING : SAGA_TRY_AGAIN,
+                     "no read side of %s answers in %s "
+                     "('build/bin/%s-svc --read-side %s' starts one)",
+                     service, saga->read_side, service, saga->read_side);
+}
+
 struct store *saga_open_log(struct saga *saga, const char *service, int *code)
 {
     char path[4096], why[STORE_WHY_BYTES];
@@ -254,7 +265,7 @@ json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,
     }
     if (rc == EVT_OK)
         return report(saga, reply, code);
-    *code = saga_no_answer(saga, service, rc);
+    *code = saga_no_view(saga, service, rc);
     return NULL;
 }
 

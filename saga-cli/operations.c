@@ -286,7 +286,7 @@ static json_t *ask_rebuild(struct saga *saga, int i, bool *again, int *code)
     json_decref(ask);
     *again = false;
     if (rc != EVT_OK) {
-        *code = saga_no_answer(saga, shop_services[i], rc);
+        *code = saga_no_view(saga, shop_services[i], rc);
         return NULL;
     }
     error = json_text(reply, "error");

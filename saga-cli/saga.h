@@ -102,6 +102,9 @@ json_t *saga_log_events(struct saga *saga, const char *service, const char *tag,
 int saga_not_running(const struct saga *saga, const char *service);
 int saga_no_answer(const struct saga *saga, const char *service,
                    enum evt_status rc);
+/* The same for what is asked of a read side: with --read-side, of that one. */
+int saga_no_view(const struct saga *saga, const char *service,
+                 enum evt_status rc);
 
 /* Prints one JSON value on a line, and releases it. */
 void saga_print_json(json_t *json);

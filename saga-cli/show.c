@@ -228,6 +228,8 @@ static void print_field(const struct field *field, const json_t *value)
     char text[CENTS_BYTES];
     json_t *line;
 
+    if (json_is_string(value) && json_string_length(value) == 0)
+        return; /* an order that was not cancelled has no reason */
     if (cents && length > 6 && strcmp(field->name + length - 6, "_cents") == 0)
         length -= 6;
     printf("  %-12.*s", (int)length, field->name);
@@ -497,6 +499,6 @@ int verb_show(struct saga *saga, int argc, char **argv)
     if (rc == EVT_OK)
         return show_view(&question, reply);
     if (rc == EVT_BAD || saga->read_side != NULL)
-        return saga_no_answer(saga, shop_services[question.service], rc);
+        return saga_no_view(saga, shop_services[question.service], rc);
     return fold(&question);
 }
