@@ -476,9 +476,9 @@ trap 'exit 143' TERM
 trap 'exit 129' HUP
 
 prepare() {
+    refuse_if_in_use # an error comes first, and alone
     printf '%sPas de trois%s: one saga, three services, no conductor\n\n' \
         "$bold" "$plain"
-    refuse_if_in_use
     if [ -z "${SAGA_BUILD:-}" ]; then
         install_packages
         build_all
