@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LANE = 20 };
@@ -184,27 +185,45 @@ static void print_json(const struct story *story)
 
 /* ---- as a sequence diagram ----------------------------------------------- */
 
-static void print_mermaid(const struct story *story)
+static void draw_mermaid(FILE *out, const struct story *story)
 {
-    printf("sequenceDiagram\n    actor you\n");
+    fprintf(out, "sequenceDiagram\n    actor you\n");
     for (int l = 0; l < SERVICES; l++)
-        printf("    participant %s\n", shop_services[l]);
+        fprintf(out, "    participant %s\n", shop_services[l]);
     for (size_t i = 0; i < story->count; i++) {
         const struct event *event = &story->events[i];
         size_t because = story_because(story, i);
         int lane = saga_service_number(event->source);
 
         if (because > 0)
-            printf("    %s%s%s: %s\n", story->events[because - 1].source,
-                   strcmp(event->cause.source, event->source) == 0 ? "-->>"
-                                                                   : "->>",
-                   event->source,
-                   shop_type_name(story->events[because - 1].type));
+            fprintf(out, "    %s%s%s: %s\n", story->events[because - 1].source,
+                    strcmp(event->cause.source, event->source) == 0 ? "-->>"
+                                                                    : "->>",
+                    event->source,
+                    shop_type_name(story->events[because - 1].type));
         else
-            printf("    you->>%s: %s\n", event->source,
-                   lane < 0 ? "?" : story_command((unsigned)lane, event->type));
-        printf("    Note over %s: %s\n", event->source,
-               shop_type_name(event->type));
+            fprintf(out, "    you->>%s: %s\n", event->source,
+                    lane < 0 ? "?"
+                             : story_command((unsigned)lane, event->type));
+        fprintf(out, "    Note over %s: %s\n", event->source,
+                shop_type_name(event->type));
+    }
+}
+
+/* With --json one value all the same: {"mermaid": the text}. */
+static void print_mermaid(const struct saga *saga, const struct story *story)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = saga->json ? open_memstream(&text, &bytes) : stdout;
+
+    if (out == NULL)
+        abort();
+    draw_mermaid(out, story);
+    if (saga->json) {
+        fclose(out);
+        saga_print_json(json_pack("{s:s}", "mermaid", text));
+        free(text);
     }
 }
 
@@ -233,7 +252,7 @@ int verb_trace(struct saga *saga, int argc, char **argv)
                          "%s: none of its events can be read by this program",
                          argv[optind]);
     else if (mermaid)
-        print_mermaid(&story);
+        print_mermaid(saga, &story);
     else if (saga->json)
         print_json(&story);
     else
