@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# The saga command when the answer is no: what it names, what it has one type
+# next, and that a program can read it.
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/tap.sh"
+
+export NO_COLOR=1 SAGA_DIR=$work/data
+trap '"$root/run.sh" stop >/dev/null 2>&1; rm -rf "$work"' EXIT
+
+# The command has to exit with CODE and to say PATTERN.
+refuses() { # CODE PATTERN WORDS...
+    local said
+    said=$(ends_with "$1" "$saga" "${@:3}" 2>&1) || {
+        echo "$said"
+        return 1
+    }
+    shows "$said" "$2"
+}
+
+orders_are_named() {
+    ends_with 0 "$saga" place widget:1 --id o-done
+    refuses 66 "^saga: no order o-none \\('./saga ls'" cancel o-none
+    refuses 1 '^saga: o-done: too late: .*saga trace o-done' cancel o-done
+    refuses 66 '"code":66' cancel o-none --json
+}
+
+wrong_words_are_named() {
+    refuses 64 '^saga: -3 is no option' fund alice -3
+    refuses 64 '^saga: -35 is no option' fund alice -35
+    refuses 64 '^saga: --customer needs' place widget:1 --customer
+    refuses 64 '^saga: --nope=3 is no option' ls --nope=3
+    refuses 64 '^saga: no verb plase \(did you mean place' help plase
+}
+
+help_fits() {
+    local verb
+    for verb in $("$saga" help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p'); do
+        said=$(ends_with 0 "$saga" "$verb" --help)
+        [ "$said" = "$("$saga" help "$verb")" ]
+        [ "$(wc -L <<<"$said")" -le 80 ]
+        [[ $said != *' '$'\n'* ]]
+    done
+    shows "$("$saga" --version)" '^saga [0-9]+\.[0-9]+\.[0-9]+$'
+    [ "$("$saga" -h)" = "$("$saga" help)" ]
+}
+
+# The service's name begins in one column, whatever stands before it.
+columns_stay() {
+    "$saga" log --all >"$work/log"
+    [ "$(grep -oE '^.* (order|inventory|payment)  ' "$work/log" |
+        sed 's/\(order\|inventory\|payment\) *$//' |
+        awk '{ print length }' | sort -u | wc -l)" -eq 1 ]
+}
+
+diagrams_are_json() {
+    said=$(ends_with 0 "$saga" trace o-done --mermaid --json)
+    shows "$said" '^\{"mermaid":"sequenceDiagram.*OrderPlaced.*"\}$'
+}
+
+read_sides_are_named() {
+    mkdir "$work/reads"
+    refuses 69 "^saga: no read side of order .*$work/reads" \
+        --read-side "$work/reads" ls
+    refuses 69 '^saga: no read side of inventory ' \
+        --read-side "$work/reads" show sku:widget
+}
+
+away_is_not_unfinished() {
+    ends_with 0 "$saga" shutdown --all
+    refuses 69 '^saga: order-svc does not answer: not running' \
+        wait o-done --timeout 1
+    said=$(ends_with 0 "$saga" show o-done)
+    ! grep -q reason <<<"$said"
+}
+
+"$root/run.sh" -d >&2
+it 'a cancellation that is refused names its order' orders_are_named
+it 'what is wrong with a command line is the word that is named' \
+    wrong_words_are_named
+it 'every verb has its help, of at most 80 columns' help_fits
+it 'the columns of a log begin where they begin' columns_stay
+it 'a diagram is JSON for a program' diagrams_are_json
+it 'a read side that is not there is named' read_sides_are_named
+it 'of a service that is away nothing is claimed' away_is_not_unfinished
