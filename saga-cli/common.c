@@ -64,7 +64,9 @@ int saga_getopt(const struct saga *saga, int argc, char **argv,
         if (!value && word[0] != '-') /* -35: it looks at one after the other */
             word = argv[optind];
         (void)saga_fail(saga, SAGA_USAGE, "%s %s ('saga %s --help')", word,
-                        value ? "needs another value" : "is no option",
+                        !value                      ? "is no option"
+                        : strchr(word, '=') != NULL ? "takes no value"
+                                                    : "needs a value",
                         saga->verb);
     }
     return c;
