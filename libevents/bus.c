@@ -198,10 +198,10 @@ static void on_slot(void *arg)
     struct slot *slot = arg;
     int rc = nng_aio_result(slot->aio);
 
+    if (rc != 0 && slot->state == SENDING) /* not sent: it stayed ours */
+        nng_msg_free(nng_aio_get_msg(slot->aio));
     if (rc == NNG_ECLOSED || rc == NNG_ECANCELED)
         return;
-    if (rc != 0 && slot->state == SENDING) /* the asker is gone */
-        nng_msg_free(nng_aio_get_msg(slot->aio));
     if (rc == 0 && slot->state == RECEIVING) {
         take_request(slot);
         return;
