@@ -23,6 +23,13 @@ static const struct rule rules[] = {
     { STOCK_RELEASED,    close_order,    { ORDER_CANCELLED  } },
     { STOCK_REJECTED,    close_order,    { ORDER_CANCELLED  } },
 };
+
+static const struct timer timers[] = {
+    /* from        send          unless one of these comes first */
+    { ORDER_PLACED, EXPIRE_ORDER,
+      { ORDER_CONFIRMED, ORDER_CANCELLING, ORDER_CANCELLED },
+      "order-deadline-ms", 30000 },
+};
 // clang-format on
 
 /* ---- states -------------------------------------------------------------- */
@@ -217,12 +224,6 @@ static const struct kind kinds[] = {
     [PRODUCT] = {"product", TAG_SKU, sizeof(struct product), product_fields,
                  evolve_product, {PRODUCT_LISTED},
                  .snapshotted = true, .revision = 1},
-};
-
-static const struct timer timers[] = {
-    { ORDER_PLACED, EXPIRE_ORDER,
-      { ORDER_CONFIRMED, ORDER_CANCELLING, ORDER_CANCELLED },
-      "order-deadline-ms", 30000 },
 };
 // clang-format on
 
