@@ -271,11 +271,25 @@ static json_t *view_json(struct reader *reader)
                      "trouble", trouble, "counts", counts_json(reader));
 }
 
+/* How many events the service has put aside.  A lone read side has no log. */
+static void add_parked(struct reader *reader, json_t *status)
+{
+    json_t *error = NULL;
+    struct store *log =
+        reader->config->log_path != NULL ? open_log(reader, &error) : NULL;
+    uint64_t parked = 0;
+
+    json_decref(error);
+    if (log != NULL && store_parked_count(log, &parked) == EVT_OK)
+        json_object_set_new(status, "parked", json_integer((json_int_t)parked));
+}
+
 static json_t *ask_status(struct reader *reader)
 {
     json_t *status = json_pack("{s:s, s:o}", "service", reader->config->service,
                                "view", view_json(reader));
 
+    add_parked(reader, status);
     if (reader->config->add_status != NULL)
         reader->config->add_status(reader->config->ctx, status);
     return status;

@@ -1174,4 +1174,5 @@ Test(projection, a_log_query_tells_cursors_and_parked_events)
                      "abababababababababababababababab");
     cr_assert_str_eq(json_string_value(json_object_get(answer, "reason")),
                      "newer than this program");
+    cr_assert_eq(number(answer_to("{\"get\":\"status\"}"), "parked"), 1);
 }
