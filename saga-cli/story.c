@@ -79,6 +79,25 @@ static json_t *row_of(json_t *all, const struct event *event)
     return NULL;
 }
 
+/* Whether @gap's owner did react, with an event that this program cannot read.
+ */
+static bool is_answered(const struct story *story, const struct flow_gap *gap)
+{
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(story->unreadable, i, row)
+    {
+        const json_t *cause = json_object_get(row, "cause");
+
+        if (strcmp(json_text(row, "source"), gap->owner->name) == 0 &&
+            strcmp(json_text(cause, "source"), gap->cause->source) == 0 &&
+            (uint64_t)json_number(cause, "seq") == gap->cause->at.seq)
+            return true;
+    }
+    return false;
+}
+
 /* Everything that follows from the events and cursors. */
 static void understand(struct story *story, json_t *all)
 {
@@ -96,6 +115,12 @@ static void understand(struct story *story, json_t *all)
                   story->count, story->gaps, STORY_GAPS_MAX);
     if (story->gap_count > STORY_GAPS_MAX)
         story->gap_count = STORY_GAPS_MAX;
+    for (size_t i = 0; i < story->gap_count;)
+        if (is_answered(story, &story->gaps[i]))
+            memmove(&story->gaps[i], &story->gaps[i + 1],
+                    (--story->gap_count - i) * sizeof story->gaps[0]);
+        else
+            i++;
 }
 
 /* To its reader's cursor a parked event looks like one that was ignored. */

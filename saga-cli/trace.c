@@ -118,6 +118,9 @@ static void print_gap(const struct story *story, size_t i)
 
 static void print_text(const struct saga *saga, const struct story *story)
 {
+    const json_t *row;
+    size_t n;
+
     print_head(story);
     printf("   #    +ms  ");
     for (int l = 0; l < SERVICES; l++)
@@ -130,9 +133,13 @@ static void print_text(const struct saga *saga, const struct story *story)
     for (size_t i = 0; i < story->gap_count; i++)
         print_gap(story, i);
     if (json_array_size(story->unreadable) > 0)
-        printf("\n  %zu more that this program cannot read"
-               " ('saga log SERVICE' shows them raw).\n",
-               json_array_size(story->unreadable));
+        putchar('\n');
+    json_array_foreach(story->unreadable, n, row)
+        printf("  %s #%" PRId64 " %s version %" PRId64
+               " is more than this program can read  (./saga log %s)\n",
+               json_text(row, "source"), json_number(row, "seq"),
+               json_text(row, "type"), json_number(row, "version"),
+               json_text(row, "source"));
     for (int l = 0; l < SERVICES; l++)
         if (story->as_of[l])
             printf("\n  As of %s's file: %s-svc does not answer.\n",

@@ -223,6 +223,74 @@ static int64_t status_since(const struct story *story)
     return since;
 }
 
+/* ---- what this program cannot read ----------------------------------------
+ */
+
+/* An event of a newer release is in no rule table that this program knows, so
+ * it makes no gap; but whoever has parked it says so.  An array of what
+ * {"get":"parked"} lists, each with its "service" and "type". */
+static json_t *unreadable_parked(struct saga *saga, const struct story *story)
+{
+    json_t *ask = json_pack("{s:s}", "get", "parked"), *found = json_array();
+
+    for (unsigned i = 0; i < SERVICES; i++) {
+        json_t *reply = NULL, *parked, *event;
+        size_t n, k;
+        int code;
+
+        if (json_array_size(story->unreadable) > 0)
+            reply = saga_ask(saga, shop_services[i], ask, NULL, &code);
+        json_array_foreach(json_object_get(reply, "parked"), n, parked)
+            json_array_foreach(story->unreadable, k, event)
+        {
+            if (strcmp(json_text(parked, "source"),
+                       json_text(event, "source")) != 0 ||
+                json_number(parked, "seq") != json_number(event, "seq"))
+                continue;
+            json_object_set_new(parked, "service",
+                                json_string(shop_services[i]));
+            json_object_set_new(parked, "type",
+                                json_string(json_text(event, "type")));
+            json_array_append(found, parked);
+        }
+        json_decref(reply);
+    }
+    json_decref(ask);
+    return found;
+}
+
+/* Returns how many there were. */
+static size_t print_unreadable(struct saga *saga, const struct story *story)
+{
+    json_t *all = unreadable_parked(saga, story), *parked;
+    size_t i, count = json_array_size(all);
+
+    json_array_foreach(all, i, parked)
+        printf("%s-svc has parked %s (%s #%" PRId64 "): %s.\n"
+               "Once it understands it:  ./saga redrive %s\n",
+               json_text(parked, "service"), json_text(parked, "type"),
+               json_text(parked, "source"), json_number(parked, "seq"),
+               json_text(parked, "reason"), json_text(parked, "service"));
+    json_decref(all);
+    return count;
+}
+
+static void unreadable_json(struct saga *saga, const struct story *story,
+                            json_t *waits)
+{
+    json_t *all = unreadable_parked(saga, story), *parked;
+    size_t i;
+
+    json_array_foreach(all, i, parked) json_array_append_new(
+        waits, json_pack("{s:s,s:{s:s,s:I,s:s},s:s,s:s}", "service",
+                         json_text(parked, "service"), "event", "source",
+                         json_text(parked, "source"), "seq",
+                         (json_int_t)json_number(parked, "seq"), "type",
+                         json_text(parked, "type"), "state", "parked",
+                         "trouble", json_text(parked, "reason")));
+    json_decref(all);
+}
+
 static void print_unfinished(struct saga *saga, const struct story *story,
                              const char *status)
 {
@@ -238,6 +306,7 @@ static void print_unfinished(struct saga *saga, const struct story *story,
             print_gap(saga, story, i, now);
             open++;
         }
+    open += print_unreadable(saga, story);
     if (open == 0)
         printf("Nobody has anything to do about it%s.\n",
                due != 0 ? " before its deadline"
@@ -284,6 +353,7 @@ static void print_json(struct saga *saga, const struct story *story,
     for (size_t i = 0; i < story->gap_count; i++)
         if (open_gap(story, i))
             json_array_append_new(waits, gap_json(saga, story, i));
+    unreadable_json(saga, story, waits);
     saga_print_json(json_pack(
         "{s:s,s:s,s:s,s:b,s:I,s:o,s:o}", "order", story->order, "status",
         status, "reason", story_reason(story), "ended", story_ended(story),
