@@ -60,8 +60,11 @@ BENCH_SOURCES := $(wildcard bench/*.c)
 SIM_SOURCES := $(wildcard tests/sim/*.c)
 SIM_PARTS := $(filter-out %/main.c tests/sim/fuzz_%,$(SIM_SOURCES))
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# Programs of their own, which the shell tests call.
+TOOL_SOURCES := $(wildcard tests/tools/*.c)
 SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
-    $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES)
+    $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
+    $(TOOL_SOURCES)
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
     bench/*.sh)
 
@@ -74,6 +77,7 @@ PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
 
 COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga
 TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES))
 # Only what speaks NNG itself may be linked with it.
 NNG_TESTS := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
     '^.include [<"](nng/|bus\.h|client\.h|host\.h|processes\.h)' \
@@ -127,6 +131,26 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(DOMAINS) $(HELPERS) $(LIB)
 	    $(if $(filter $@,$(NNG_TESTS)),$(CRITERION_WITH_NNG),$(CRITERION)) \
 	    $(LIBS)
 
+$(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ $(NNG) $(LIBS)
+
+# The services and ./saga as a next release may be, for tests of upgrades: all
+# but the catalogue is the same.
+NEXT := $(COMMANDS:$(BUILD)/bin/%=$(BUILD)/tests/next/bin/%)
+$(BUILD)/tests/next/shop.c: libevents/shop.c tests/next.sed
+	@mkdir -p $(@D)
+	$(Q)sed -f tests/next.sed $< > $@
+$(BUILD)/tests/next/shop.o: $(BUILD)/tests/next/shop.c $(FLAGS_FILE)
+	$(Q)$(COMPILE) -c -o $@ $<
+$(foreach s,$(SERVICES),$(eval $(BUILD)/tests/next/bin/$(s): \
+    $(call objects,$(filter $(s)/%,$(SVC_SOURCES)))))
+$(BUILD)/tests/next/bin/saga: $(call objects,$(CLI_SOURCES)) $(DOMAINS)
+$(NEXT): $(BUILD)/tests/next/shop.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(NNG) $(LIBS)
+
 # The simulation speaks no NNG, and brings its own faults and log.
 SIM := $(BUILD)/tests/sim/sim
 FUZZ_SIM := $(BUILD)/tests/sim/fuzz_sim
@@ -166,7 +190,7 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 # ---- testing ----------------------------------------------------------------
 
 .PHONY: test tests
-tests: all $(TESTS) ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(wildcard tests/test_*.sh)
 

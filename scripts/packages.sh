@@ -23,6 +23,7 @@ uthash-dev       /usr/include/uthash.h
 '
 test='
 libcriterion-dev /usr/include/criterion/criterion.h
+sqlite3          sqlite3
 clitest          clitest
 patch            patch
 sqlite3          sqlite3

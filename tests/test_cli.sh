@@ -1,0 +1,579 @@
+#!/usr/bin/env bash
+# Every verb of `saga` against three services that run: what it says as text
+# and as JSON, and its exit codes.  What it says when something is wrong is
+# test_trouble.sh's.
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/tap.sh"
+# shellcheck source=tests/processes.sh
+. "$(dirname "$0")/processes.sh"
+
+verbs=$("$saga" --help | awk '/^  [a-z]/ { print $1 }')
+
+# ---- words ------------------------------------------------------------------
+
+help_for_all() {
+    [ "$(wc -w <<<"$verbs")" -ge 23 ]
+    asked 0 help
+    shows "$said" "'saga VERB --help' tells more"
+    asked 64
+    for verb in $verbs; do
+        asked 0 "$verb" --help
+        shows "$said" "^usage: saga $verb"
+    done
+    asked 64 plcae
+    shows "$said" "^saga: no verb plcae \(did you mean place\?"
+    asked 64 pirouette
+    shows "$said" "^saga: no verb pirouette \('saga --help' lists them\)"
+    asked 64 ls --dir
+}
+wrong_words() {
+    for verb in $verbs; do
+        [ "$verb" != scenario ] || continue # a program of its own
+        asked 64 "$verb" --nonsense
+        shows "$said" '^saga: '
+        asked_json 64 "$verb" --nonsense
+        has code 64
+        asked 64 "$verb" a b c d e f
+        shows "$said" '^saga: '
+    done
+}
+wrong_values() {
+    local words
+    while read -r words; do
+        # shellcheck disable=SC2086 # words of one line
+        asked 64 $words
+        shows "$said" '^saga: '
+        [ "$(wc -l <<<"$said")" -eq 1 ]
+    done <<'END'
+place widget
+place widget:0
+place widget:1001
+place widget:-2
+place widget:1 widget:2
+place a:1 b:1 c:1 d:1 e:1 f:1 g:1 h:1 i:1 j:1 k:1
+place widget:1 --count 0
+place widget:1 --customer a/b
+place widget:1 --id a/b
+place widget:1 --id 1234567890123456789012345678901234567890
+place widget:1 --timeout 0
+place widget:1 --customer
+cancel a/b
+stock widget 0
+stock widget 1000001
+stock wid/get 1
+stock widget many
+fund alice 0
+fund alice 12.345
+fund alice 1000000.01
+fund alice -1
+product widget free
+ls --status DONE
+ls --limit 0
+show a/b
+show sku:
+show customer:a/b
+show o-1 --at payment
+show o-1 --at bakery:1
+show o-1 --at 1 --time 1
+show sku:widget --time yesterday
+show sku:widget --at payment:1
+log bakery
+log order --from 0
+log order --limit none
+wait
+wait o-1 --quiet
+wait o-1 --timeout 0
+verify bakery
+fault set order
+fault set bakery handler/slow
+fault set order handler/slow --percent 0
+fault set order handler/slow --percent 101
+fault set order handler/slow --times -1
+fault clear
+fault clear bakery
+parked bakery
+redrive order --seq 0
+redrive order --source bakery
+accept order
+accept order bakery
+rebuild bakery
+shutdown bakery
+END
+}
+bus_elsewhere() {
+    asked 69 status --bus tcp://192.0.2.1:7000
+    shows "$said" 'only tcp://127.0.0.1:PORT'
+}
+
+# ---- placing ----------------------------------------------------------------
+
+place_text() {
+    asked 0 place widget:2 gizmo:1 --id o-text --customer alice
+    shows "$said" '^o-text · alice · 2 widget, 1 gizmo · 44.80 · CONFIRMED · 5 ev'
+    shows "$said" '^ +3 .*PaymentCharged +2 +44.80$'
+    asked 1 place gadget:2 --id o-poor --customer bob
+    shows "$said" 'CANCELLED: insufficient funds'
+    shows "$said" 'StockReleased ↺ 2 .* OrderPlaced|StockReleased ↺ 2 +3'
+    asked 1 place gadget:500 --id o-many
+    shows "$said" 'CANCELLED: insufficient stock'
+    asked 1 place nothing:1
+    shows "$said" '^saga: o-.* is not placed: unknown product \(.*\)'
+    asked 0 place gizmo:1 --no-wait --id o-quick
+    shows "$said" '^o-quick placed \(order #[0-9]+\)$'
+    asked 0 wait o-quick
+    shows "$said" '^o-quick has ended: CONFIRMED$'
+}
+place_json() {
+    asked_json 0 place widget:1 --id j-1
+    has order j-1
+    has status CONFIRMED
+    has ended true
+    has 'events.#' 5
+    same 'OrderPlaced StockReserved PaymentCharged OrderConfirmed StockShipped' \
+        "$(field 'events.*.type' | paste -sd ' ')"
+    same '0 1 2 3 4' "$(field 'events.*.because' | paste -sd ' ')"
+    asked_json 0 place widget:1 --id j-2 --no-wait
+    has order j-2
+    [ "$(field seq)" -gt 1 ]
+    asked_json 1 place nothing:1 --id j-3
+    shows "$(field error)" 'unknown product'
+    has code 1
+    asked_json 0 wait j-2
+    has order.status CONFIRMED
+}
+place_many() {
+    asked_json 0 place gizmo:1 --count 30 --id many
+    has placed 30
+    has confirmed 30
+    asked_json 0 show many-30
+    has order.status CONFIRMED
+    asked 1 place gizmo:1 --count 10 --customer nobody
+    shows "$said" '^10 orders in .*: 0 confirmed, 10 cancelled \(10 insufficient funds\)$'
+    asked 0 place gizmo:1 --count 3 --no-wait
+    shows "$said" '^3 orders placed$'
+    # The same ids again: the first answers, and no new orders.
+    asked_json 0 place gizmo:1 --count 30 --id many
+    has confirmed 30
+    same 30 "$(sqlite3 "$SAGA_DIR/order/log.db" "SELECT count(*) FROM event
+        WHERE type = 'OrderPlaced' AND order_id LIKE 'many-%'")"
+}
+same_id() { # HC15
+    asked_json 0 place widget:1 --id twice --no-wait
+    first=$(field seq)
+    asked_json 0 wait twice
+    asked_json 0 place widget:1 --id twice --no-wait
+    has seq "$first"
+    asked_json 1 place widget:2 --id twice
+    shows "$(field error)" 'used for something else'
+    asked_json 1 place widget:1 --customer bob --id twice
+    local words
+    for words in 'stock gizmo 7' 'fund bob 0.07' 'product clip 0.07'; do
+        # shellcheck disable=SC2086 # words
+        asked_json 0 $words --id "again-${words%% *}"
+        first=$(field seq)
+        # shellcheck disable=SC2086
+        asked_json 0 $words --id "again-${words%% *}"
+        has seq "$first"
+        # shellcheck disable=SC2086
+        asked 1 ${words/7/8} --id "again-${words%% *}"
+        shows "$said" 'used for something else'
+    done
+    asked_json 0 show sku:gizmo
+    same 100107 "$(field 'stock.*.received')"
+    asked_json 0 show customer:bob
+    same 2007 "$(field account.deposited_cents)"
+}
+journal() {
+    asked 0 place gizmo:1 --count 70 --journal "$work/journal"
+    same 70 "$(wc -l <"$work/journal")"
+    same 70 "$(sort -u "$work/journal" | wc -l)"
+    asked 0 check --journal "$work/journal"
+    shows "$said" 'ok +J1 .* 70 acknowledged'
+    # An order that was acknowledged and is not there.
+    line=$(head -n 1 "$work/journal")
+    echo "${line/\"command\":\"o-/\"command\":\"lost-}" >>"$work/journal"
+    asked_json 1 check --journal "$work/journal"
+    has violations.0.id J1
+    shows "$(field violations.0.subject)" '^lost-'
+    asked 66 check --journal "$work/no-journal"
+    echo 'not a line' >"$work/no-journal"
+    asked 65 check --journal "$work/no-journal"
+}
+
+# ---- looking ----------------------------------------------------------------
+
+story() { # deposit 50, deposit 80, pay 30
+    asked_json 0 fund carol 50
+    first=$(field seq)
+    sleep 0.002 # so that no two events carry the same millisecond
+    asked_json 0 fund carol 80
+    second=$(field seq)
+    asked 0 product lamp 30
+    asked 0 stock lamp 1
+    sleep 0.002
+    asked_json 0 place lamp:1 --customer carol
+    third=$(field events.2.seq)
+    local seq
+    for seq in "$first 5000" "$second 13000" "$third 10000"; do
+        asked_json 0 show customer:carol --at "${seq% *}"
+        has states.0.state.balance_cents "${seq#* }"
+    done
+    asked 0 show customer:carol --at "$second"
+    shows "$said" "^customer:carol, payment's account at #$second of [0-9]+$"
+    shows "$said" '^  balance +130.00$'
+    asked 0 show customer:carol --at payment:"$first"
+    shows "$said" '^  balance +50.00$'
+    asked 0 show customer:carol
+    shows "$said" '^  balance +100.00$'
+
+    # The same by the clock.
+    asked_json 0 log payment --from "$first"
+    for seq in "$first 5000" "$second 13000" "$third 10000"; do
+        time_ms=$(field $((${seq% *} - first)).time_ms)
+        then=$said
+        asked_json 0 show customer:carol --time "$time_ms"
+        has states.0.state.balance_cents "${seq#* }"
+        said=$then
+    done
+    asked_json 0 show customer:carol --time "$(date -u +%FT%T)Z"
+    has states.0.state.balance_cents 10000
+    asked 66 show customer:carol --time 2001-01-01T00:00:00
+    asked 66 show customer:carol --at $((first - 1))
+    asked 66 show customer:carol --at 999999
+    shows "$said" "payment's log ends at #"
+}
+show_all() {
+    asked_json 0 place widget:1 --id o-shown
+    asked 0 show o-shown
+    shows "$said" '^  status +CONFIRMED$'
+    shows "$said" 'trace o-shown'
+    asked_json 0 show o-shown
+    has order.order o-shown
+    has 'timeline.#' 5
+    seq=$("$saga" trace o-shown --json | "$tools/json" events.0.seq)
+    asked_json 0 show o-shown --at "$seq"
+    has states.0.service order
+    asked_json 0 show o-shown --at inventory:"$("$saga" trace o-shown --json |
+        "$tools/json" events.1.seq)"
+    has states.0.kind reservation
+    asked 0 show sku:widget
+    shows "$said" '^  reserved  0'
+    asked_json 0 show sku:widget --at order:1
+    has states.0.kind product
+    asked 66 show o-showm
+    shows "$said" 'did you mean o-shown'
+    asked_json 66 show sku:nothing
+    has code 66
+    asked 66 show customer:nobody-else
+}
+ls_pages() {
+    asked 0 place gizmo:1 --count 250 --id page --customer nobody --no-wait
+    asked 0 wait --quiet
+    asked 0 ls
+    same 22 "$(wc -l <<<"$said")" # a header, 20 orders, and "older ones"
+    shows "$said" '^  \.\.\. and older ones'
+    asked_json 0 ls --limit 250
+    same 250 "$(field 'orders.*.order' | sort -u | wc -l)"
+    has more true
+    asked_json 0 ls --limit 1000000
+    has more false
+    same "$(sqlite3 "$SAGA_DIR/order/log.db" "SELECT count(*) FROM event
+        WHERE type = 'OrderPlaced'")" "$(field 'orders.*.order' | sort -u | wc -l)"
+    asked_json 0 ls --status CONFIRMED --limit 1000
+    same CONFIRMED "$(field 'orders.*.status' | sort -u)"
+    asked 0 ls --status PENDING
+    shows "$said" '^No orders that are PENDING'
+}
+logs() {
+    asked 0 log order --limit 2
+    same 2 "$(wc -l <<<"$said")"
+    shows "$said" '^ +1 .* ProductListed +widget 19.90 +<- you$'
+    asked_json 0 log order --from 2 --limit 1
+    has '#' 1
+    has 0.seq 2
+    asked_json 0 log --all
+    same 'inventory order payment' "$(field '*.source' | sort -u | paste -sd ' ')"
+    asked_json 0 log order --from 999999
+    has '#' 0
+    # A cause is never shown behind its effect.
+    asked_json 0 log --all
+    same sorted "$(field '*.time_ms' | sort -nc && echo sorted)"
+}
+follow() {
+    "$saga" log order --follow --from 1 >"$work/followed" &
+    others+=($!)
+    "$saga" log --all --follow --json >"$work/from-now" &
+    others+=($!)
+    "$saga" log order --follow --from 100000 >"$work/beyond" 2>&1 &
+    others+=($!)
+    within 30 grep -q 'ProductListed *widget 19.90' "$work/followed"
+    n=0
+    until grep -q OrderPlaced "$work/from-now"; do # it may begin any time
+        asked 0 place widget:1 --id o-followed-$((++n))
+        [ $n -lt 100 ]
+    done
+    within 30 grep -q "o-followed-$n .*OrderConfirmed" "$work/followed"
+    within 30 grep -q "o-followed-$n.*StockShipped\|StockShipped.*o-followed-$n" \
+        "$work/from-now"
+    while read -r said; do field seq; done <"$work/from-now" >/dev/null
+    shows_no "$(cat "$work/from-now")" seed-product
+    same '' "$(cat "$work/beyond")" # and no word of a lost tail
+    # Ctrl-C is a good end (a shell's background job is deaf to it: TERM).
+    for pid in "${others[@]}"; do
+        kill -TERM "$pid"
+        ends_with 0 wait "$pid"
+    done
+    # So is a reader that has had enough.
+    "$saga" log order --follow --from 1 | head -n 3 >"$work/three"
+    same 3 "$(wc -l <"$work/three")"
+}
+follow_json() {
+    "$saga" log order --follow --from 1 --json --limit 3 >"$work/follow-json"
+    while read -r said; do field seq; done <"$work/follow-json" >"$work/seqs"
+    same '1 2 3' "$(paste -sd ' ' "$work/seqs")"
+}
+traces() {
+    asked 0 place widget:1 --id o-traced
+    asked 0 trace o-traced --mermaid
+    shows "$said" '^sequenceDiagram$'
+    shows "$said" '^    payment->>order: PaymentCharged$'
+    asked 66 trace o-untraced
+    shows "$said" 'did you mean o-traced|no order o-untraced'
+    asked_json 66 trace o-untraced
+    asked 0 why o-traced
+    shows "$said" '^o-traced has ended: CONFIRMED. It waits for nothing.$'
+    asked_json 0 why o-traced
+    has ended true
+    has 'waits.#' 0
+    asked_json 66 why o-unwhy
+}
+states() {
+    asked 0 status
+    same 4 "$(wc -l <<<"$said")"
+    for s in "${services[@]}"; do
+        shows "$said" "^  $s +${pids[$s]} +[0-9]+ events +"
+    done
+    asked_json 0 status
+    has running true
+    for s in "${services[@]}"; do
+        has "services.$s.pid" "${pids[$s]}"
+        has "services.$s.state" running
+        has "services.$s.view.trouble" ''
+    done
+    asked 0 wait --quiet
+    shows "$said" '^quiet: '
+    asked_json 0 wait --quiet
+    has quiet true
+    asked_json 0 flow
+    has 0.service order
+    asked 0 flow --mermaid
+    shows "$said" '^flowchart TD$'
+    asked 0 check
+    shows "$said" '^all 11 hold$'
+    asked 0 check --final
+    shows "$said" '^all 14 hold$'
+    asked_json 0 check --final
+    has holds true
+    has 'invariants.#' 16 || has 'invariants.#' 17
+    asked 0 verify
+    shows "$said" '^  ok +[0-9]+ events chain, 6 cursors'
+    asked_json 0 verify payment
+    has intact true
+    has witnesses 2
+}
+unfinished() {
+    asked 66 wait o-no-such --timeout 1
+    asked 0 parked
+    shows "$said" '^nothing is parked$'
+    asked_json 0 parked inventory
+    has '#' 0
+    asked 0 redrive
+    shows "$said" '^nothing is parked$'
+    asked 66 redrive --source order --seq 1
+    asked 1 accept order payment
+    shows "$said" 'that stream has not diverged'
+    asked_json 1 accept order payment
+    has code 1
+}
+faults() {
+    asked 0 fault ls
+    for point in before-begin after-append before-commit after-commit \
+        before-publish after-publish read-before-commit read-after-commit; do
+        shows "$said" "^crash/$point .* off +off +off$"
+    done
+    shows "$said" '^payment/decline .* - +- +off$'
+    asked_json 0 fault ls payment
+    has payment.enabled true
+    asked 0 fault set payment payment/decline --times 1 --after 1
+    shows "$said" '^payment: payment/decline is on$'
+    asked 0 fault ls
+    shows "$said" '^payment/decline .* - +- +ON$'
+    # The first passes, the second does not, the third passes again.
+    asked 0 place widget:1
+    asked_json 1 place widget:1
+    has status CANCELLED
+    has events.2.type PaymentDeclined
+    asked 0 place widget:1
+    asked_json 0 fault ls payment
+    shows "$said" '"point":"payment/decline"[^}]*"fired":1'
+    asked 0 fault clear payment payment/decline
+    asked 0 fault set order handler/slow
+    shows "$said" 'until it is cleared'
+    asked 0 fault clear --all
+    asked 0 fault ls
+    shows_no "$said" ON
+    asked 66 fault set order no/such
+    asked 66 fault set order payment/decline
+    asked 66 fault clear order no/such
+    asked_json 66 fault set order handler/slwo
+    shows "$(field error)" 'handler/slow'
+}
+rebuilt() {
+    for view in order stock account; do
+        asked 0 rebuild $view
+        shows "$said" "^$view view: generation [0-9]+ serves, folded from"
+        shows "$said" '^  the old one was the same$'
+        asked_json 0 rebuild $view
+        has 'differences.#' 0
+    done
+    # A row that somebody spoilt is found and mended.
+    asked 0 place widget:1 --id o-spoilt
+    sqlite3 "$(readlink -f "$SAGA_DIR/order/view.db")" \
+        "UPDATE orders SET total_cents = 1 WHERE order_id = 'o-spoilt'" ||
+        return 1
+    asked 1 check --final
+    shows "$said" 'FAIL +Q3'
+    shows "$said" 'mend:  ./saga rebuild order'
+    asked_json 0 rebuild order
+    shows "$(field differences.0)" 'o-spoilt'
+    asked 0 check --final
+}
+rebuild_in_flight() { # HC47
+    "$saga" place gizmo:1 --customer nobody --count 1500 --json >"$work/flow" &
+    others+=($!)
+    for view in order stock account order; do
+        asked_json 0 rebuild $view
+        has 'differences.#' 0
+        asked_json 0 ls --limit 1
+    done
+    wait "${others[-1]}" || true # they are declined
+    same 1500 "$("$tools/json" cancelled <"$work/flow")"
+    asked 0 wait --quiet
+    asked 0 check --final
+}
+own_writes() { # HC46
+    asked_json 0 status
+    log=$(field services.order.log.id)
+    for _ in $(seq 30); do
+        asked_json 0 place gizmo:1 --no-wait
+        order=$(field order) seq=$(field seq)
+        said=$("$tools/ask" order qry "{\"get\":\"order\",\"order\":\"$order\",
+            \"after\":[{\"service\":\"order\",\"log\":\"$log\",\"seq\":$seq}]}")
+        has order.order "$order"
+        [ "$(field as_of.order)" -ge "$seq" ]
+    done
+    said=$("$tools/ask" order qry "{\"get\":\"orders\",\"timeout_ms\":200,
+        \"after\":[{\"service\":\"order\",\"log\":\"$log\",\"seq\":9999999}]}")
+    has code 75
+    # A position in another log than the one that is there is not waited for.
+    said=$("$tools/ask" order qry "{\"get\":\"orders\",\"timeout_ms\":200,
+        \"after\":[{\"service\":\"order\",\"log\":\"${log//[0-9]/0}\",\"seq\":1}]}")
+    shows "$(field code)" '65|75'
+}
+read_sides() {
+    local side
+    for side in one two; do
+        mkdir -p "$work/$side"
+        "$SAGA_BUILD/bin/order-svc" --read-side "$work/$side" \
+            >>"$work/$side.log" 2>&1 &
+        others+=($!)
+    done
+    for side in one two; do
+        within 30 side_is_up $side
+        asked_json 0 place gizmo:1 --id o-$side
+        within 30 side_shows $side
+        asked 0 ls --read-side "$work/$side"
+        shows "$said" "o-$side +CONFIRMED"
+        asked 0 status --read-side "$work/$side"
+        shows "$said" '^  order +[0-9]+ +- '
+    done
+    asked_json 0 status
+    log=$(field services.order.log.id)
+    asked_json 0 place gizmo:1 --id o-after --no-wait
+    said=$("$tools/ask" --read-side "$work/one" order qry "{\"get\":\"order\",
+        \"order\":\"o-after\",\"after\":[{\"service\":\"order\",
+        \"log\":\"$log\",\"seq\":$(field seq)}]}")
+    has order.order o-after
+    asked_json 0 rebuild order --read-side "$work/two"
+    has 'differences.#' 0
+
+    echo 'a second one in the same directory is refused'
+    ends_with 75 "$SAGA_BUILD/bin/order-svc" --read-side "$work/one" \
+        2>"$work/refused"
+    shows "$(cat "$work/refused")" "already running, pid ${others[0]}"
+    echo 'one ends, the other and the service go on'
+    kill -TERM "${others[0]}"
+    ends_with 0 wait "${others[0]}"
+    asked 69 ls --read-side "$work/one"
+    asked_json 0 show o-after --read-side "$work/two"
+    asked 0 ls
+}
+side_is_up() { "$saga" status --read-side "$work/$1" >/dev/null 2>&1; }
+side_shows() {
+    "$saga" show "o-$1" --read-side "$work/$1" 2>/dev/null | grep -q CONFIRMED
+}
+backups() {
+    "$saga" place gizmo:1 --customer nobody --count 1500 --json >"$work/flow" &
+    others+=($!)
+    asked 0 backup "$work/copy" # while orders flow
+    shows "$said" 'no copy refers to what another lacks'
+    shows "$said" "SAGA_DIR=$work/copy ./run.sh"
+    SAGA_DIR=$work/copy asked 0 check
+    SAGA_DIR=$work/copy asked 0 verify
+    wait "${others[-1]}" || true
+    asked_json 0 backup "$work/copy-json"
+    has directory "$work/copy-json"
+    asked 64 backup "$work/copy"
+    shows "$said" 'not empty'
+    asked 66 backup "$work/no/such/copy"
+}
+backup_starts() {
+    new_shop copy
+    start_all
+    all_is_well
+    asked 0 place widget:1
+    end_all TERM
+    same 0 "$ended"
+    asked 0 backup "$work/second-copy" # of stopped ones
+    SAGA_DIR=$work/second-copy asked 0 check
+}
+
+it 'every verb has its help, and a wrong one a suggestion' help_for_all
+new_shop shop
+trap 'end_processes; rm -rf "$work"' EXIT
+start_all >&2 && seed &&
+    { "$saga" stock gizmo 100000 && "$saga" fund alice 100000; } >&2
+it 'wrong words are told on one line, with 64' wrong_words
+it 'wrong values are told on one line, with 64' wrong_values
+it 'no other address than the loopback one is taken' bus_elsewhere
+it 'place says how it ended, and why not' place_text
+it 'place --json is one value, whatever happens' place_json
+it 'place --count places as many, once' place_many
+it 'an id counts once, and not for something else' same_id
+it 'a journal of acknowledged orders is checked' journal
+it 'deposit 50, deposit 80, pay 30: the balance at each point' story
+it 'show shows orders, skus and customers, now and then' show_all
+it 'ls pages through any number of orders' ls_pages
+it 'log prints events as they are' logs
+it 'log --follow goes on until it is told to stop' follow
+it 'log --follow --json is one value a line' follow_json
+it 'trace and why of an order that has ended' traces
+it 'status, wait, flow, check and verify of a healthy shop' states
+it 'what there is nothing of is told so' unfinished
+it 'faults are listed, set, counted and cleared' faults
+it 'a view is rebuilt, and what differed is told' rebuilt
+it 'a rebuild while orders flow loses nothing' rebuild_in_flight
+it 'a query after a position shows what was written' own_writes
+it 'two lone read sides serve, and end alone' read_sides
+it 'backup copies a running shop' backups
+it 'a backup starts, and is backed up stopped' backup_starts

@@ -1,0 +1,493 @@
+#!/usr/bin/env bash
+# What `saga` says when all is not well: services that are down, stopped or
+# apart, events that nobody understands, orders that wait; and the six ends.
+# The verbs on a healthy shop are test_cli.sh's, what processes survive is
+# test_survives.sh's.
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/tap.sh"
+# shellcheck source=tests/processes.sh
+. "$(dirname "$0")/processes.sh"
+
+# ---- when services are down -------------------------------------------------
+
+down() {
+    start_all
+    seed
+    asked 0 place widget:2 --id o-text
+    asked 1 place gadget:2 --customer bob --id o-poor
+    asked 0 shutdown payment
+    shows "$said" '^payment-svc has ended$'
+    ends payment
+    same 0 "$ended"
+    echo 'one is down'
+    asked 69 status
+    shows "$said" '^  payment +- +down  \(\./run\.sh restart payment starts it\)$'
+    asked_json 69 status
+    has services.payment null
+    has running false
+    asked 69 fund alice 1
+    shows "$said" "^saga: payment-svc does not answer: not running \('\./run\.sh restart payment' starts it\)$"
+    asked_json 69 fund alice 1
+    has code 69
+    asked 0 show customer:alice
+    shows "$said" 'from its file'
+    asked 0 fault clear --all
+    shows "$said" '^payment: not running'
+    asked 75 wait --quiet --timeout 1
+    shows "$said" 'payment-svc is down'
+    asked 69 shutdown payment
+
+    echo 'all are down'
+    asked_json 0 shutdown --all
+    has order ended
+    has payment 'was down'
+    ends order
+    ends inventory
+    asked 69 status
+    shows "$said" '^  order +- +down  \(\./run\.sh starts it\)$'
+    local words
+    while read -r words; do
+        # shellcheck disable=SC2086 # words of one line
+        asked 69 $words
+        shows "$said" "^saga: [a-z]+-svc does not answer: not running \('\./run\.sh' starts it\)$"
+        # shellcheck disable=SC2086
+        asked_json 69 $words
+        has code 69
+    done <<'END'
+place widget:1
+cancel o-text
+stock widget 1
+fund alice 1
+product widget 1
+ls
+fault set order handler/slow
+redrive order
+accept order payment
+rebuild order
+shutdown order
+bench --sagas 1
+END
+    asked 69 fault ls
+    asked 0 shutdown --all
+    shows "$said" '^order-svc was not running$'
+}
+from_files() {
+    export SAGA_DIR=$work/down
+    local words
+    while read -r words; do
+        # shellcheck disable=SC2086 # words of one line
+        asked 0 $words
+        # shellcheck disable=SC2086
+        asked_json 0 $words
+    done <<'END'
+show o-text
+show o-text --at inventory:4
+show sku:widget
+show customer:alice
+trace o-poor
+why o-poor
+log order
+log --all
+parked
+verify
+check
+END
+    asked 0 trace o-text
+    shows "$said" 'OrderConfirmed'
+    asked_json 0 show customer:alice
+    has states.0.state.balance_cents 96020
+    has states.0.as_of true
+    asked 0 log order --limit 1
+    shows "$said" '^saga: order-svc is not running: as of its file$'
+    asked 66 trace o-untraced
+}
+nowhere() {
+    export SAGA_DIR=$work/nowhere
+    local words
+    while read -r words; do
+        # shellcheck disable=SC2086 # words of one line
+        asked 66 $words
+        shows "$said" "no data of [a-z]+-svc in $SAGA_DIR|$SAGA_DIR"
+    done <<'END'
+show o-1
+show sku:widget
+trace o-1
+why o-1
+log order
+check
+verify
+parked
+backup /nowhere-else
+END
+    asked 69 status
+    asked 69 place widget:1
+    [ ! -e "$SAGA_DIR" ]
+}
+
+# ---- the six ends -----------------------------------------------------------
+
+six_ends() {
+    start_all
+    seed
+    asked 0 place widget:1 --id shipped
+    asked 1 place gizmo:500 --id rejected
+    asked 1 place gadget:2 --customer bob --id declined
+
+    echo 'voided: cancelled before it was reserved'
+    kill -STOP "${pids[inventory]}"
+    asked 0 place widget:1 --id voided --no-wait
+    asked 0 cancel voided --reason 'changed my mind'
+    within 30 has_event payment PaymentVoided voided
+    kill -CONT "${pids[inventory]}"
+    asked 0 wait voided
+
+    echo 'refunded: charged, but payment dies before it can say so'
+    asked 0 fault set payment crash/before-publish
+    asked 0 place widget:1 --id refunded --no-wait
+    ends payment
+    asked 0 cancel refunded
+    asked 0 cancel refunded # HC34: twice is once
+    within 30 has_event order OrderCancelling refunded
+    start payment
+    asked 0 wait refunded
+
+    echo 'rejected and voided: inventory dies before it can say so'
+    asked 0 fault set inventory crash/before-publish
+    asked 0 place gizmo:500 --id both --no-wait
+    ends inventory
+    asked 0 cancel both
+    within 30 has_event payment PaymentVoided both
+    start inventory
+    asked 0 wait both
+
+    ends_as shipped CONFIRMED SHIPPED CHARGED 5
+    ends_as rejected CANCELLED REJECTED NONE 3
+    ends_as declined CANCELLED RELEASED DECLINED 5
+    ends_as refunded CANCELLED RELEASED REFUNDED 7
+    asked 0 trace refunded
+    shows "$said" 'PaymentRefunded ↺ 3'
+    shows "$said" 'StockReleased ↺ 2'
+    shows "$said" 'OrderCancelled ↺ 1'
+    asked 0 trace voided
+    shows "$said" '^voided · alice · 1 widget · 19.90 · CANCELLED: changed my mind'
+    shows "$said" 'PaymentVoided'
+    ends_as both CANCELLED REJECTED VOIDED 5
+    # Inventory hears of the order or of its end first: 5 events, or 6.
+    asked_json 0 show voided
+    has order.status CANCELLED
+    has order.stock RELEASED
+    has order.payment VOIDED
+
+    asked 1 cancel shipped
+    shows "$said" 'confirmed|too late'
+    asked_json 0 cancel voided # ended already: nothing to do
+    asked 66 cancel nobody-knows
+    all_is_well
+}
+ends_as() { # ORDER STATUS STOCK PAYMENT EVENTS
+    asked_json 0 show "$1"
+    has order.status "$2"
+    has order.stock "$3"
+    has order.payment "$4"
+    asked_json 0 trace "$1"
+    has status "$2"
+    has ended true
+    has 'events.#' "$5"
+    asked 0 trace "$1" --mermaid
+    same 'sequenceDiagram' "$(head -n 1 <<<"$said")"
+}
+
+# ---- what an order waits for ------------------------------------------------
+
+whys() {
+    start_all --order-deadline-ms 600000
+    seed
+    echo 'payment is stopped'
+    kill -STOP "${pids[payment]}"
+    asked 0 place widget:1 --id w-1 --no-wait
+    within 30 has_event inventory StockReserved w-1
+    asked 0 why w-1
+    shows "$said" "^w-1 is PENDING for [0-9.]+ s. It waits for payment's answer to StockReserved \(inventory #[0-9]+\), since"
+    shows "$said" '^PaymentCharged or PaymentDeclined\.$'
+    shows "$said" '^payment-svc runs but does not answer.* Wake or restart it:  \./run\.sh restart payment$'
+    shows "$said" '^At 600.0 s order-svc gives up and cancels \(in [0-9.]+ s\)\.$'
+    asked_json 0 why w-1
+    has waits.0.service payment
+    has waits.0.state 'does not answer'
+    [ "$(field deadline_ms)" -gt "$(field begun_ms)" ]
+    asked 75 status
+    shows "$said" '^  payment +- +runs but does not answer  \(paused\? kill -CONT wakes it\)$'
+    asked 75 place widget:1 --timeout 1 # and says why
+    shows "$said" "It waits for payment's answer"
+    begun=$SECONDS
+    asked 75 fund alice 1
+    shows "$said" '^saga: payment-svc runs but does not answer'
+    [ $((SECONDS - begun)) -lt 40 ]
+    asked 0 log payment
+    shows "$said" '^saga: payment-svc does not answer: as of its file$'
+    asked 75 shutdown payment
+
+    echo 'and cancelled: one owner, told once'
+    asked 0 cancel w-1
+    asked 0 why w-1
+    shows "$said" '^w-1 is CANCELLING'
+    shows "$said" "payment's answer to OrderCancelling"
+    same 1 "$(grep -c 'payment-svc runs but' <<<"$said")"
+
+    echo 'payment is down'
+    end payment KILL
+    asked 0 why w-1
+    shows "$said" '^payment-svc is down, .*Start it:  \./run\.sh restart payment$'
+    asked_json 0 why w-1
+    has waits.0.state down
+    has status CANCELLING
+
+    echo 'its database is locked'
+    start payment
+    all_up
+    asked 0 wait w-1
+    lock_database payment
+    asked 0 place widget:1 --id w-2 --no-wait
+    within 30 why_says w-2 '^payment-svc runs, but: database locked'
+    asked_json 0 why w-2
+    has waits.0.state 'database locked'
+    asked 0 status
+    shows "$said" '^  ! payment: database locked$'
+    unlock_database
+    asked 0 wait w-2
+    asked 0 wait w-1
+    all_is_well
+}
+why_says() { "$saga" why "$1" | grep -q -- "$2"; }
+deadline_passes() { # HC31, HC32
+    start_all --order-deadline-ms 1000
+    seed
+    end payment
+    asked 0 place widget:1 --id late --no-wait
+    within 30 has_event order OrderCancelling late
+    asked 0 why late
+    shows "$said" '^late is CANCELLING'
+    shows "$said" "payment's answer to OrderCancelling"
+    start payment
+    asked 0 wait late
+    asked_json 0 show late
+    has order.status CANCELLED
+    has order.reason 'timed out'
+    all_is_well
+}
+
+# ---- parked -----------------------------------------------------------------
+
+# inventory-svc of a next release writes a version 2 of StockReserved, which
+# payment-svc of today cannot know.
+next=$SAGA_BUILD/tests/next/bin
+upgrade() { # SERVICE
+    end "$1" TERM
+    "$next/$1-svc" </dev/null >>"$SAGA_DIR/$1.log" 2>&1 &
+    pids[$1]=$!
+    until_it_runs $!
+    all_up
+}
+parked_newer() { # HC20, HC37
+    start_all --order-deadline-ms 600000
+    seed
+    asked 0 place widget:1 --id p-0 # of the old version
+    upgrade inventory
+    asked 0 place widget:1 --id p-1 --no-wait
+    within 30 is_parked
+    echo 'everything else goes on'
+    asked 1 place widget:1000 --id p-2
+    asked 0 fund alice 1
+    asked 0 parked
+    shows "$said" "^payment +inventory #[0-9]+  p-1  StockReserved version 2: newer than this program$"
+    shows "$said" '\./saga redrive'
+    asked_json 0 parked
+    has '#' 1
+    has 0.service payment
+    has 0.order p-1
+    planted=$(field 0.seq)
+    asked 0 why p-1
+    shows "$said" "^p-1 is PENDING for .* s. payment-svc has parked StockReserved \(inventory #$planted\): StockReserved version 2: newer than this program\.$"
+    shows "$said" '\./saga redrive payment$'
+    asked_json 0 why p-1
+    has waits.0.state parked
+    has waits.0.service payment
+    asked 0 trace p-1
+    shows "$said" "^  inventory #$planted StockReserved version 2 is more than this program can read  \(\./saga log inventory\)$"
+    shows_no "$said" 'had nothing to do'
+    asked 0 status
+    shows "$said" '! payment has parked 1 events?  \(\./saga parked payment\)'
+    asked 1 redrive
+    shows "$said" '^payment: 0 handled, 1 still parked$'
+    asked_json 1 redrive payment --source inventory --seq "$planted"
+    has payment.left 1
+    asked 66 redrive payment --source inventory --seq 999
+    asked 1 check --final
+    shows "$said" 'FAIL +Q2'
+
+    echo 'one that was damaged is kept until it is mended'
+    end payment TERM
+    asked_json 0 parked # from its file
+    has 0.order p-1
+    good=$(parked_data)
+    "$tools/craft" "$SAGA_DIR/payment/log.db" "$planted" data=c1c1c1
+    start payment
+    upgrade payment
+    asked 1 redrive
+    "$next/saga" parked >&2
+    end payment TERM
+    "$tools/craft" "$SAGA_DIR/payment/log.db" "$planted" data="$good"
+    start payment
+
+    echo 'a program that understands it handles it as a late event'
+    upgrade payment
+    upgrade order
+    asked 0 redrive payment
+    shows "$said" '^payment: 1 handled, 0 still parked$'
+    shows "$said" "inventory #$planted  p-1  "
+    asked 0 parked
+    shows "$said" '^nothing is parked$'
+    ends_with 0 "$next/saga" wait p-1
+    said=$("$next/saga" show p-1 --json)
+    has order.status CONFIRMED
+    ends_with 0 "$next/saga" place widget:1
+    ends_with 0 "$next/saga" wait --quiet
+    ends_with 0 "$next/saga" check --final
+}
+is_parked() { [ "$("$saga" parked --json | "$tools/json" '#')" -gt 0 ]; }
+parked_data() {
+    "$tools/craft" "$SAGA_DIR/payment/log.db" "$planted"
+}
+
+# ---- apart ------------------------------------------------------------------
+
+restored() { # HC11
+    start_all --order-deadline-ms 600000
+    seed
+    asked 0 place widget:1 --id before
+    asked 0 wait --quiet
+    asked 0 backup "$work/old"
+    asked 0 fund dora 100
+    asked 0 place widget:1 --customer dora --id damaged --journal "$work/told"
+    asked 0 wait --quiet
+    end_all TERM
+    rm -f "$SAGA_DIR"/payment/*
+    cp "$work/old/payment/log.db" "$SAGA_DIR/payment/log.db"
+    start_all --order-deadline-ms 600000
+    within 30 says_status 'order has stopped reading payment: diverged'
+    within 30 says_status 'inventory has stopped reading payment: diverged'
+    asked 0 status
+    shows "$said" '\(\./saga accept order payment\)$'
+    shows "$said" '^  ! payment: behind its readers'
+    asked 75 fund dora 1
+    shows "$said" "lost events that others consumed.*saga status"
+    asked 0 place widget:1 --id waits --no-wait
+    within 30 has_event inventory StockReserved waits
+    asked 0 why waits
+    shows "$said" "^payment-svc has lost events that others consumed, and records nothing"
+    shows "$said" '\./saga accept order payment'
+    shows "$said" '\./saga accept inventory payment'
+    asked_json 0 why waits
+    has waits.0.state 'behind its readers'
+    asked 1 check
+    shows "$said" 'FAIL +S10'
+    asked 1 verify
+    shows "$said" '^  FAIL +payment #[0-9]+ order consumed it, but it is not there$'
+
+    asked 0 accept order payment
+    shows "$said" "^order goes on behind #[0-9]+ of payment's log; it had consumed"
+    asked_json 0 accept inventory payment
+    has source payment
+    asked 0 wait waits
+    asked 0 wait --quiet
+    # dora's deposit is lost, so the order that it paid for is not paid.
+    asked_json 1 check --final
+    shows "$(field 'violations.*.subject')" '^damaged$'
+    shows_no "$(field 'violations.*.subject')" '^before$'
+    asked 0 place widget:1
+}
+says_status() { "$saga" status 2>&1 | grep -q -- "$1"; }
+
+forked() { # another history under numbers that were read
+    start_all --order-deadline-ms 600000
+    seed
+    asked 0 wait --quiet
+    asked 0 backup "$work/older"
+    asked 0 place widget:1 --id kept
+    asked 0 wait --quiet
+    end_all TERM
+    rm -f "$SAGA_DIR"/inventory/*
+    cp "$work/older/inventory/log.db" "$SAGA_DIR/inventory/log.db"
+    start inventory # alone: nobody tells it
+    for _ in $(seq 9); do asked 0 stock gizmo 1; done
+    end inventory TERM
+    start_all --order-deadline-ms 600000
+    within 30 says_status 'payment has stopped reading inventory: diverged'
+    asked 0 place widget:1 --id apart --no-wait
+    within 30 has_event inventory StockReserved apart
+    asked 0 why apart
+    shows "$said" '^payment-svc has stopped reading inventory: diverged: .*Go on with what is there:  \./saga accept payment inventory$'
+    asked_json 0 why apart
+    has waits.0.state 'has stopped reading'
+    shows "$(field waits.0.trouble)" '^diverged'
+    asked 0 accept payment inventory
+    within 30 says_status 'order has stopped reading inventory: diverged'
+    asked 0 accept order inventory
+# It was reserved under a number that payment takes for read.
+    asked 0 cancel apart
+    asked 0 wait apart
+    asked_json 0 show apart
+    has order.status CANCELLED
+}
+
+edited() { # HC48
+    start_all
+    seed
+    asked 0 place widget:2 --id honest
+    asked 0 wait --quiet
+    end_all TERM
+    seq=$(sqlite3 "$SAGA_DIR/payment/log.db" \
+        "SELECT seq FROM event WHERE type = 'PaymentCharged'")
+    # The log defends itself as far as it can.
+    said=$(ends_with 1 sqlite3 "$SAGA_DIR/payment/log.db" \
+        "DELETE FROM event WHERE seq = $seq" 2>&1 ||
+        ends_with 19 sqlite3 "$SAGA_DIR/payment/log.db" \
+            "DELETE FROM event WHERE seq = $seq" 2>&1)
+    shows "$said" 'append-only'
+    sqlite3 "$SAGA_DIR/payment/log.db" "DROP TRIGGER event_is_never_changed;
+        UPDATE event SET time_ms = time_ms + 1 WHERE seq = $seq"
+    asked 1 verify
+    shows "$said" "^  FAIL  payment #$seq PaymentCharged: the stored hash is"
+    shows "$said" "look:  \./saga log payment --from $seq"
+    asked_json 1 verify payment
+    has edited.0.seq "$seq"
+    asked 0 verify order
+    asked 1 check
+    shows "$said" 'FAIL +S1'
+}
+
+no_faults() {
+    "$SAGA_BUILD/bin/order-svc" >"$work/order.log" 2>&1 </dev/null &
+    pids[order]=$!
+    start inventory
+    start payment
+    all_up
+    asked 1 fault set order handler/slow
+    shows "$said" 'started without --faults, so none can be set'
+    asked_json 0 fault ls order
+    has order.enabled false
+}
+
+it 'a service that is down is named, with what starts it' in_shop down down
+it 'what files can tell is told without the services' from_files
+it 'without data everything says so' nowhere
+it 'each of the six ends has its trace' in_shop ends six_ends
+it 'why names whom an order waits for' in_shop why whys
+it 'an order whose deadline passes is cancelled' in_shop late deadline_passes
+it 'an event of a newer version is parked, and redriven after an upgrade' \
+    in_shop newer parked_newer
+it 'after a restored backup, accept goes on and check names the damage' \
+    in_shop restored restored
+it 'a log with another history is not read on' in_shop forked forked
+it 'verify names an edited event' in_shop edited edited
+it 'without --faults there are none' in_shop calm no_faults
