@@ -25,10 +25,11 @@ fail() { # CODE TEXT
 usage='ls | show N | run N [--without A[,B]] | run --all'
 
 file_of() { # N, or the whole name
-    local found=(scenarios/"$(printf '%02d' "$((10#$1))" 2>/dev/null)"-*.md)
-    if [[ ! $1 =~ ^[0-9]+$ ]] || [ ! -e "${found[0]}" ]; then
+    local found=('')
+    [[ ! $1 =~ ^[0-9]{1,3}$ ]] ||
+        found=(scenarios/"$(printf '%02d' "$((10#$1))")"-*.md)
+    [ -e "${found[0]}" ] ||
         fail 66 "no scenario '$1' ('saga scenario ls' lists them)"
-    fi
     echo "${found[0]}"
 }
 
@@ -39,10 +40,15 @@ list() {
     done
 }
 
+# A block "mermaid ORDER" stands for the command that prints it, so a diagram
+# that is not what the run draws fails like any other output.
+#
 # The commands of a file, as clitest wants them: its 0.4.0 takes the fence
 # behind a block for output, so only what is between the fences is handed on.
 commands_of() {
-    awk '/^```/ { inside = $0 == "```console"; if (!inside) print "$ "; next }
+    awk '/^```mermaid / { print "$ ./saga trace " $2 " --mermaid"
+                          inside = 1; next }
+         /^```/ { inside = $0 == "```console"; if (!inside) print "$ "; next }
          inside' "$1"
 }
 
@@ -97,7 +103,7 @@ run_one() { # FILE
     commands_of "$1" >"$work/commands"
     unset SAGA_DIR SAGA_BUS
     TMPDIR=$work/tmp NO_COLOR=1 COLUMNS=78 within_reach \
-        unshare "${map[@]}" --mount --pid --fork --kill-child --mount-proc \
+        setpriv --pdeathsig KILL unshare "${map[@]}" --mount --pid --fork --kill-child --mount-proc \
         clitest --color never --progress test "$work/commands"
 }
 
@@ -153,7 +159,7 @@ run_all() {
     log=$(mktemp)
     for file in scenarios/[0-9]*.md; do
         begun=$SECONDS
-        if within_reach scripts/scenario.sh run \
+        if within_reach setpriv --pdeathsig TERM scripts/scenario.sh run \
             "$(basename "$file" | cut -c 1-2)" >"$log" 2>&1; then
             good=$((good + 1))
             printf '  %-6s %-62s %3d s\n' ok "$(sed -n '1s/^# //p' "$file")" \
@@ -178,5 +184,10 @@ case ${1:-} in
         cat "$file"
         ;;
     run) run "${@:2}" ;;
+    file) # FILE: the commands of any document, for docs.sh
+        [ -e "${2:-}" ] || fail 64 "$usage"
+        export SAGA_BUILD=build
+        run_one "$2"
+        ;;
     *) fail 64 "$usage" ;;
 esac
