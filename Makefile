@@ -260,6 +260,16 @@ proof: all ## all that tries to break it, MINUTES=10, then the fault matrix
 bench: all $(BUILD)/bench/floor ## the system against the floor, in turn
 	$(Q)bench/run.sh $(BUILD)
 
+.PHONY: bench-layers
+bench-layers: $(BUILD)/bench/layers ## each layer alone, and cost against size
+	$(Q)bench/layers.sh $(BUILD)
+
+.PHONY: bench-smoke bench-smoke-write
+bench-smoke: $(BUILD)/bench/smoke ## instructions of a saga, against the noted
+	$(Q)CC='$(CC)' bench/smoke.sh check $(BUILD)
+bench-smoke-write: $(BUILD)/bench/smoke ## note them in bench/smoke.txt
+	$(Q)CC='$(CC)' bench/smoke.sh write $(BUILD)
+
 # ---- scenarios and the ablation lab -------------------------------------------
 
 .PHONY: scenarios
@@ -274,15 +284,14 @@ lab: all ## build without protections: make lab WITHOUT=inbox,guards
 lab-test: all ## each scenario without what its file names: red or green?
 	$(Q)scripts/lab-test.sh $(SCENARIO)
 
-.PHONY: bench-layers
-bench-layers: $(BUILD)/bench/layers ## each layer alone, and cost against size
-	$(Q)bench/layers.sh $(BUILD)
+# ---- documents --------------------------------------------------------------
 
-.PHONY: bench-smoke bench-smoke-write
-bench-smoke: $(BUILD)/bench/smoke ## instructions of a saga, against the noted
-	$(Q)CC='$(CC)' bench/smoke.sh check $(BUILD)
-bench-smoke-write: $(BUILD)/bench/smoke ## note them in bench/smoke.txt
-	$(Q)CC='$(CC)' bench/smoke.sh write $(BUILD)
+.PHONY: docs docs-test
+docs: ## put the code into the tutorial that it quotes
+	$(Q)scripts/docs.sh write
+docs-test: all ## links, words, quoted code, hard cases, every command
+	$(Q)scripts/docs.sh check
+	$(Q)scripts/docs.sh run
 
 # ---- checks -----------------------------------------------------------------
 

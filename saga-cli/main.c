@@ -117,6 +117,8 @@ static const struct verb verbs[] = {
      "  --without A,B  on services that lack these protections (lab/)\n"
      "  run --all      all of them, one line each\n"
      "exits 0 as it says, 1 not so, 69 clitest is missing\n"},
+    {"learn", verb_learn, "[CHAPTER]",
+     "walk through a chapter of the tutorial, command by command", ""},
     {"bench", verb_bench,
      "[--sagas N] [--inflight K] [--batch B] [--decline PCT]\n"
      "                  [--lines L] [--no-check]",

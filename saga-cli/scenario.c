@@ -1,9 +1,9 @@
-/* scenario.c - `saga scenario`: hands over to the script that runs the files
- * of scenarios/.
+/* scenario.c - `saga scenario` and `saga learn`: hand over to the scripts that
+ * run the files of scenarios/ and docs/tutorial/.
  *
- * There is no language and no interpreter here: a scenario is Markdown whose
- * commands are what a reader types.  The script and the files lie in the
- * repository that this program was built in. */
+ * There is no language and no interpreter here: both are Markdown whose
+ * commands are what a reader types.  Scripts and files lie in the repository
+ * that this program was built in. */
 #include "verbs.h"
 
 #include <errno.h>
@@ -53,4 +53,10 @@ int verb_scenario(struct saga *saga, int argc, char **argv)
 {
     (void)argc;
     return become(saga, "scripts/scenario.sh", argv);
+}
+
+int verb_learn(struct saga *saga, int argc, char **argv)
+{
+    (void)argc;
+    return become(saga, "scripts/learn.sh", argv);
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# lab.sh without NAME[,NAME...] | older NAME - builds programs of the ablation
-# lab: a copy of the source under build/lab/, with patches of lab/ applied.
+# lab.sh without NAME[,NAME...] | older NAME | chapter 12 - builds programs of
+# the ablation lab: a copy of the source under build/lab/, changed.
 #
 #   without inbox,guards   lab/mark.patch and lab/without-{inbox,guards}.patch
 #                          applied; lies in build/lab/inbox,guards
 #   older inventory        lab/older-inventory.patch: a program of an earlier
 #                          day, which leaves nothing out and marks nothing;
 #                          where $LAB_WITHOUT is set, without that as well
+#   chapter 12             with the service that chapter 12 of the tutorial
+#                          adds: its files are taken out of the page
 #
 # Prints the build directory, for SAGA_BUILD.  What is already there and made
 # from the same sources is left alone.  scenarios/README.md tells the use.
@@ -26,7 +28,8 @@ known() {
     done
 }
 
-[ $# -eq 2 ] || fail 64 'usage: lab.sh without NAME[,NAME...] | older NAME'
+[ $# -eq 2 ] || fail 64 \
+    'usage: lab.sh without NAME[,NAME...] | older NAME | chapter 12'
 patches=() copy=build/lab
 
 leave_out() { # NAME,...
@@ -51,8 +54,26 @@ case $1 in
         patches+=("lab/older-$2.patch")
         copy=build/lab/older-$2${LAB_WITHOUT:+,without-${copy##*/}}
         ;;
-    *) fail 64 'without, or older?' ;;
+    chapter)
+        page=docs/tutorial/12-your-own-service.md
+        [ "$2" = 12 ] || fail 64 'only chapter 12 adds a service'
+        patches=("$page") # a page with a diff in it is a patch with prose
+        copy=build/lab/chapter-12
+        ;;
+    *) fail 64 'without, older, or chapter?' ;;
 esac
+
+# The files that a page tells its reader to write.
+write_files() { # PAGE DIRECTORY
+    awk -v into="$2" '
+        /^```c (new|more) / {
+            file = into "/" $3
+            inside = 1
+            next
+        }
+        /^```/ { inside = 0 }
+        inside { print > file }' "$1"
+}
 
 sources=(Makefile scripts/packages.sh libevents order-svc inventory-svc
     payment-svc)
@@ -74,8 +95,14 @@ if [ "$(cat "$copy/made-from" 2>/dev/null)" != "$made_from" ]; then
         patch -s -p1 -F0 --no-backup-if-mismatch -d "$copy" <"$patch" >&2 ||
             fail 1 "$patch no longer applies"
     done
-    env -u MAKEFLAGS -u MFLAGS make -s -j2 -C "$copy" build/bin/order-svc build/bin/inventory-svc \
-        build/bin/payment-svc >&2 9>&- ||
+    programs=(build/bin/{order,inventory,payment}-svc)
+    if [ "$1" = chapter ]; then
+        programs=(build/bin/shipping-svc)
+        mkdir "$copy/shipping-svc"
+        write_files "$page" "$copy"
+    fi
+    env -u MAKEFLAGS -u MFLAGS make -s -j2 -C "$copy" \
+        "${programs[@]}" >&2 9>&- ||
         fail 1 "$copy does not build"
     # Who asks and judges is the real one.
     ln -sf ../../../../bin/saga "$copy/build/bin/saga"

@@ -28,6 +28,8 @@ clitest          clitest
 patch            patch
 sqlite3          sqlite3
 faketime         faketime
+hunspell         hunspell
+hunspell-en-us   /usr/share/hunspell/en_US.dic
 '
 ci='
 gcc              gcc

@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# docs.sh check | write | run FILE... - keeps the documents and the system one.
+#
+#   check   tests and scenarios that docs/hard-cases.md names are there; links
+#           lead somewhere; quoted code is what stands in the source; words are
+#           known to hunspell or to docs/words.txt; lengths are kept
+#   write   puts into the documents the code that they quote
+#   run     the commands of FILEs (all chapters without one), as scenarios are
+#           run: what stands there is what comes out
+#
+# Code is quoted by name, never pasted: the fence reads
+#     ```c libevents/shell.c run_batch
+# and the block is that function, table or struct of that file.
+#
+# shellcheck disable=SC2016  # the backticks are Markdown's
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+
+documents=(README.md CONTRIBUTING.md docs/*.md docs/tutorial/*.md scenarios/*.md
+    lab/*.md)
+bad=0
+wrong() {
+    printf 'docs: %s\n' "$*" >&2
+    bad=1
+}
+
+# ---- hard cases ---------------------------------------------------------------
+
+check_cases() {
+    local n name suite test row scenario tests
+    # A long head of a test stands on two lines.
+    tests=$(cat tests/*.c tests/*/*.c | tr '\n' ' ' |
+        grep -oE '\bTest\([a-z_0-9]+, +[a-z_0-9]+')
+    for n in $(seq 56); do
+        row=$(grep "^| HC$n | " docs/hard-cases.md) ||
+            { wrong "docs/hard-cases.md: HC$n is missing" && continue; }
+        for name in $(grep -oE '`[a-z_]+/[a-z_0-9]+`' <<<"$row" | tr -d '`'); do
+            suite=${name%%/*} test=${name#*/}
+            grep -qxE "Test.${suite}, +${test}" <<<"$tests" ||
+                wrong "docs/hard-cases.md: HC$n: there is no test $name"
+        done
+        while read -r name; do
+            grep -qF "it '${name//\"/}'" tests/test_run.sh ||
+                wrong "docs/hard-cases.md: HC$n: there is no test $name"
+        done < <(grep -oE '\| "[^"]+" \|' <<<"$row" | tr -d '|' |
+            sed 's/^ //; s/ $//')
+        grep -qE '`[a-z_]+/|\| "' <<<"$row" ||
+            wrong "docs/hard-cases.md: HC$n names no test"
+        while read -r scenario; do
+            grep -qE "^Hard cases: .*\bHC$n\b" "$scenario" ||
+                wrong "docs/hard-cases.md: $scenario does not say HC$n"
+        done < <(grep -oE 'scenarios/[0-9a-z-]+\.md' <<<"$row")
+    done
+    while IFS=: read -r scenario name; do
+        grep -qE "^\| $name \|.*${scenario##*/}" docs/hard-cases.md ||
+            wrong "$scenario: docs/hard-cases.md does not say so of $name"
+    done < <(grep -oE '\bHC[0-9]+\b' scenarios/[0-9]*.md)
+}
+
+# ---- links --------------------------------------------------------------------
+
+check_links() {
+    local file link
+    for file in "${documents[@]}"; do
+        while read -r link; do
+            case $link in
+                http*://* | '#'*) continue ;;
+            esac
+            [ -e "$(dirname "$file")/${link%%#*}" ] ||
+                wrong "$file: the link to $link leads nowhere"
+        done < <(grep -oE '\]\([^) ]+\)' "$file" | sed 's/^](//; s/)$//')
+    done
+}
+
+# ---- code, quoted by name -------------------------------------------------------
+
+# The definition of NAME in FILE: from the line that begins it to the brace
+# that closes it in the first column.  A return type may have a line to itself.
+region() { # FILE NAME
+    awk -v name="$2" '
+        !inside && $0 ~ "(^|[ *])" name "(\\(|\\[| =| \\{|\\)\\()" &&
+            /^[a-z]/ && !/;$/ {
+            inside = 1
+            if ($0 ~ "^" name) print before
+        }
+        inside { print; if (/^}/) exit }
+        { before = $0 }' "$1"
+}
+
+# The document with its quoted code as it stands in the source.
+with_code() { # FILE
+    local line quoting='' file name
+    while IFS= read -r line; do
+        if [ -n "$quoting" ]; then
+            [ "$line" != '```' ] || { quoting='' && echo "$line"; }
+            continue
+        fi
+        printf '%s\n' "$line"
+        if [[ $line =~ ^'```c '([^ ]+)' '([a-z_]+)$ ]]; then
+            file=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]} quoting=yes
+            if [ ! -e "$file" ] || [ -z "$(region "$file" "$name")" ]; then
+                echo "docs: $1: $file has no $name" >&2
+            else
+                region "$file" "$name"
+            fi
+        fi
+    done <"$1"
+}
+
+check_code() {
+    local file
+    for file in docs/tutorial/*.md; do
+        cmp -s <(with_code "$file") "$file" ||
+            wrong "$file: quotes other code than there is: make docs"
+        ! grep -q '^```c$' "$file" ||
+            wrong "$file: code without a name is code that rots"
+    done
+}
+
+# ---- lengths and words ----------------------------------------------------------
+
+# Prose only: no blocks, no code, no addresses.
+prose() {
+    awk '/^ *```/ { inside = !inside; next }
+         !inside && !/^    / && !/^<!--/' "$1" |
+        sed -e 's/`[^`]*`//g' -e 's/](\([^)]*\))/]/g' -e 's|https\?://[^ ]*||g' \
+            -e 's/\<\(HC\|[SLQJ]\)[0-9][0-9]*\>//g' -e "s/'s\>//g"
+}
+
+check_lengths() {
+    local file lines words
+    for file in scenarios/[0-9]*.md; do
+        lines=$(wc -l <"$file")
+        [ "$lines" -le 60 ] || wrong "$file: $lines lines, 60 are the limit"
+    done
+    for file in docs/tutorial/[0-9]*.md; do
+        words=$(prose "$file" | wc -w)
+        [ "$words" -le 1200 ] || wrong "$file: $words words, 1200 are the limit"
+        lines=$(awk '/^```c / { n = 0; inside = 1; next }
+            /^```/ { inside = 0 }
+            inside && ++n > most { most = n }
+            END { print most + 0 }' "$file")
+        [ "$lines" -le 25 ] || wrong "$file: quotes $lines lines of code at once"
+    done
+}
+
+check_words() {
+    local file unknown
+    for file in "${documents[@]}"; do
+        unknown=$(prose "$file" | hunspell -d en_US -p docs/words.txt -l |
+            sort -u | paste -sd ' ')
+        [ -z "$unknown" ] || wrong "$file: unknown words: $unknown"
+    done
+}
+
+# ---- modes --------------------------------------------------------------------
+
+case ${1:-} in
+    check)
+        check_cases
+        check_links
+        check_code
+        check_lengths
+        check_words
+        [ $bad -eq 0 ] && echo "docs: ${#documents[@]} documents, all true"
+        exit $bad
+        ;;
+    write)
+        for file in docs/tutorial/*.md; do
+            with_code "$file" >"$file.new"
+            mv "$file.new" "$file"
+        done
+        ;;
+    run)
+        shift
+        [ $# -gt 0 ] || set -- docs/tutorial/[0-9]*.md
+        for file; do
+            begun=$SECONDS
+            if said=$(scripts/scenario.sh file "$file" 2>&1); then
+                printf '  ok     %-50s %3d s\n' "$file" $((SECONDS - begun))
+            else
+                bad=1
+                printf '  FAILED %s\n%s\n' "$file" "$said"
+            fi
+        done
+        exit $bad
+        ;;
+    *)
+        echo 'usage: docs.sh check | write | run FILE...' >&2
+        exit 64
+        ;;
+esac
