@@ -250,6 +250,19 @@ fuzz-replay: $(REPLAYERS) ## run every kept input through its target once
 fuzz-seed: $(FUZZ_SEED) ## write what a search begins with anew
 	$(Q)scripts/fuzz.sh seed $(BUILD) $(FUZZ_TARGETS)
 
+# gcc's own counters, without optimisation: a branch is one of the source.
+COVERAGE := build/coverage
+.PHONY: coverage coverage-list coverage-build
+coverage: coverage-build ## branches never taken are those listed, with why
+	$(Q)scripts/coverage.sh check $(COVERAGE)
+coverage-list: coverage-build ## write the list of branches never taken
+	$(Q)scripts/coverage.sh write $(COVERAGE)
+coverage-build:
+	$(Q)$(MAKE) CC=gcc BUILD=$(COVERAGE) \
+	    CFLAGS='-O0 -g -Wno-error --coverage -fprofile-update=prefer-atomic' tests \
+	    $(COVERAGE)/tests/sim/sim \
+	    $(FUZZ_TARGETS:%=$(COVERAGE)/tests/fuzz/replay_%)
+
 .PHONY: proof
 proof: all ## all that tries to break it, MINUTES=10, then the fault matrix
 	$(Q)scripts/proof.sh $(or $(MINUTES),10)
