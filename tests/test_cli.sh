@@ -518,6 +518,11 @@ read_sides() {
     asked_json 0 show o-after --read-side "$work/two"
     asked 0 ls
 }
+# In a subshell of its own, whose processes nobody else knows of.
+with_read_sides() {
+    trap 'kill -KILL "${others[@]}" 2>/dev/null' EXIT
+    read_sides
+}
 side_is_up() { "$saga" status --read-side "$work/$1" >/dev/null 2>&1; }
 side_shows() {
     "$saga" show "o-$1" --read-side "$work/$1" 2>/dev/null | grep -q CONFIRMED
@@ -574,6 +579,6 @@ it 'faults are listed, set, counted and cleared' faults
 it 'a view is rebuilt, and what differed is told' rebuilt
 it 'a rebuild while orders flow loses nothing' rebuild_in_flight
 it 'a query after a position shows what was written' own_writes
-it 'two lone read sides serve, and end alone' read_sides
+it 'two lone read sides serve, and end alone' with_read_sides
 it 'backup copies a running shop' backups
 it 'a backup starts, and is backed up stopped' backup_starts
