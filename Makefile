@@ -189,10 +189,12 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 
 # ---- testing ----------------------------------------------------------------
 
+# Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
+SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
 tests: all $(TESTS) $(TOOLS) $(NEXT) ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
-	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(wildcard tests/test_*.sh)
+	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 
 .PHONY: golden
 golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/

@@ -111,6 +111,70 @@ all_is_well() { # [OPTION of check...]
         ends_with 0 "$saga" check --final "$@"
 }
 
+# ---- load -------------------------------------------------------------------
+
+# Enough goods and money for any load.
+stock_up() {
+    seed
+    {
+        "$saga" stock gizmo 1000000 && "$saga" fund alice 1000000
+    } >/dev/null
+}
+
+# Places orders of all kinds until end_load; what was acknowledged is in
+# $SAGA_DIR/journal.  Whatever becomes of the services, this goes on.
+begin_load() {
+    rm -f "$SAGA_DIR/enough"
+    {
+        n=0
+        until [ -e "$SAGA_DIR/enough" ]; do
+            n=$((n + 1))
+            a_few gizmo:1 --count 20
+            a_few gizmo:2 widget:1 --customer bob # soon declined
+            a_few gadget:900
+            a_few gizmo:1 --id "cancelled-$n"
+            "$saga" cancel "cancelled-$n" || true # too late, or down
+        done
+    } >>"$SAGA_DIR/load.log" 2>&1 &
+    load=$!
+    others+=("$load")
+    within 30 flowing 1 || {
+        tail -n 3 "$SAGA_DIR/load.log"
+        return 1
+    }
+}
+a_few() {
+    "$saga" place "$@" --no-wait --journal "$SAGA_DIR/journal" --timeout 5 ||
+        sleep 0.05
+}
+end_load() {
+    : >"$SAGA_DIR/enough"
+    within 60 gone "$load"
+}
+# So many have been acknowledged.
+flowing() { [ "$(acknowledged)" -ge "$1" ]; }
+acknowledged() {
+    if [ -e "$SAGA_DIR/journal" ]; then wc -l <"$SAGA_DIR/journal"; else echo 0; fi
+}
+# Waits until so many more orders were acknowledged.
+load_flows() { # MORE
+    within 60 flowing $(($(acknowledged) + $1)) || {
+        echo "no $1 more orders in 60 s"
+        tail -n 3 "$SAGA_DIR/load.log"
+        "$saga" status
+        return 1
+    }
+}
+
+# What a test with load comes to.
+all_healed() {
+    end_load
+    all_up
+    all_is_well --journal "$SAGA_DIR/journal"
+    [ "$(acknowledged)" -gt 0 ]
+    asked 0 place gizmo:1 # and life goes on
+}
+
 # ---- what was said ----------------------------------------------------------
 
 # Runs a verb, insists on its exit code, and keeps what it says in $said.

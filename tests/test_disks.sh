@@ -1,0 +1,277 @@
+#!/usr/bin/env bash
+# Three real processes in bad surroundings: full, slow, failing and locked
+# disks, files that are damaged, deleted or of another program, a full standard
+# error, few file descriptors.  Each test that lets them live ends with
+# everything done and nothing broken.
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/tap.sh"
+# shellcheck source=tests/processes.sh
+. "$(dirname "$0")/processes.sh"
+
+# ---- full -------------------------------------------------------------------
+
+full_disk() { # HC50
+    mount -t tmpfs -o size=6m,mode=700 saga-test "$SAGA_DIR"
+    trap 'end_processes; umount -l "$SAGA_DIR"' EXIT
+    start_all
+    stock_up
+    # Compensations under way when the room ends.
+    kill -STOP "${pids[payment]}"
+    asked 0 place gizmo:1 --id turning --no-wait
+    within 30 has_event inventory StockReserved turning
+    asked 0 cancel turning
+    fill
+    kill -CONT "${pids[payment]}"
+    asked 75 place gizmo:1 --timeout 2 --id unrecorded
+    shows "$said" 'storage full, nothing recorded'
+    within 30 says_state 'order: storage full'
+    asked 0 log order --limit 1 # reading goes on
+    asked 0 status
+    ! has_event order OrderPlaced unrecorded || return 1
+    echo 'it goes on by itself when there is room again'
+    rm "$SAGA_DIR/ballast"
+    within 60 all_record
+    asked 0 wait turning
+    asked 0 place gizmo:1 --id unrecorded
+    for _ in 1 2 3; do # and with load
+        fill
+        asked 75 place gizmo:1 --count 100 --timeout 1 --no-wait
+        rm "$SAGA_DIR/ballast"
+        within 60 all_record
+    done
+    all_is_well
+}
+fill() {
+    dd if=/dev/zero of="$SAGA_DIR/ballast" bs=4096 2>/dev/null || true
+    [ "$(df --output=avail "$SAGA_DIR" | tail -n 1)" -eq 0 ]
+}
+says_state() { "$saga" status 2>/dev/null | grep -q "! $1"; }
+all_record() {
+    "$saga" stock gizmo 1 >/dev/null 2>&1 && "$saga" fund bob 1 >/dev/null 2>&1 &&
+        "$saga" product gizmo 5 >/dev/null 2>&1 &&
+        ! "$saga" status | grep -q 'storage full'
+}
+
+# ---- locked -----------------------------------------------------------------
+
+locked() { # HC54
+    local s
+    start_all
+    stock_up
+    begin_load
+    for s in "${services[@]}"; do
+        lock_database "$s"
+        within 30 says_state "$s: database locked"
+        case $s in
+            order) asked 75 place gizmo:1 --no-wait --timeout 1 ;;
+            inventory) asked 75 stock gizmo 1 ;;
+            payment) asked 75 fund bob 1 ;;
+        esac
+        shows "$said" 'locked'
+        unlock_database
+        load_flows 20
+    done
+    all_healed
+}
+long_reader() { # HC54
+    start_all
+    stock_up
+    asked 0 place gizmo:1
+    read_for_long payment
+    asked 0 place gizmo:1 --count 20
+    end payment KILL
+    start payment
+    ends payment
+    same 75 "$ended"
+    logged payment "waiting: .*held by pid $reader"
+    end_reading
+    start payment
+    all_up
+    all_is_well
+}
+# A snapshot of a service's log that somebody forgot.
+read_for_long() { # SERVICE
+    mkfifo "$SAGA_DIR/read-on"
+    sqlite3 -bail "$SAGA_DIR/$1/log.db" >"$SAGA_DIR/reading" <<END &
+BEGIN;
+SELECT 'reading', count(*) FROM event;
+.shell cat '$SAGA_DIR/read-on'
+END
+    reader=$!
+    others+=("$reader")
+    within 30 grep -q reading "$SAGA_DIR/reading"
+}
+end_reading() {
+    : >"$SAGA_DIR/read-on"
+    wait "$reader"
+}
+
+# ---- failing and slow -------------------------------------------------------
+
+io_errors() { # HC51
+    local s call
+    start_all
+    stock_up
+    begin_load
+    for s in "${services[@]}"; do
+        for call in fdatasync pwrite64; do
+            load_flows 5
+            strace -f -qq -o /dev/null -e trace=$call \
+                -e inject=$call:error=EIO:when=2+ -p "${pids[$s]}" &
+            others+=($!)
+            ends "$s"
+            same 74 "$ended"
+            within 30 gone "${others[-1]}"
+            start "$s"
+            all_up
+        done
+    done
+    logged order 'leaving at once'
+    all_healed
+}
+slow_disk() {
+    start_all
+    stock_up
+    begin_load
+    strace -f -qq -o /dev/null -e trace=fdatasync \
+        -e inject=fdatasync:delay_enter=300000 -p "${pids[payment]}" &
+    tracer=$!
+    others+=("$tracer")
+    load_flows 40
+    kill -TERM "$tracer"
+    within 30 gone "$tracer"
+    all_healed
+}
+can_trace() {
+    command -v strace >/dev/null &&
+        strace -f -qq -o /dev/null -e trace=fdatasync \
+            -e inject=fdatasync:error=EIO:when=1 true 2>/dev/null
+}
+
+# ---- other files ------------------------------------------------------------
+
+newer_database() {
+    local log=$SAGA_DIR/payment/log.db had
+    start_all
+    end_all TERM
+    had=$(sqlite3 "$log" "SELECT value FROM meta WHERE key = 'schema'")
+    sqlite3 "$log" "UPDATE meta SET value = 99 WHERE key = 'schema'"
+    start payment
+    ends payment
+    same 65 "$ended"
+    logged payment "99.*$had|$had.*99"
+    sqlite3 "$log" "UPDATE meta SET value = $had WHERE key = 'schema'"
+    echo "another service's log is no log of its own"
+    cp "$log" "$SAGA_DIR/kept"
+    cp "$SAGA_DIR/order/log.db" "$log"
+    start payment
+    ends payment
+    same 65 "$ended"
+    cp "$SAGA_DIR/kept" "$log"
+    start_all
+    stock_up
+    asked 0 place widget:1
+    all_is_well
+}
+deleted_log() {
+    start_all
+    stock_up
+    asked 0 place widget:1
+    rm "$SAGA_DIR/payment/log.db"
+    ends payment
+    same 74 "$ended"
+    logged payment 'its log file was deleted or replaced'
+    kill -0 "${pids[order]}"
+    asked 0 place widget:1 --no-wait
+}
+damaged_views() { # what was folded can be folded again
+    local s
+    start_all
+    stock_up
+    asked 0 place widget:1
+    end_all KILL
+    for s in "${services[@]}"; do
+        head -c 20000 /dev/urandom >"$(readlink -f "$SAGA_DIR/$s/view.db")"
+        rm -f "$SAGA_DIR/$s"/view.*-wal "$SAGA_DIR/$s"/view.*-shm
+    done
+    start_all
+    all_is_well
+    asked 0 show sku:widget
+}
+
+# ---- surroundings -----------------------------------------------------------
+
+full_stderr() {
+    start_all
+    stock_up
+    end payment TERM
+    "$SAGA_BUILD/bin/payment-svc" --faults --verbose >/dev/full 2>&1 &
+    pids[payment]=$!
+    until_it_runs $!
+    all_up
+    asked 0 place widget:1 --count 50
+    end payment TERM
+    same 0 "$ended"
+    start payment
+    all_up
+    all_is_well
+}
+far_away() { # HC55
+    SAGA_DIR=$SAGA_DIR/$(printf 'far%.0s' {1..60})
+    mkdir -p "$SAGA_DIR"
+    start_all
+    stock_up
+    asked 0 place widget:1
+    all_is_well
+}
+few_descriptors() { # HC56
+    ulimit -n 90
+    start_all
+    stock_up
+    begin_load
+    mkfifo "$SAGA_DIR/leave"
+    exec 7<>"$SAGA_DIR/leave"
+    crowd_in req cmd
+    crowd_in sub pub
+    load_flows 20 # whoever is connected goes on
+    exec 7>&- # the crowd leaves
+    load_flows 20
+    all_healed
+}
+crowd_in() { # sub|req SOCKET: 60 silent connections to order-svc
+    "$tools/stranger" silent "$1" "$SAGA_DIR/run/order.$2" 60 \
+        <"$SAGA_DIR/leave" 7>&- >"$SAGA_DIR/crowd.$2" &
+    others+=($!)
+    within 30 grep -q held "$SAGA_DIR/crowd.$2"
+}
+
+if [ "$(id -u)" -eq 0 ] && mkdir "$work/mnt" &&
+    mount -t tmpfs -o size=1m saga-test "$work/mnt" 2>/dev/null; then
+    umount "$work/mnt"
+    it 'a full disk records nothing, says so, and goes on by itself' \
+        in_shop full full_disk # F18 real
+else
+    skip 'a full disk records nothing, says so, and goes on by itself' \
+        'a small file system cannot be mounted here'
+fi
+it 'a locked database is waited for' in_shop locked locked # F24 real
+it 'an old reader is waited for at the start, and named' \
+    in_shop reader long_reader # F25 real
+if can_trace; then
+    it 'an I/O error ends the process at once, and all heals' \
+        in_shop io io_errors # F16 F17 real
+    it 'a slow disk is slow, and nothing else' in_shop slow slow_disk # F19 real
+else
+    skip 'an I/O error ends the process at once, and all heals' \
+        'strace cannot trace here, or is not there'
+    skip 'a slow disk is slow, and nothing else' \
+        'strace cannot trace here, or is not there'
+fi
+it 'a newer database, or one of another service, is refused' \
+    in_shop newer newer_database # F27 real
+it 'a log that is deleted ends its service' in_shop deleted deleted_log # F23 real
+it 'damaged views are built anew' in_shop views damaged_views # F20 real
+it 'a full standard error does no harm' in_shop stderr full_stderr # F13 real
+it 'a path of any length will do' in_shop long far_away
+it 'out of file descriptors, it goes on with whom it has' \
+    in_shop files few_descriptors # F11 real
