@@ -137,8 +137,8 @@ static size_t nonsense(uint8_t bytes[MESSAGE_MAX], int n)
                                         "[]",
                                         "{\"get\":\"log\",\"limit\":-1}",
                                         "\xdd\xff\xff\xff\xff",
-                                        "\x93\xa1"
-                                        "c\x01\xdd\x7f\xff\xff\xff",
+                                        ("\x93\xa1"
+                                         "c\x01\xdd\x7f\xff\xff\xff"),
                                         "\x91\x91\x91\x91\x91\x91\x91"};
     struct command command = {.type = PLACE_ORDER};
     size_t count, texts_count = sizeof texts / sizeof texts[0];
