@@ -2,6 +2,7 @@
  *
  * Collects what libevents/check.c reports and prints one line for each
  * invariant, or one JSON value.  Asks no service: it reads files. */
+#include "story.h"
 #include "verbs.h"
 
 #include "../inventory-svc/inventory.h"
@@ -36,19 +37,11 @@ static void collect(void *ctx, enum check_id id, const char *subject,
                                     "subject", subject, "text", text));
 }
 
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static enum evt_status look(struct saga *saga, struct verdict_run *run,
                             char why[STORE_WHY_BYTES])
 {
     json_array_clear(run->violations);
-    run->options.now_ms = unix_ms();
+    run->options.now_ms = unix_ms_now();
     run->options.order_runs = saga_runs(saga, shop_services[0]);
     return check_run(&run->options, collect, run, &run->summary, why);
 }

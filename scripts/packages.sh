@@ -26,7 +26,6 @@ libcriterion-dev /usr/include/criterion/criterion.h
 sqlite3          sqlite3
 clitest          clitest
 patch            patch
-sqlite3          sqlite3
 faketime         faketime
 hunspell         hunspell
 hunspell-en-us   /usr/share/hunspell/en_US.dic
