@@ -65,7 +65,7 @@ void check_broken(struct check *check, enum check_id id, const char *subject,
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    snprintf(about, sizeof about, "%s", subject);
+    snprintf(about, sizeof about, "%s", subject[0] != '\0' ? subject : "-");
     make_plain(text);
     make_plain(about);
     check->summary->broken[id]++;
