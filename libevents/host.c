@@ -248,7 +248,7 @@ static json_t *set_fault(const json_t *request, bool enabled)
         return failed(64, "a point, and numbers from 0 on");
     if (fault_set(point, (unsigned)after, (unsigned)times, (unsigned)percent) !=
         EVT_OK)
-        return failed(66, "no such fault point ('saga fault ls' shows all)");
+        return failed(66, "no such fault point ('./saga fault ls' shows all)");
     log_fact(LOG_WARN, NULL, NULL, "fault set: %s", point);
     return json_pack("{s:b}", "done", 1);
 }
@@ -260,7 +260,7 @@ static json_t *clear_fault(const json_t *request)
     if (point != NULL && !json_is_string(point))
         return failed(64, "a point is text");
     if (fault_clear(json_string_value(point)) != EVT_OK)
-        return failed(66, "no such fault point ('saga fault ls' shows all)");
+        return failed(66, "no such fault point ('./saga fault ls' shows all)");
     return json_pack("{s:b}", "done", 1);
 }
 

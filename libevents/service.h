@@ -26,7 +26,7 @@ struct decision {
     bool emitted;
     struct event event;  /* type, order_id, data; the shell adds the rest */
     const char *refusal; /* NULL, or static text: "unknown product" */
-    const char *field;   /* the field it is about, or NULL */
+    const char *field;   /* what it is about: a field, a sku; or NULL */
 };
 
 /* Emits an event of @type for the saga of @cause, and returns its payload to
@@ -36,8 +36,9 @@ struct decision {
 struct payload *emit(struct decision *out, enum message_type type,
                      const struct event *cause);
 
-/* Refuses a command: answered with @why, never logged.  @why and @field are
- * static text.  Only for commands: a business no to an event is an event. */
+/* Refuses a command: answered with @why, never logged.  @why is static text,
+ * @field lives as long as the cause.  Only for commands: a business no to an
+ * event is an event. */
 void refuse(struct decision *out, const char *why, const char *field);
 
 /* Reads states and one cause, and writes a decision.  Pure.  A cause that

@@ -93,7 +93,7 @@ static void place_order(const struct states *states, const struct event *cause,
     }
     for (uint32_t i = 0; i < cause->data.line_count; i++) {
         if (price_of(states, cause->data.lines[i].sku) == 0) {
-            refuse(out, "unknown product", "lines");
+            refuse(out, "unknown product", cause->data.lines[i].sku);
             return;
         }
     }

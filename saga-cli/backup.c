@@ -153,8 +153,8 @@ static int cut(struct backup *backup)
     if (interrupted)
         return saga_fail(backup->saga, SAGA_TRY_AGAIN, "interrupted");
     return saga_fail(backup->saga, SAGA_NO,
-                     "the logs do not fit each other: %s ('saga status' and "
-                     "'saga check' tell more)",
+                     "the logs do not fit each other: %s ('./saga status' and "
+                     "'./saga check' tell more)",
                      backup->misfit);
 }
 
@@ -371,7 +371,7 @@ int verb_backup(struct saga *saga, int argc, char **argv)
         return SAGA_USAGE;
     if (argc - optind != 1)
         return saga_fail(saga, SAGA_USAGE,
-                         "backup into which directory? ('saga backup DIR')");
+                         "backup into which directory? ('./saga backup DIR')");
     backup.saga = saga;
     umask(077);
     catch_interrupts();

@@ -243,7 +243,7 @@ static unsigned print_json(const struct verdict_run *run)
 static int usage(const struct saga *saga, const char *argument)
 {
     return saga_fail(saga, SAGA_USAGE,
-                     "check does not know '%s' ('saga check --help')",
+                     "check does not know '%s' ('./saga check --help')",
                      argument);
 }
 

@@ -22,7 +22,7 @@ static int one_option(const struct saga *saga, int argc, char **argv,
         *value = optarg;
     }
     if (argc - optind != words)
-        return saga_fail(saga, SAGA_USAGE, "see 'saga %s --help'", argv[0]);
+        return saga_fail(saga, SAGA_USAGE, "see './saga %s --help'", argv[0]);
     return SAGA_YES;
 }
 
@@ -89,7 +89,7 @@ static int refused(const struct saga *saga, const char *service,
         saga, exit_code(answer), "%s-svc: %s%s%s%s%s", service, answer->reason,
         answer->field[0] ? " (" : "", answer->field,
         answer->field[0] ? ")" : "",
-        answer->code == ANSWER_BEHIND ? " ('saga status' shows more)" : "");
+        answer->code == ANSWER_BEHIND ? " ('./saga status' shows more)" : "");
 }
 
 /* Sends one command until it is answered: its id makes that harmless. */

@@ -63,7 +63,7 @@ int saga_getopt(const struct saga *saga, int argc, char **argv,
 
         if (!value && word[0] != '-') /* -35: it looks at one after the other */
             word = argv[optind];
-        (void)saga_fail(saga, SAGA_USAGE, "%s %s ('saga %s --help')", word,
+        (void)saga_fail(saga, SAGA_USAGE, "%s %s ('./saga %s --help')", word,
                         !value                      ? "is no option"
                         : strchr(word, '=') != NULL ? "takes no value"
                                                     : "needs a value",
@@ -134,7 +134,7 @@ int saga_no_answer(const struct saga *saga, const char *service,
         return saga_not_running(saga, service);
     if (rc == EVT_BUSY)
         return saga_fail(saga, SAGA_TRY_AGAIN,
-                         "%s-svc runs but does not answer ('saga status' "
+                         "%s-svc runs but does not answer ('./saga status' "
                          "shows more)",
                          service);
     return saga_fail(saga, SAGA_IO, "%s-svc gave an answer that is none",

@@ -7,6 +7,7 @@
 #include "verbs.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -82,21 +83,34 @@ static void print_point(const struct answers *answers, const json_t *fault)
 }
 
 /* "payment: handler/slow, 3 times, after 2 passes, 50 % ..." */
-static void print_setting(const char *service, const json_t *fault)
-{
-    long long times = json_number(fault, "times");
-    long long after = json_number(fault, "after");
-    long long percent = json_number(fault, "percent");
+/* When a point is to fire. */
+struct setting {
+    int64_t after, times, percent;
+};
 
-    printf("%s: %s is on", service, json_text(fault, "point"));
-    if (times == 1)
+/* "payment: handler/slow is on, 2 times, after 3 passes" */
+static void print_setting(const char *service, const char *point,
+                          const struct setting *setting)
+{
+    printf("%s: %s is on", service, point);
+    if (setting->times == 1)
         fputs(", once", stdout);
-    else if (times > 1)
-        printf(", %lld times", times);
-    if (after > 0)
-        printf(", after %lld pass%s", after, after > 1 ? "es" : "");
-    if (percent < 100)
-        printf(", at %lld %% of passes", percent);
+    else if (setting->times > 1)
+        printf(", %" PRId64 " times", setting->times);
+    if (setting->after > 0)
+        printf(", after %" PRId64 " pass%s", setting->after,
+               setting->after > 1 ? "es" : "");
+    if (setting->percent < 100)
+        printf(", at %" PRId64 " %% of passes", setting->percent);
+}
+
+static void print_fault(const char *service, const json_t *fault)
+{
+    struct setting setting = {.after = json_number(fault, "after"),
+                              .times = json_number(fault, "times"),
+                              .percent = json_number(fault, "percent")};
+
+    print_setting(service, json_text(fault, "point"), &setting);
     printf("; passed %lld, fired %lld\n",
            (long long)json_number(fault, "passed"),
            (long long)json_number(fault, "fired"));
@@ -110,7 +124,7 @@ static void print_settings(const char *service, const json_t *reply)
     json_array_foreach(json_object_get(reply, "faults"), n, fault)
     {
         if (json_is_true(json_object_get(fault, "set")))
-            print_setting(service, fault);
+            print_fault(service, fault);
     }
     if (!json_is_true(json_object_get(reply, "enabled")))
         printf("%s: was started without --faults, so none can be set\n",
@@ -229,8 +243,8 @@ static int insist_on(struct saga *saga, const char *service, const char *point,
         return code;
     if (!knows(reply, point, &closest))
         code = saga_fail(saga, SAGA_NO_SUCH,
-                         "%s-svc has no fault point %s (%s%s%s'saga fault ls "
-                         "%s' shows all)",
+                         "%s-svc has no fault point %s (%s%s%s'./saga fault "
+                         "ls %s' shows all)",
                          service, point, closest ? "did you mean " : "",
                          closest ? closest : "", closest ? "? " : "", service);
     else if (settable && !json_is_true(json_object_get(reply, "enabled")))
@@ -242,10 +256,6 @@ static int insist_on(struct saga *saga, const char *service, const char *point,
     json_decref(reply);
     return code;
 }
-
-struct setting {
-    int64_t after, times, percent;
-};
 
 static int parse_setting(struct saga *saga, int argc, char **argv,
                          struct setting *setting)
@@ -272,7 +282,7 @@ static int parse_setting(struct saga *saga, int argc, char **argv,
     }
     if (argc - optind != 2)
         return saga_fail(saga, SAGA_USAGE,
-                         "set which fault? ('saga fault set payment "
+                         "set which fault? ('./saga fault set payment "
                          "handler/slow')");
     if (saga_service_number(argv[optind]) < 0)
         return saga_no_service(saga, argv[optind]);
@@ -313,9 +323,10 @@ static int set(struct saga *saga, int argc, char **argv)
     if (saga->json)
         saga_print_json(json_pack("{s:b,s:s,s:s}", "done", 1, "service",
                                   service, "point", point));
-    else
-        printf("%s: %s is on%s\n", service, point,
-               setting.times == 0 ? ", until it is cleared" : "");
+    if (saga->json)
+        return SAGA_YES;
+    print_setting(service, point, &setting);
+    puts(setting.times == 0 ? ", until it is cleared" : "");
     return SAGA_YES;
 }
 
@@ -348,9 +359,10 @@ static int clear(struct saga *saga, int argc, char **argv)
     int code = SAGA_YES;
 
     if (argc < 2 || argc > 3)
-        return saga_fail(saga, SAGA_USAGE,
-                         "clear what? ('saga fault clear payment', 'saga fault "
-                         "clear --all')");
+        return saga_fail(
+            saga, SAGA_USAGE,
+            "clear what? ('./saga fault clear payment', './saga fault "
+            "clear --all')");
     if (!all && saga_service_number(argv[1]) < 0)
         return saga_no_service(saga, argv[1]);
     if (!all)
@@ -387,5 +399,5 @@ int verb_fault(struct saga *saga, int argc, char **argv)
     if (strcmp(what, "clear") == 0)
         return clear(saga, argc - 1, argv + 1);
     return saga_fail(saga, SAGA_USAGE,
-                     "fault what? ls, set or clear ('saga fault --help')");
+                     "fault what? ls, set or clear ('./saga fault --help')");
 }

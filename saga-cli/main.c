@@ -143,7 +143,7 @@ static void print_help(FILE *to)
             "($SAGA_BUS)\n"
             "  --read-side D  ask the lone read side that runs in D\n"
             "  --json         one JSON value on standard output\n"
-            "'saga help VERB' tells more.  Exit codes: 0 yes, 1 no, 64 "
+            "'./saga help VERB' tells more.  Exit codes: 0 yes, 1 no, 64 "
             "usage,\n65 bad data, 66 no such thing, 69 not running, 74 I/O, "
             "75 try again.\n");
 }
@@ -179,11 +179,11 @@ static int unknown_verb(const struct saga *saga, const char *name)
     }
     if (closest != NULL)
         return saga_fail(saga, SAGA_USAGE,
-                         "no verb %s (did you mean %s? 'saga --help' lists "
+                         "no verb %s (did you mean %s? './saga --help' lists "
                          "them)",
                          name, closest);
-    return saga_fail(saga, SAGA_USAGE, "no verb %s ('saga --help' lists them)",
-                     name);
+    return saga_fail(saga, SAGA_USAGE,
+                     "no verb %s ('./saga --help' lists them)", name);
 }
 
 /* Takes a global option out of argv at @i; returns how many words it had, 0

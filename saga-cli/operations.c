@@ -202,7 +202,7 @@ int verb_redrive(struct saga *saga, int argc, char **argv)
             code = redrive_one(saga, shop_services[i], &redrive);
     if (code == SAGA_YES && one_wanted && redrive.seen == 0)
         code = saga_fail(saga, SAGA_NO_SUCH,
-                         "no such event is parked ('saga parked' shows all)");
+                         "no such event is parked ('./saga parked' shows all)");
     else if (code == SAGA_YES && saga->json)
         saga_print_json(json_incref(redrive.all));
     else if (code == SAGA_YES && redrive.seen + redrive.left == 0)
@@ -227,7 +227,7 @@ int verb_accept(struct saga *saga, int argc, char **argv)
         return code;
     if (argc - optind != 2)
         return saga_fail(saga, SAGA_USAGE,
-                         "accept whose log? ('saga accept order payment': "
+                         "accept whose log? ('./saga accept order payment': "
                          "order goes on with payment's)");
     service = argv[optind];
     source = argv[optind + 1];
@@ -338,7 +338,7 @@ int verb_rebuild(struct saga *saga, int argc, char **argv)
     if (reply == NULL && again)
         return saga_fail(saga, SAGA_TRY_AGAIN,
                          "the %s view is still rebuilding; it goes on by "
-                         "itself ('saga status' shows when it is done)",
+                         "itself ('./saga status' shows when it is done)",
                          view_names[i]);
     if (reply == NULL)
         return code;

@@ -148,7 +148,7 @@ static int parse(const struct saga *saga, int argc, char **argv,
     }
     if (optind != argc)
         return saga_fail(saga, SAGA_USAGE,
-                         "ls takes no %s ('saga show %s' shows one order)",
+                         "ls takes no %s ('./saga show %s' shows one order)",
                          argv[optind], argv[optind]);
     return SAGA_YES;
 }

@@ -92,7 +92,7 @@ static int parse_options(struct placing *placing, int argc, char **argv)
     text_copy(placing->order.data.customer, CUSTOMER_BYTES, customer);
     if (optind == argc)
         return saga_fail(placing->saga, SAGA_USAGE,
-                         "place what? ('saga place widget:2')");
+                         "place what? ('./saga place widget:2')");
     for (int i = optind; i < argc && code == SAGA_YES; i++)
         code = parse_line(placing, argv[i]);
     return code;
@@ -188,23 +188,34 @@ static int send_batch(const struct placing *placing, struct command *commands,
             return saga_no_answer(placing->saga, "order", rc);
         if (saga_mono_ms() > placing->deadline_ms)
             return saga_fail(placing->saga, SAGA_TRY_AGAIN,
-                             "order-svc: %s ('saga status' shows more)",
+                             "order-svc: %s ('./saga status' shows more)",
                              answers[0].reason);
         nanosleep(&pause, NULL); /* back off, then under the same ids */
     }
 }
 
+/* An answer that is no yes, and what to type about it. */
 static int refused(const struct placing *placing, const struct command *command,
                    const struct answer *answer)
 {
-    int code = answer->code == ANSWER_REFUSED  ? SAGA_NO
-               : answer->code == ANSWER_BEHIND ? SAGA_TRY_AGAIN
-                                               : SAGA_BAD_DATA;
+    const char *id = command->order_id;
 
-    return saga_fail(placing->saga, code, "%s is not placed: %s%s%s%s",
-                     command->order_id, answer->reason,
-                     answer->field[0] ? " (" : "", answer->field,
-                     answer->field[0] ? ")" : "");
+    if (strcmp(answer->reason, "unknown product") == 0)
+        return saga_fail(placing->saga, SAGA_NO,
+                         "%s is not placed: unknown product %s "
+                         "('./saga product %s 9.90' lists it)",
+                         id, answer->field, answer->field);
+    if (answer->code == ANSWER_REFUSED)
+        return saga_fail(placing->saga, SAGA_NO,
+                         "%s is not placed: %s ('./saga trace %s' shows it)",
+                         id, answer->reason, id);
+    if (answer->code == ANSWER_BEHIND)
+        return saga_fail(placing->saga, SAGA_TRY_AGAIN,
+                         "%s is not placed: %s ('./saga status' shows more)",
+                         id, answer->reason);
+    return saga_fail(placing->saga, SAGA_BAD_DATA, "%s is not placed: %s%s%s%s",
+                     id, answer->reason, answer->field[0] ? " (" : "",
+                     answer->field, answer->field[0] ? ")" : "");
 }
 
 /* The order's row once it has ended; NULL: not in time, or reported. */

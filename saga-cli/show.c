@@ -201,7 +201,7 @@ static int read_stream(const struct question *question, unsigned service,
             code = saga_fail(
                 question->saga, SAGA_BAD_DATA,
                 "%s #%" JSON_INTEGER_FORMAT " cannot be read by this program, "
-                "so %s cannot be folded ('saga log %s' shows it raw)",
+                "so %s cannot be folded ('./saga log %s' shows it raw)",
                 shop_services[service],
                 json_integer_value(json_object_get(row, "seq")),
                 question->subject, shop_services[service]);

@@ -276,10 +276,10 @@ static bool at_head(const char *who, const char *publisher,
     if (same(at, head) || (head->seq == 0 && at->seq == 0))
         return true;
     if (memcmp(at->log_id, head->log_id, LOG_ID_BYTES) != 0 && at->seq > 0)
-        snprintf(what, size, "%s has read another log of %s ('saga status')",
+        snprintf(what, size, "%s has read another log of %s ('./saga status')",
                  who, publisher);
     else if (at->seq > head->seq)
-        snprintf(what, size, "%s is ahead of %s's log ('saga status')", who,
+        snprintf(what, size, "%s is ahead of %s's log ('./saga status')", who,
                  publisher);
     else
         snprintf(what, size, "%s is %" PRIu64 " events behind %s", who,
@@ -317,27 +317,32 @@ static bool all_at_heads(const struct look *look, char *what, size_t size)
     return true;
 }
 
-static bool take_look(struct saga *saga, struct look *look, char *what,
-                      size_t size)
+/* Not asked any more after @deadline_ms: *what stays as it was. */
+static bool take_look(struct saga *saga, int64_t deadline_ms, struct look *look,
+                      char *what, size_t size)
 {
     memset(look, 0, sizeof *look);
-    for (unsigned i = 0; i < SERVICES; i++)
-        if (!look_at_log(saga, i, look, what, size))
+    for (unsigned i = 0; i < 2 * SERVICES; i++) {
+        unsigned n = i % SERVICES;
+
+        if ((int64_t)saga_mono_ms() >= deadline_ms)
             return false;
-    for (unsigned i = 0; i < SERVICES; i++)
-        if (!look_at_view(saga, i, look, what, size))
+        if (i < SERVICES ? !look_at_log(saga, n, look, what, size)
+                         : !look_at_view(saga, n, look, what, size))
             return false;
+    }
     return all_at_heads(look, what, size);
 }
 
 /* Twice in a row with the same heads: an event that was on its way during the
  * first look has been appended or consumed by the second. */
-static bool is_quiet(struct saga *saga, char *what, size_t size)
+static bool is_quiet(struct saga *saga, int64_t deadline_ms, char *what,
+                     size_t size)
 {
     struct look first, second;
 
-    if (!take_look(saga, &first, what, size) ||
-        !take_look(saga, &second, what, size))
+    if (!take_look(saga, deadline_ms, &first, what, size) ||
+        !take_look(saga, deadline_ms, &second, what, size))
         return false;
     for (unsigned i = 0; i < SERVICES; i++)
         if (!same(&first.head[i], &second.head[i])) {
@@ -352,9 +357,9 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
     int64_t begun = (int64_t)saga_mono_ms(),
             deadline = begun + timeout_s * 1000;
     struct timespec pause = {.tv_nsec = 20000000};
-    char what[STORE_WHY_BYTES] = "";
+    char what[STORE_WHY_BYTES] = "the answers took that long";
 
-    while (!is_quiet(saga, what, sizeof what)) {
+    while (!is_quiet(saga, deadline, what, sizeof what)) {
         if ((int64_t)saga_mono_ms() >= deadline)
             return saga_fail(saga, SAGA_TRY_AGAIN,
                              "not quiet after %" PRId64 " s: %s", timeout_s,
@@ -409,7 +414,7 @@ static int wait_order(struct saga *saga, const char *order, int64_t timeout_s)
         return unknown ? story_no_such_order(saga, order)
                        : saga_fail(saga, SAGA_TRY_AGAIN,
                                    "%s has not ended after %" PRId64
-                                   " s ('saga why %s')",
+                                   " s ('./saga why %s')",
                                    order, timeout_s, order);
     if (saga->json) {
         saga_print_json(reply);

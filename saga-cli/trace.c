@@ -250,7 +250,7 @@ int verb_trace(struct saga *saga, int argc, char **argv)
     }
     if (argc - optind != 1)
         return saga_fail(saga, SAGA_USAGE,
-                         "trace which order? ('saga trace --help')");
+                         "trace which order? ('./saga trace --help')");
     code = story_read(saga, argv[optind], &story);
     if (code != SAGA_YES)
         return code;

@@ -370,7 +370,7 @@ int verb_why(struct saga *saga, int argc, char **argv)
 
     if (argc != 2 || argv[1][0] == '-')
         return saga_fail(saga, SAGA_USAGE,
-                         "why what? an order ('saga why --help')");
+                         "why what? an order ('./saga why --help')");
     code = story_read(saga, argv[1], &story);
     if (code != SAGA_YES)
         return code;

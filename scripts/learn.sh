@@ -20,12 +20,12 @@ if [ $# -eq 0 ]; then
     exit 0
 fi
 if [[ ! $1 =~ ^[0-9]{1,2}$ ]]; then
-    echo "learn: a chapter is a number ('saga learn' lists them)" >&2
+    echo "learn: a chapter is a number ('./saga learn' lists them)" >&2
     exit 64
 fi
 chapter=(docs/tutorial/"$(printf '%02d' "$((10#$1))")"-*.md)
 if [ ! -e "${chapter[0]}" ]; then
-    echo "learn: no chapter $1 ('saga learn' lists them)" >&2
+    echo "learn: no chapter $1 ('./saga learn' lists them)" >&2
     exit 66
 fi
 

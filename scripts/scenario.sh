@@ -29,7 +29,7 @@ file_of() { # N, or the whole name
     [[ ! $1 =~ ^[0-9]{1,3}$ ]] ||
         found=(scenarios/"$(printf '%02d' "$((10#$1))")"-*.md)
     [ -e "${found[0]}" ] ||
-        fail 66 "no scenario '$1' ('saga scenario ls' lists them)"
+        fail 66 "no scenario '$1' ('./saga scenario ls' lists them)"
     echo "${found[0]}"
 }
 

@@ -14,7 +14,7 @@ verbs=$("$saga" --help | awk '/^  [a-z]/ { print $1 }')
 help_for_all() {
     [ "$(wc -w <<<"$verbs")" -ge 23 ]
     asked 0 help
-    shows "$said" "'saga help VERB' tells more"
+    shows "$said" "'\./saga help VERB' tells more"
     asked 64
     for verb in $verbs; do
         asked 0 "$verb" --help
@@ -23,7 +23,7 @@ help_for_all() {
     asked 64 plcae
     shows "$said" "^saga: no verb plcae \(did you mean place\?"
     asked 64 pirouette
-    shows "$said" "^saga: no verb pirouette \('saga --help' lists them\)"
+    shows "$said" "^saga: no verb pirouette \('\./saga --help' lists them\)"
     asked 64 ls --dir
 }
 wrong_words() {
@@ -117,7 +117,11 @@ place_text() {
     asked 1 place gadget:500 --id o-many
     shows "$said" 'CANCELLED: insufficient stock'
     asked 1 place nothing:1
-    shows "$said" '^saga: o-.* is not placed: unknown product \(.*\)'
+    shows "$said" '^saga: o-.* is not placed: unknown product nothing \(.\./saga product nothing 9\.90. lists it\)$'
+    asked 1 place widget:2 nothing:1
+    shows "$said" 'unknown product nothing '
+    asked 1 place widget:3 --id o-text
+    shows "$said" "this id was used for something else \('\./saga trace o-text' shows it"
     asked 0 place gizmo:1 --no-wait --id o-quick
     shows "$said" '^o-quick placed \(order #[0-9]+\)$'
     asked 0 wait o-quick
@@ -405,7 +409,7 @@ faults() {
     asked_json 0 fault ls payment
     has payment.enabled true
     asked 0 fault set payment payment/decline --times 1 --after 1
-    shows "$said" '^payment: payment/decline is on$'
+    shows "$said" '^payment: payment/decline is on, once, after 1 pass$'
     asked 0 fault ls
     shows "$said" '^payment/decline .* - +- +ON$'
     # The first passes, the second does not, the third passes again.

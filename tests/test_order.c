@@ -177,7 +177,7 @@ Test(order, of_an_unknown_product_is_refused)
 
     cr_assert_not(out.emitted);
     cr_assert_str_eq(out.refusal, "unknown product");
-    cr_assert_str_eq(out.field, "lines");
+    cr_assert_str_eq(out.field, "gizmo"); /* of several lines, this one */
 }
 
 /* HC25 */
