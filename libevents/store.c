@@ -180,6 +180,8 @@ static enum evt_status read_event(struct store *store, sqlite3_stmt *s,
     row->cause_seq = (uint64_t)sqlite3_column_int64(s, 7);
     row->data = sqlite3_column_blob(s, 9);
     row->data_bytes = (uint32_t)sqlite3_column_bytes(s, 9);
+    if (row->data == NULL) /* what SQLite makes of no bytes */
+        row->data = (const uint8_t *)"";
     good = read_text(s, 1, row->type, sizeof row->type) &&
            read_text(s, 3, row->order_id, sizeof row->order_id) &&
            read_text(s, 5, row->cause_source, sizeof row->cause_source) &&
