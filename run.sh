@@ -96,6 +96,8 @@ parse() {
     fi
 }
 parse "$@"
+[[ -z $bus || $bus =~ ^tcp://(127\.0\.0\.1|localhost):[1-9][0-9]{3,4}$ ]] ||
+    fail 64 "--bus wants tcp://127.0.0.1:PORT (nothing on the wire is authenticated), not '$bus'"
 
 given_dir=${SAGA_DIR:-}
 dir=${given_dir:-$root/var}
@@ -496,7 +498,6 @@ start_all() {
 }
 
 run_in_foreground() {
-    local left
     prepare
     start_all
     await_all_up
@@ -514,6 +515,10 @@ run_in_foreground() {
         started=no
         echo "Stopped. The data stays in $here."
     elif [ $died = yes ]; then
+        exit 1
+    elif ! alive "$follower"; then # as when stdout was closed
+        echo "run.sh: 'saga log --all --follow' has ended; so everything stops" >&2
+        undone 0.8 >&2 || true
         exit 1
     fi
 }

@@ -139,7 +139,19 @@ ctrl_c() { # HC53
 closed_output() {
     { "$run" || true; } | head -n 3 # it dies of SIGPIPE, as it should
     within 5 all_unlocked
+    # What shows the events may end alone: that is no end of ours.
+    "$run" >out 2>err &
+    pid=$!
+    within 20 grep -q 'Events (Ctrl-C' out
+    within 10 kill_follower
+    ended=0
+    wait $pid || ended=$?
+    [ $ended -eq 1 ]
+    shows "$(cat err)" 'log --all --follow. has ended; so everything stops'
+    shows "$(cat err)" 'Left undone: nothing'
+    all_unlocked
 }
+kill_follower() { pkill -KILL -P $pid -f 'log --all --follow'; }
 all_unlocked() {
     local s
     for s in order inventory payment; do
@@ -211,6 +223,8 @@ usage() {
     ends_with 64 "$run" restart bakery
     ends_with 64 "$run" -d --order-deadline-ms soon
     ends_with 64 "$run" -d --bus
+    ends_with 64 "$run" -d --bus tcp://0.0.0.0:4444
+    ends_with 64 env SAGA_BUS=ipc:///tmp "$run" -d
     [ ! -e "$SAGA_DIR" ]
     ends_with 0 "$run" --help
     shows "$("$run" stop)" 'Nothing is running'
