@@ -145,13 +145,23 @@ closed_output() {
     within 20 grep -q 'Events (Ctrl-C' out
     within 10 kill_follower
     ended=0
-    wait $pid || ended=$?
+    wait "$pid" || ended=$?
     [ $ended -eq 1 ]
     shows "$(cat err)" 'log --all --follow. has ended; so everything stops'
     shows "$(cat err)" 'Left undone: nothing'
     all_unlocked
 }
-kill_follower() { pkill -KILL -P $pid -f 'log --all --follow'; }
+kill_follower() { # run.sh's child that is no service
+    local child children
+    read -ra children <"/proc/$pid/task/$pid/children" || true
+    for child in "${children[@]}"; do
+        if tr '\0' ' ' <"/proc/$child/cmdline" | grep -q 'log --all --follow'; then
+            kill -KILL "$child"
+            return
+        fi
+    done
+    return 1
+}
 all_unlocked() {
     local s
     for s in order inventory payment; do
