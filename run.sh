@@ -349,15 +349,25 @@ take_directory() {
     printf '%s\n' "$bus" "$deadline_ms" >"$dir/options"
 }
 
+# Each service's share at the same time as the others'.
 seed_data() {
-    local sku price customer amount
-    while read -r sku price; do
-        "$saga" product "$sku" "$price" --id "seed-product-$sku"
-        "$saga" stock "$sku" 100 --id "seed-stock-$sku"
-    done <<<$'widget 19.90\ngadget 49.00\ngizmo 5.00'
-    while read -r customer amount; do
-        "$saga" fund "$customer" "$amount" --id "seed-fund-$customer"
-    done <<<$'alice 1000.00\nbob 20.00'
+    local jobs=() job code=0
+    seed product widget 19.90 gadget 49.00 gizmo 5.00 &
+    jobs+=($!)
+    seed stock widget 100 gadget 100 gizmo 100 &
+    jobs+=($!)
+    seed fund alice 1000.00 bob 20.00 &
+    jobs+=($!)
+    for job in "${jobs[@]}"; do wait "$job" || code=$?; done
+    return $code
+}
+seed() { # VERB NAME AMOUNT ...
+    local verb=$1
+    shift
+    while [ $# -gt 0 ]; do
+        "$saga" "$verb" "$1" "$2" --id "seed-$verb-$1" || return
+        shift 2
+    done
 }
 
 prepare_data() {
