@@ -58,7 +58,7 @@ HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
 BENCH_SOURCES := $(wildcard bench/*.c)
 # The simulation: its program, the same for a fuzzer, and what they share.
 SIM_SOURCES := $(wildcard tests/sim/*.c)
-SIM_PARTS := $(filter-out %/main.c tests/sim/fuzz_%,$(SIM_SOURCES))
+SIM_PARTS := $(filter-out %/main.c %/cuts.c tests/sim/fuzz_%,$(SIM_SOURCES))
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Programs of their own, which the shell tests call.
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
@@ -154,9 +154,11 @@ $(NEXT): $(BUILD)/tests/next/shop.o $(LIB)
 # The simulation speaks no NNG, and brings its own faults and log.
 SIM := $(BUILD)/tests/sim/sim
 FUZZ_SIM := $(BUILD)/tests/sim/fuzz_sim
+CUTS := $(BUILD)/tests/sim/cuts
 $(SIM): $(BUILD)/tests/sim/main.o
 $(FUZZ_SIM): $(BUILD)/tests/sim/fuzz_sim.o
-$(SIM) $(FUZZ_SIM): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
+$(CUTS): $(BUILD)/tests/sim/cuts.o $(BUILD)/tests/sample.o
+$(SIM) $(FUZZ_SIM) $(CUTS): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) $(if $(filter $@,$(FUZZ_SIM)),-fsanitize=fuzzer) -o $@ \
 	    $(filter %.o,$^) $(LIB) $(LIBS)
@@ -211,7 +213,7 @@ worlds: $(BUILD)/tests/test_worlds ## write what the small worlds come to
 SEED ?= 1
 sim: $(SIM) ## one simulated run, a line for each event: SEED=...
 	$(Q)$(SIM) --seed $(SEED) --trace --keep $(BUILD)
-sim-smoke: $(SIM) ## the simulation as CI runs it, for two minutes
+sim-smoke: $(SIM) $(CUTS) ## the simulation as CI runs it, for two minutes
 	$(Q)tests/sim/smoke.sh $(BUILD)
 sim-long: $(SIM) ## the simulation until something breaks: SEED=... MINUTES=...
 	$(Q)$(SIM) --seed $(SEED) --minutes $(or $(MINUTES),1000000) \
