@@ -3,6 +3,7 @@
 #include "verbs.h"
 
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -122,22 +123,27 @@ static int send(struct saga *saga, const char *service,
     return refused(saga, service, command, answer);
 }
 
-/* Sends, and says what was done. */
-static int tell(struct saga *saga, const char *service,
-                const struct command *command, const char *what)
+/* Sends, and says what was done: "deposited 5.00 for bob". */
+__attribute__((format(printf, 4, 5))) static int
+tell(struct saga *saga, const char *service, const struct command *command,
+     const char *done, ...)
 {
     struct answer answer;
     int code = send(saga, service, command, &answer);
+    va_list words;
 
     if (code != SAGA_YES)
         return code;
-    if (saga->json)
+    if (saga->json) {
         saga_print_json(json_pack("{s:s,s:s,s:I}", "command",
                                   command->command_id, "service", service,
                                   "seq", (json_int_t)answer.at.seq));
-    else
-        printf("%s (%s #%llu)\n", what, service,
-               (unsigned long long)answer.at.seq);
+        return SAGA_YES;
+    }
+    va_start(words, done);
+    vprintf(done, words);
+    va_end(words);
+    printf(" (%s #%llu)\n", service, (unsigned long long)answer.at.seq);
     return SAGA_YES;
 }
 
@@ -145,7 +151,6 @@ int verb_cancel(struct saga *saga, int argc, char **argv)
 {
     struct command command = {.type = CANCEL_ORDER};
     const char *reason = "cancelled by customer", *why, *field;
-    char text[128];
     int code = one_option(saga, argc, argv, "reason", &reason, 1);
 
     if (code == SAGA_YES)
@@ -162,71 +167,71 @@ int verb_cancel(struct saga *saga, int argc, char **argv)
     if (payload_check(shop_message(CANCEL_ORDER), &command.data, &why,
                       &field) != EVT_OK)
         return saga_fail(saga, SAGA_USAGE, "%s: %s", field, why);
-    snprintf(text, sizeof text, "%s is being cancelled", command.order_id);
-    return tell(saga, "order", &command, text);
+    return tell(saga, "order", &command, "%s is being cancelled",
+                command.order_id);
+}
+
+/* NAME AMOUNT [--id ID]: all but the amount, which is left in argv[optind + 1].
+ */
+static int set_id_and_name(const struct saga *saga, int argc, char **argv,
+                           struct command *command, const char *what,
+                           char *name, size_t size)
+{
+    const char *id = NULL;
+    int code = one_option(saga, argc, argv, "id", &id, 2);
+
+    if (code == SAGA_YES)
+        code = set_id(saga, id, command);
+    return code == SAGA_YES ? set_name(saga, what, argv[optind], name, size)
+                            : code;
 }
 
 int verb_stock(struct saga *saga, int argc, char **argv)
 {
     struct command command = {.type = RECEIVE_STOCK};
-    const char *id = NULL;
-    char text[128];
-    int code = one_option(saga, argc, argv, "id", &id, 2);
+    struct payload *data = &command.data;
+    int code = set_id_and_name(saga, argc, argv, &command, "sku", data->sku,
+                               SKU_BYTES);
 
-    if (code == SAGA_YES)
-        code = set_id(saga, id, &command);
-    if (code == SAGA_YES)
-        code = set_name(saga, "sku", argv[optind], command.data.sku, SKU_BYTES);
     if (code != SAGA_YES)
         return code;
-    if (!saga_number(argv[optind + 1], 1, RECEIPT_MAX, &command.data.quantity))
+    if (!saga_number(argv[optind + 1], 1, RECEIPT_MAX, &data->quantity))
         return saga_fail(saga, SAGA_USAGE, "quantity must be 1 to %d, not %s",
                          RECEIPT_MAX, argv[optind + 1]);
-    snprintf(text, sizeof text, "received %lld %s",
-             (long long)command.data.quantity, command.data.sku);
-    return tell(saga, "inventory", &command, text);
+    return tell(saga, "inventory", &command, "received %lld %s",
+                (long long)data->quantity, data->sku);
 }
 
 int verb_fund(struct saga *saga, int argc, char **argv)
 {
     struct command command = {.type = DEPOSIT_FUNDS};
-    char text[128], amount[CENTS_BYTES];
-    const char *id = NULL;
-    int code = one_option(saga, argc, argv, "id", &id, 2);
+    struct payload *data = &command.data;
+    char amount[CENTS_BYTES];
+    int code = set_id_and_name(saga, argc, argv, &command, "customer",
+                               data->customer, CUSTOMER_BYTES);
 
     if (code == SAGA_YES)
-        code = set_id(saga, id, &command);
-    if (code == SAGA_YES)
-        code = set_name(saga, "customer", argv[optind], command.data.customer,
-                        CUSTOMER_BYTES);
-    if (code == SAGA_YES)
         code = set_cents(saga, "amount", argv[optind + 1], DEPOSIT_CENTS_MAX,
-                         &command.data.amount_cents);
+                         &data->amount_cents);
     if (code != SAGA_YES)
         return code;
-    snprintf(text, sizeof text, "deposited %s for %s",
-             cents_text(command.data.amount_cents, amount),
-             command.data.customer);
-    return tell(saga, "payment", &command, text);
+    return tell(saga, "payment", &command, "deposited %s for %s",
+                cents_text(data->amount_cents, amount), data->customer);
 }
 
 int verb_product(struct saga *saga, int argc, char **argv)
 {
     struct command command = {.type = LIST_PRODUCT};
-    char text[128], price[CENTS_BYTES];
-    const char *id = NULL;
-    int code = one_option(saga, argc, argv, "id", &id, 2);
+    struct payload *data = &command.data;
+    char price[CENTS_BYTES];
+    int code = set_id_and_name(saga, argc, argv, &command, "sku", data->sku,
+                               SKU_BYTES);
 
     if (code == SAGA_YES)
-        code = set_id(saga, id, &command);
-    if (code == SAGA_YES)
-        code = set_name(saga, "sku", argv[optind], command.data.sku, SKU_BYTES);
-    if (code == SAGA_YES)
         code = set_cents(saga, "price", argv[optind + 1], PRICE_CENTS_MAX,
-                         &command.data.price_cents);
+                         &data->price_cents);
     if (code != SAGA_YES)
         return code;
-    snprintf(text, sizeof text, "%s costs %s", command.data.sku,
-             cents_text(command.data.price_cents, price));
-    return tell(saga, "order", &command, text);
+    return tell(saga, "order", &command, "%s costs %s", data->sku,
+                cents_text(data->price_cents, price));
 }
