@@ -332,7 +332,7 @@ static const struct mutation {
     {"S3", "o-4", "", 0, "a cancelled order is confirmed",
      COPY("o", "'OrderConfirmed'", "OrderCancelled", "o-4") LAST_IS("o", "data = " EMPTY)
      BECAUSE("o", "p", "payment", "PaymentCharged", "o-4")},
-    {"S3", "o-1", "S8 S2", 0, "a confirmed order is cancelled",
+    {"S3", "o-1", "S8", 0, "a confirmed order is cancelled",
      AGAIN("o", "OrderCancelled", "o-4") LAST_IS("o", "order_id = 'o-1'")},
     {"S3", "o-1", "S2 S7", 0, "an order is placed twice",
      AGAIN("o", "OrderPlaced", "o-1")},
@@ -365,7 +365,7 @@ static const struct mutation {
     /* ---- S6: goods ---- */
     {"S6", "sku:widget", "", 0, "more is reserved than was received",
      "UPDATE i.event SET data = put(type, version, data, 'quantity', 2) WHERE seq = 1;"},
-    {"S6", "o-4", "S8 S2", 0, "released goods are shipped",
+    {"S6", "o-4", "S8", 0, "released goods are shipped",
      AGAIN("i", "StockShipped", "o-1") LAST_IS("i", "order_id = 'o-4'")},
     {"S6", "o-1", "S9", 0, "goods are shipped that were not reserved",
      SET("i", "StockReserved", "o-1", "type = 'StockRejected', data = (SELECT data FROM i.event"
@@ -992,6 +992,45 @@ Test(check, a_backup_that_was_accepted_names_the_damaged_orders)
     cr_assert(seen.hit, "%s", seen.text);
     cr_assert(summary.broken[CHECK_S2] > 0, "%s", seen.text);
     cr_assert(summary.broken[CHECK_S10] > 0, "%s", seen.text);
+    triple_remove(&backup);
+    triple_remove(&triple);
+}
+
+/* HC11: what was placed afterwards is not to blame, though its events stand
+ * under the numbers of those that were lost. */
+Test(check, an_order_placed_after_the_damage_is_not_named)
+{
+    struct check_summary summary;
+    struct check_options options;
+    struct seen seen = {.ids = 0};
+    struct triple triple, backup;
+    char id[8], named[16];
+
+    triple_open(&triple, 3);
+    triple_close(&triple);
+    triple_copy(&backup, &triple);
+    triple_reopen(&triple);
+    tell_the_stories(&triple);
+    triple_close(&triple);
+    restore_backup(&triple, &backup);
+    triple_reopen(&triple);
+    triple_settle(&triple);
+    triple_accept(&triple, ORDER_LOG, INVENTORY_LOG);
+    triple_accept(&triple, PAYMENT_LOG, INVENTORY_LOG);
+    triple_stock(&triple, "widget", 20);
+    for (int i = 0; i < 9; i++) {
+        snprintf(id, sizeof id, "new-%d", i);
+        triple_place(&triple, id, "alice", "widget", 1, NULL, 0);
+        triple_settle(&triple);
+    }
+    triple_close(&triple);
+    options = options_for(&triple);
+    cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
+    cr_assert_not_null(strstr(seen.text, "o-2"), "%s", seen.text);
+    for (int i = 0; i < 9; i++) {
+        snprintf(named, sizeof named, " new-%d: ", i);
+        cr_assert_null(strstr(seen.text, named), "%s", seen.text);
+    }
     triple_remove(&backup);
     triple_remove(&triple);
 }
