@@ -229,7 +229,7 @@ fuzz-sim: ## libFuzzer drives the simulation: FUZZ_SECONDS=60
 	$(Q)mkdir -p $(FUZZ_CORPUS)
 	$(Q)build/fuzz/tests/sim/fuzz_sim -max_len=4096 -timeout=120 \
 	    -print_final_stats=1 -artifact_prefix=build/ \
-	    -max_total_time=$(FUZZ_SECONDS) -seed=$(or $(FUZZ_SEED),0) \
+	    -max_total_time=$(FUZZ_SECONDS) -seed=$(or $(SEARCH_SEED),0) \
 	    $(FUZZ_CORPUS) tests/sim/seeds
 
 bugs: ## each seeded bug is noticed, and by the right invariant
@@ -248,7 +248,7 @@ SECONDS ?= 120
 fuzzers: $(FUZZERS)
 fuzz: ## look for inputs that break something, for SECONDS=120 in all
 	$(Q)$(MAKE) $(FUZZ_FLAGS) fuzzers
-	$(Q)FUZZ_SEED=$(FUZZ_SEED) scripts/fuzz.sh run $(FUZZ_BUILD) $(SECONDS) $(FUZZ_TARGETS)
+	$(Q)SEARCH_SEED=$(SEARCH_SEED) scripts/fuzz.sh run $(FUZZ_BUILD) $(SECONDS) $(FUZZ_TARGETS)
 fuzz-replay: $(REPLAYERS) ## run every kept input through its target once
 	$(Q)scripts/fuzz.sh replay $(BUILD) $(FUZZ_TARGETS)
 fuzz-seed: $(FUZZ_SEED) ## write what a search begins with anew

@@ -103,7 +103,9 @@ static const struct verb verbs[] = {
      "VIEW is order, stock or account.\n"},
     {"backup", verb_backup, "DIR",
      "copies of the three logs that fit each other",
-     "DIR must be empty or new.  Works on running and on stopped services.\n"},
+     "DIR must be empty or new.  Works on running and on stopped services.\n"
+     "To put a log back: end its service, remove all *.db* beside it (a file\n"
+     "changed under a program that has it open is spoilt), copy, start.\n"},
     {"shutdown", verb_shutdown, "SERVICE|--all",
      "end a service: it finishes its batch first",
      "exits 0 it has ended, 69 it was not running (with --all: 0), 75 not\n"

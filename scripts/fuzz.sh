@@ -11,7 +11,7 @@
 # Inputs are kept in tests/fuzz/corpus/TARGET: those that a search begins with,
 # and (found-...) those that once broke something.  An input that breaks
 # something now is left in BUILD/tests/fuzz/found/, and the exit code is 1.
-# FUZZ_SEED=N searches in the same way each time; without it, chance decides.
+# SEARCH_SEED=N searches in the same way each time; without it, chance decides.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kept=tests/fuzz/corpus
@@ -39,7 +39,7 @@ run_one() { # BUILD SECONDS TARGET
     mkdir -p "$found" "$fresh" "$kept/$target"
     "$1/tests/fuzz/$target" -max_total_time="$2" -print_final_stats=1 \
         -rss_limit_mb=2048 -timeout=60 -max_len=8192 \
-        -seed="${FUZZ_SEED:-0}" \
+        -seed="${SEARCH_SEED:-0}" \
         -artifact_prefix="$found/$target-" "$fresh" "$kept/$target" \
         >"$log" 2>&1 </dev/null || code=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

@@ -239,6 +239,11 @@ static void die_at_point(struct sim *sim, struct node *node)
 static void restore(struct sim *sim, struct node *node)
 {
     sim_die(sim, node->number, back_in_ms(sim));
+    /* Whoever puts a file back under another program that has it open spoils
+     * it in place: sqlite.org, "How To Corrupt An SQLite Database File".  `saga
+     * help backup` says so; it is no fault that anybody could heal. */
+    sqlite3_close(node->other);
+    node->other = NULL;
     if (!simvfs_restore((int)node->number)) {
         simvfs_backup((int)node->number); /* for the next time */
         return;
