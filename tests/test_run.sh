@@ -140,15 +140,15 @@ closed_output() {
     { "$run" || true; } | head -n 3 # it dies of SIGPIPE, as it should
     within 5 all_unlocked
     # What shows the events may end alone: that is no end of ours.
-    "$run" >out 2>err &
+    "$run" >"$work/out" 2>"$work/err" &
     pid=$!
-    within 20 grep -q 'Events (Ctrl-C' out
+    within 20 says "$work/out" 'Events .Ctrl-C'
     within 10 kill_follower
     ended=0
     wait "$pid" || ended=$?
     [ $ended -eq 1 ]
-    shows "$(cat err)" 'log --all --follow. has ended; so everything stops'
-    shows "$(cat err)" 'Left undone: nothing'
+    shows "$(cat "$work/err")" 'log --all --follow. has ended; so everything stops'
+    shows "$(cat "$work/err")" 'Left undone: nothing'
     all_unlocked
 }
 kill_follower() { # run.sh's child that is no service
