@@ -238,6 +238,47 @@ few_descriptors() { # HC56
     load_flows 20
     all_healed
 }
+out_of_memory() {
+    start_all
+    stock_up
+    begin_load
+    load_flows 20
+    # Not one byte more than it has: with its orders something has to grow.
+    prlimit --pid "${pids[order]}" \
+        --as="$(($(awk '{ print $1 }' "/proc/${pids[order]}/statm") * 4096))"
+    asked_any place gizmo:1 --count 20000 --no-wait --timeout 5
+    within 60 gone "${pids[order]}" || {
+        echo 'order-svc goes on without memory'
+        return 1
+    }
+    ends order
+    [ "$ended" -ne 0 ]
+    start order
+    all_up
+    all_healed
+}
+asked_any() { "$saga" "$@" >&2 || true; }
+starved() { # the least of what four busy processes leave of two processors
+    local s busy=()
+    start_all
+    stock_up
+    for s in "${services[@]}"; do renice -n 19 -p "${pids[$s]}" >/dev/null; done
+    for _ in 1 2 3 4; do
+        (while :; do :; done) &
+        busy+=($!)
+        others+=($!)
+    done
+    begin_load
+    load_flows 100
+    kill -KILL "${busy[@]}"
+    wait "${busy[@]}" 2>/dev/null || true
+    all_healed
+    asked_json 0 status
+    for s in "${services[@]}"; do
+        has "services.$s.state" running
+        [ "$(field "services.$s.counts.redialled")" -le 6 ] # no storm of them
+    done
+}
 crowd_in() { # sub|req SOCKET: 60 silent connections to order-svc
     "$tools/stranger" silent "$1" "$SAGA_DIR/run/order.$2" 60 \
         <"$SAGA_DIR/leave" 7>&- >"$SAGA_DIR/crowd.$2" &
@@ -275,3 +316,7 @@ it 'a full standard error does no harm' in_shop stderr full_stderr # F13 real
 it 'a path of any length will do' in_shop long far_away
 it 'out of file descriptors, it goes on with whom it has' \
     in_shop files few_descriptors # F11 real
+it 'without memory a service ends, and all heals' \
+    in_shop memory out_of_memory # F10 real
+it 'without processor time it is slow, and nothing else' \
+    in_shop starved starved # F12 real

@@ -109,6 +109,20 @@ stopped_and_woken() { # HC2, HC24
     load_flows 20
     all_healed
 }
+aborted() { # as when a library's thread gives up
+    local s
+    start_all
+    stock_up
+    begin_load
+    for s in "${services[@]}"; do
+        load_flows 20
+        end "$s" ABRT
+        same 134 "$ended"
+        start "$s"
+        all_up
+    done
+    all_healed
+}
 told_to_end() { # HC53
     local s
     start_all
@@ -197,6 +211,8 @@ it 'started in any order, they end in the same way' \
     in_shop order any_order # F02 F39 real
 it 'stopped for seconds under load, they catch up' \
     in_shop stopped stopped_and_woken # F04 F40 real
+it 'abort() under load, of each in turn, loses nothing' \
+    in_shop aborted aborted # F06 real
 it 'SIGTERM under load ends a batch, exit 0' in_shop term told_to_end # F03 real
 it 'each crash point: it dies there, comes back, and all heals' \
     in_shop points crash_points # F01 real

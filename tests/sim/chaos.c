@@ -143,6 +143,8 @@ static void partition(struct sim *sim)
                 sim->held[to][from][kind] = hold;
             }
         }
+    if (from != to)
+        sim_sometimes(sim, both ? CUT_BOTH_WAYS : CUT_ONE_WAY);
     sim_trace(sim, "%s to %s is cut%s until %u.%03u", shop_services[from],
               shop_services[to], both ? " both ways" : "",
               (unsigned)(until / 1000), (unsigned)(until % 1000));
@@ -159,6 +161,9 @@ static void change_clock(struct sim *sim, struct node *node)
         step = -step;
     }
     node->skew_ms += step;
+    for (unsigned n = 0; n < SERVICES; n++)
+        if (llabs(node->skew_ms - sim->nodes[n].skew_ms) > 86400000)
+            sim_sometimes(sim, CLOCKS_DAYS_APART);
     sim_trace(sim, "the clock of %s jumps by %lld s", node->service->name,
               (long long)(step / 1000));
 }

@@ -35,6 +35,9 @@ F21 a backup was restored
 F24 a database was locked, and it went on
 F25 a start waited for an old snapshot
 F28 a clock went back
+F31 two clocks were days apart
+F35 two services were cut off from each other
+F35 a service was not heard by another
 F30 due timers were held back
 F32 a full queue lost a frame
 F32 a gap was found
