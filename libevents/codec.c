@@ -541,7 +541,6 @@ enum evt_status event_from_row(const char *source,
     uint32_t newest = 0;
     const struct message *message =
         shop_message_named(row->type, row->version, &newest);
-    struct payload data;
     enum evt_status rc;
 
     if (newest == 0)
@@ -553,12 +552,13 @@ enum evt_status event_from_row(const char *source,
         *field = NULL;
         return EVT_BAD;
     }
-    rc = payload_decode(message, row->data, row->data_bytes, &data, why, field);
+    memset(event, 0, offsetof(struct event, data));
+    rc = payload_decode(message, row->data, row->data_bytes, &event->data, why,
+                        field);
     if (rc != EVT_OK)
         return rc;
     for (const struct message *m = message; m->upcast != NULL; m++)
-        m->upcast(&data); /* versions stand in ascending order */
-    memset(event, 0, sizeof *event);
+        m->upcast(&event->data); /* versions stand in ascending order */
     event->type = message->type;
     text_copy(event->source, SERVICE_BYTES, source);
     memcpy(event->at.log_id, log_id, LOG_ID_BYTES);
@@ -569,6 +569,5 @@ enum evt_status event_from_row(const char *source,
     memcpy(event->cause.at.log_id, row->cause_log, LOG_ID_BYTES);
     event->cause.at.seq = row->cause_seq;
     memcpy(event->cause.command_id, row->command_id, ID_BYTES);
-    event->data = data;
     return EVT_OK;
 }

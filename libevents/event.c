@@ -21,14 +21,15 @@ void text_copy(char *to, size_t size, const char *from)
 
 bool text_is_id(const char *text, size_t size)
 {
+    /* each a bit: of 0-63 and of 64-127, the rest is none of them */
+    static const uint64_t good[2] = {UINT64_C(0x03ff600000000000),
+                                     UINT64_C(0x07fffffe87fffffe)};
     size_t length = 0;
 
     for (; text[length] != '\0'; length++) {
-        char c = text[length];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        unsigned char c = (unsigned char)text[length];
 
-        if (!good || length + 1 >= size)
+        if (c >= 128 || (good[c / 64] >> c % 64 & 1) == 0 || length + 1 >= size)
             return false;
     }
     return length > 0;
@@ -76,7 +77,9 @@ static void put_int(struct columns *columns, uint64_t value)
 {
     uint64_t big_endian = htobe64(value);
 
-    put(columns, &big_endian, sizeof big_endian);
+    put_length(columns, sizeof big_endian);
+    memcpy(columns->bytes + columns->count, &big_endian, sizeof big_endian);
+    columns->count += sizeof big_endian;
 }
 
 void event_hash(const uint8_t previous[HASH_BYTES], const struct row *row,
@@ -108,8 +111,11 @@ void event_tag(enum tag_kind kind, const char *key, char text[TAG_BYTES])
 {
     static const char *const prefixes[TAG_KINDS] = {
         "", "order:", "sku:", "customer:"};
+    size_t length = strlen(prefixes[kind]);
 
-    snprintf(text, TAG_BYTES, "%s%s", prefixes[kind], key);
+    /* half of all statements name a tag: no snprintf */
+    memcpy(text, prefixes[kind], length);
+    text_copy(text + length, TAG_BYTES - length, key);
 }
 
 static size_t add_tag(struct tag tags[], size_t count, enum tag_kind kind,

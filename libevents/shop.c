@@ -130,12 +130,10 @@ const size_t shop_catalogue_count =
 
 const struct message *shop_message(enum message_type type)
 {
-    const struct message *newest = NULL;
-
-    for (size_t i = 0; i < shop_catalogue_count; i++)
+    for (size_t i = shop_catalogue_count; i-- > 0;) /* the newest comes last */
         if (shop_catalogue[i].type == type)
-            newest = &shop_catalogue[i];
-    return newest;
+            return &shop_catalogue[i];
+    return NULL;
 }
 
 const struct message *shop_message_named(const char *name, uint32_t version,
@@ -145,7 +143,10 @@ const struct message *shop_message_named(const char *name, uint32_t version,
     uint32_t last = 0;
 
     for (size_t i = 0; i < shop_catalogue_count; i++) {
-        if (strcmp(shop_catalogue[i].name, name) != 0)
+        const char *known = shop_catalogue[i].name;
+
+        /* most differ in a letter that is cheaper to see than to call for */
+        if (known[0] != name[0] || strcmp(known, name) != 0)
             continue;
         last = shop_catalogue[i].version;
         if (last == version)
