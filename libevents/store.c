@@ -47,8 +47,7 @@ static const char *const sql[STATEMENTS] = {
             " after_ms) VALUES (?1, ?2, ?3, ?4)",
     /* by the order's few events, not by a walk over all armed timers */
     [ARMED] = "SELECT t.seq FROM tag t CROSS JOIN timer"
-              " ON timer.event_seq = t.seq WHERE t.tag = ?1 AND t.seq > ?2"
-              " LIMIT 1",
+              " ON timer.event_seq = t.seq WHERE t.tag = ?1",
     [DISARM] = "DELETE FROM timer WHERE event_seq = ?1",
     [DUE] = "SELECT event_seq, order_id, set_ms, after_ms FROM timer"
             " WHERE set_ms + after_ms <= ?1"
@@ -560,25 +559,19 @@ enum evt_status store_disarm(struct store *store, const char *order_id)
     sqlite3_stmt *disarm = statement(store, DISARM);
     enum evt_status rc = EVT_OK;
     char tag[TAG_BYTES];
-    uint64_t seq = 0;
 
     if (armed == NULL || disarm == NULL)
         return unprepared(store);
     event_tag(TAG_ORDER, order_id, tag);
-    for (;;) {
-        bind_text(armed, 1, tag);
-        bind_int(armed, 2, seq);
-        rc = first_row(store, armed, "looking for a timer");
-        if (rc == EVT_OK)
-            seq = (uint64_t)sqlite3_column_int64(armed, 0);
-        sqlite3_reset(armed);
-        if (rc != EVT_OK)
-            return rc == EVT_NONE ? EVT_OK : rc;
-        bind_int(disarm, 1, seq);
+    bind_text(armed, 1, tag);
+    /* what is deleted lies behind the walk, which goes by the tag's rows */
+    while (rc == EVT_OK &&
+           (rc = first_row(store, armed, "looking for a timer")) == EVT_OK) {
+        sqlite3_bind_int64(disarm, 1, sqlite3_column_int64(armed, 0));
         rc = run(store, disarm, "disarming a timer");
-        if (rc != EVT_OK)
-            return rc;
     }
+    sqlite3_reset(armed);
+    return rc == EVT_NONE ? EVT_OK : rc;
 }
 
 enum evt_status store_due(struct store *store, int64_t now_ms,
