@@ -21,7 +21,8 @@
 
 enum {
     BUFFERED_FRAMES = 512,
-    PASSED_MANY = 64, /* are taken at once */
+    PASSED_MANY = 64,      /* are worth a wake */
+    PASSED_BYTES = 131072, /* and so many are taken at once: about one batch */
     SLOTS = REQUESTS_MAX + SPARE_MAX
 };
 
@@ -504,17 +505,23 @@ static size_t gather_link(struct bus *bus, size_t number, struct input inputs[],
 
 static size_t gather_passed(struct bus *bus, struct input inputs[], size_t max)
 {
-    size_t count = 0;
+    size_t count = 0, bytes = 0;
+    bool more;
 
     pthread_mutex_lock(&bus->mutex);
-    for (; bus->passed_count > 0 && count < max; bus->passed_count--) {
+    for (; bus->passed_count > 0 && count < max && bytes < PASSED_BYTES;
+         bus->passed_count--) {
         struct passed *passed = &bus->passed[bus->passed_first];
 
+        bytes += nng_msg_len(passed->msg);
         add_message(bus, &inputs[count++], INPUT_FRAME, passed->from,
                     passed->msg);
         bus->passed_first = (bus->passed_first + 1) % PASSED_MAX;
     }
+    more = bus->passed_count > 0;
     pthread_mutex_unlock(&bus->mutex);
+    if (more) /* in the next step: requests come in between */
+        bus_wake(bus);
     return count;
 }
 

@@ -140,8 +140,11 @@ enum evt_status take_rows(struct shell *shell, const struct input *input)
         log_fact(feed->diverged ? LOG_ERROR : LOG_INFO, NULL, NULL, "%s: %s",
                  feed->source,
                  feed->diverged ? feed_trouble(feed) : "agrees again");
-    for (size_t i = 0; i < fresh->count && rc == EVT_OK && !shell->behind; i++)
-        rc = take_event(shell, feed, fresh, fresh->first + i);
+    do
+        for (size_t i = 0; i < fresh->count && rc == EVT_OK && !shell->behind;
+             i++)
+            rc = take_event(shell, feed, fresh, fresh->first + i);
+    while (rc == EVT_OK && !shell->behind && feed_held(feed, fresh) > 0);
     return rc;
 }
 

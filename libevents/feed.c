@@ -6,6 +6,7 @@
  * is its owner's business: see shell.c and projection.c. */
 #include "feed.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void feed_open(struct feed *feed, const char *reader, const char *source,
@@ -19,8 +20,24 @@ void feed_open(struct feed *feed, const char *reader, const char *source,
     feed->pull_wanted = true;
 }
 
+static void drop_held(struct feed *feed, struct held_frame **at)
+{
+    struct held_frame *held = *at;
+
+    *at = held->next;
+    feed->held_bytes -= held->count;
+    free(held);
+}
+
+void feed_close(struct feed *feed)
+{
+    while (feed->held != NULL)
+        drop_held(feed, &feed->held);
+}
+
 void feed_connected(struct feed *feed)
 {
+    feed_close(feed);
     feed->pull_wanted = true;
     feed->nonce = 0; /* the pull in flight may have gone to the old process */
     feed->answered = false;
@@ -104,9 +121,59 @@ static bool read_frame(struct feed *feed, const void *bytes, size_t count,
     return false;
 }
 
+/* Keeps a copy of a frame that take_rows found out of reach.  What finds no
+ * room is dropped: it is in the publisher's log. */
+static void hold(struct feed *feed, const struct frame *frame,
+                 const void *bytes, size_t count)
+{
+    struct held_frame **end = &feed->held, *held = NULL;
+
+    if (count <= HELD_BYTES_MAX - feed->held_bytes)
+        held = malloc(sizeof *held + count);
+    if (held == NULL)
+        return;
+    while (*end != NULL)
+        end = &(*end)->next;
+    held->next = NULL;
+    held->first = frame->first_seq;
+    held->last = frame->first_seq + frame->count - 1;
+    held->pulls = feed->counts.pulls;
+    held->count = count;
+    memcpy(held->bytes, bytes, count);
+    feed->held_bytes += count;
+    *end = held;
+}
+
+size_t feed_held(struct feed *feed, struct fresh *fresh)
+{
+    struct held_frame **at = &feed->held;
+
+    while (*at != NULL) {
+        struct held_frame *held = *at;
+        size_t rows = 0;
+
+        if (held->first > feed->cursor.at.seq + 1) {
+            at = &held->next;
+            continue;
+        }
+        if (held->last > feed->cursor.at.seq &&
+            read_frame(feed, held->bytes, held->count, fresh))
+            rows = take_rows(feed, fresh);
+        if (rows > 0)
+            return rows; /* lent to the caller; dropped when asked again */
+        drop_held(feed, at);
+    }
+    fresh->first = fresh->count = 0;
+    feed->pull_wanted = feed->pull_wanted || feed->held != NULL;
+    return 0;
+}
+
 size_t feed_frame(struct feed *feed, uint64_t now_ms, const void *bytes,
                   size_t count, struct fresh *fresh)
 {
+    uint64_t gaps = feed->counts.gaps;
+    size_t rows;
+
     if (!read_frame(feed, bytes, count, fresh))
         return 0;
     feed->heard_ms = now_ms;
@@ -119,7 +186,10 @@ size_t feed_frame(struct feed *feed, uint64_t now_ms, const void *bytes,
         feed->pull_wanted = true;
         return 0;
     }
-    return feed->diverged ? 0 : take_rows(feed, fresh);
+    rows = feed->diverged ? 0 : take_rows(feed, fresh);
+    if (feed->counts.gaps > gaps)
+        hold(feed, &fresh->frame, bytes, count);
+    return rows;
 }
 
 /* What the publisher has consumed of our own log. */
@@ -166,6 +236,29 @@ static size_t take_reply_rows(struct feed *feed, const struct pull_reply *reply,
     return count;
 }
 
+/* Whether what comes after @seq is here already. */
+static bool held_follows(const struct feed *feed, uint64_t seq)
+{
+    for (const struct held_frame *held = feed->held; held != NULL;
+         held = held->next)
+        if (held->first <= seq + 1 && held->last > seq)
+            return true;
+    return false;
+}
+
+/* What came before the pull was sent lies within the log that answered it, or
+ * is none of its frames: nothing would ever close that gap. */
+static void drop_unknown(struct feed *feed, uint64_t head_seq)
+{
+    struct held_frame **at = &feed->held;
+
+    while (*at != NULL)
+        if ((*at)->last > head_seq && (*at)->pulls < feed->counts.pulls)
+            drop_held(feed, at);
+        else
+            at = &(*at)->next;
+}
+
 size_t feed_reply(struct feed *feed, uint64_t now_ms, const void *bytes,
                   size_t count, struct fresh *fresh)
 {
@@ -186,6 +279,7 @@ size_t feed_reply(struct feed *feed, uint64_t now_ms, const void *bytes,
     feed->counts.replies++;
     feed->answered = feed->met = true;
     feed->head_seq = reply.head_seq;
+    drop_unknown(feed, reply.head_seq);
     take_cursor_on_us(feed, &reply);
     if (reply.verdict == PULL_OK) {
         rows = take_reply_rows(feed, &reply, fresh);
@@ -195,7 +289,8 @@ size_t feed_reply(struct feed *feed, uint64_t now_ms, const void *bytes,
     }
     feed->pull_wanted =
         feed->unchained ||
-        (!feed->diverged && reply.head_seq > feed->cursor.at.seq + rows);
+        (!feed->diverged && reply.head_seq > feed->cursor.at.seq + rows &&
+         !held_follows(feed, feed->cursor.at.seq + rows));
     return rows;
 }
 
@@ -208,6 +303,7 @@ void feed_advance(struct feed *feed, const struct fresh *fresh, size_t i)
 
 void feed_reset(struct feed *feed, const struct cursor *cursor)
 {
+    feed_close(feed);
     feed->cursor = *cursor;
     feed->pull_wanted = true;
 }

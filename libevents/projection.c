@@ -48,6 +48,8 @@ enum evt_status side_open(struct reader *reader, struct side *side,
 
 void side_close(struct side *side)
 {
+    for (size_t i = 0; i < side->feed_count; i++)
+        feed_close(&side->feeds[i]);
     view_db_close(side->db);
     memset(side, 0, sizeof *side);
 }
@@ -178,7 +180,28 @@ static enum evt_status fold_row(struct reader *reader, struct side *side,
     return reader->view->project(side->db, &event);
 }
 
-/* Takes a frame or a reply for feed @i of @side. */
+/* Takes row @k of reader->fresh for feed @i of @side.  EVT_NONE: it may not
+ * consume now. */
+static enum evt_status take_row(struct reader *reader, struct side *side,
+                                size_t i, size_t k)
+{
+    const struct fresh *fresh = reader->fresh;
+    struct feed *feed = &side->feeds[i];
+    enum evt_status rc;
+
+    if (!side_open_for(reader, side, i))
+        return EVT_NONE;
+    rc = side_begin(side);
+    if (rc == EVT_OK)
+        rc = fold_row(reader, side, feed, &fresh->frame.rows[k]);
+    if (rc == EVT_OK)
+        feed_advance(feed, fresh, k);
+    if (rc == EVT_OK && ++side->batch == VIEW_BATCH_MAX)
+        rc = side_commit(reader, side);
+    return rc;
+}
+
+/* Takes a frame or a reply for feed @i of @side, and what waited for it. */
 static enum evt_status take_rows(struct reader *reader, struct side *side,
                                  size_t i, const struct input *input)
 {
@@ -191,20 +214,15 @@ static enum evt_status take_rows(struct reader *reader, struct side *side,
     rows = input->kind == INPUT_FRAME
                ? feed_frame(feed, now, input->bytes, input->count, fresh)
                : feed_reply(feed, now, input->bytes, input->count, fresh);
-    for (size_t k = fresh->first; rows > 0 && rc == EVT_OK; k++, rows--) {
-        if (!side_open_for(reader, side, i)) {
-            struct cursor stay = feed->cursor;
+    do
+        for (size_t k = 0; k < rows && rc == EVT_OK; k++)
+            rc = take_row(reader, side, i, fresh->first + k);
+    while (rc == EVT_OK && (rows = feed_held(feed, fresh)) > 0);
+    if (rc == EVT_NONE) {
+        struct cursor stay = feed->cursor;
 
-            feed_reset(feed, &stay);
-            break;
-        }
-        rc = side_begin(side);
-        if (rc == EVT_OK)
-            rc = fold_row(reader, side, feed, &fresh->frame.rows[k]);
-        if (rc == EVT_OK)
-            feed_advance(feed, fresh, k);
-        if (rc == EVT_OK && ++side->batch == VIEW_BATCH_MAX)
-            rc = side_commit(reader, side);
+        feed_reset(feed, &stay);
+        return EVT_OK;
     }
     return rc == EVT_OK ? EVT_OK : side_give_up(reader, side, rc);
 }
@@ -289,14 +307,25 @@ static enum evt_status take_inputs(struct reader *reader,
     return rc;
 }
 
+/* A pull is answered from the log, whatever the view has learnt of it; for
+ * whoever sent it a gap is open until then. */
+static bool is_pull(const struct input *input)
+{
+    return input->kind == INPUT_REQUEST && input->count > 0 &&
+           *(const char *)input->bytes != '{';
+}
+
 enum evt_status reader_step(struct reader *reader, const struct input *inputs,
                             size_t count)
 {
+    for (size_t i = 0; i < count; i++)
+        if (is_pull(&inputs[i]))
+            query_take(reader, &inputs[i]);
     if (take_inputs(reader, inputs, count) != EVT_OK)
         return failed(reader);
     rebuild_step(reader);
     for (size_t i = 0; i < count; i++)
-        if (inputs[i].kind == INPUT_REQUEST)
+        if (inputs[i].kind == INPUT_REQUEST && !is_pull(&inputs[i]))
             query_take(reader, &inputs[i]);
     query_reconsider(reader);
     pull(reader, &reader->live);

@@ -426,6 +426,8 @@ enum evt_status shell_step(struct shell *shell, const struct input *inputs,
                 turn_away(shell, &inputs[next++]);
         else
             rc = run_batch(shell, inputs, count, &next);
+        if (rc == EVT_OK)
+            pull(shell); /* at once: a gap may hold up all that follows */
     } while (rc == EVT_OK && next < count);
     if (rc == EVT_OK && !shell_refusing(shell))
         rc = save_idle_cursors(shell);
@@ -433,7 +435,6 @@ enum evt_status shell_step(struct shell *shell, const struct input *inputs,
         return rc;
     shell_look_behind(shell);
     heartbeat(shell);
-    pull(shell);
     return EVT_OK;
 }
 
@@ -541,6 +542,8 @@ void shell_close(struct shell *shell)
 {
     if (shell == NULL)
         return;
+    for (size_t i = 0; i < shell->feed_count; i++)
+        feed_close(&shell->feeds[i]);
     cache_close(shell->cache);
     store_close(shell->store);
     free(shell->frames);
@@ -565,6 +568,8 @@ void shell_status(const struct shell *shell, struct shell_status *status)
     status->states_cached = cache_count(shell->cache);
     status->feed_count = shell->feed_count;
     memcpy(status->feeds, shell->feeds, sizeof status->feeds);
+    for (size_t i = 0; i < status->feed_count; i++)
+        status->feeds[i].held = NULL; /* the shell's own */
 }
 
 const char *shell_error(const struct shell *shell)

@@ -123,6 +123,116 @@ Test(feed, a_gap_is_pulled_not_skipped) /* HC9 F32 */
     cr_assert_gt(feed_pull(&feed, 1000, 77, message), 0);
     cr_assert_eq(take_reply(&feed, reply_of(77, PULL_OK, 3, EVENTS)), 7);
     cr_assert_not(feed.pull_wanted);
+    feed_close(&feed);
+}
+
+/* Takes what was held back, as a caller does; returns how many rows. */
+static size_t take_held(struct feed *feed)
+{
+    size_t all = 0, count;
+
+    while ((count = feed_held(feed, &fresh)) > 0) {
+        for (size_t i = 0; i < count; i++)
+            feed_advance(feed, &fresh, fresh.first + i);
+        all += count;
+    }
+    cr_assert_eq(fresh.count, 0, "what is not there is not fresh");
+    return all;
+}
+
+Test(feed, what_lies_beyond_a_gap_waits_until_a_pull_has_closed_it)
+{
+    struct feed feed = feed_at(2);
+
+    cr_assert_eq(take(&feed, frame_of(4, 5)), 0);
+    cr_assert_eq(take(&feed, frame_of(6, 8)), 0);
+    cr_assert_eq(take_held(&feed), 0, "3 is missing");
+    cr_assert_gt(feed_pull(&feed, 1000, 77, message), 0);
+    cr_assert_eq(take(&feed, frame_of(9, 9)), 0);
+    cr_assert_eq(take_reply(&feed, reply_of(77, PULL_OK, 3, 4)), 2);
+    cr_assert_not(feed.pull_wanted, "the rest is here");
+    cr_assert_eq(take_held(&feed), 5);
+    cr_assert_eq(feed.cursor.at.seq, 9);
+    cr_assert_arr_eq(feed.cursor.hash, hashes[9], HASH_BYTES);
+    cr_assert_not(feed.pull_wanted);
+    cr_assert_eq(feed.held_bytes, 0);
+}
+
+Test(feed, a_frame_that_comes_late_closes_the_gap_by_itself)
+{
+    struct feed feed = feed_at(2);
+
+    cr_assert_eq(take(&feed, frame_of(4, 5)), 0);
+    cr_assert_eq(take(&feed, frame_of(3, 3)), 1);
+    cr_assert_eq(take_held(&feed), 2);
+    cr_assert_eq(feed.held_bytes, 0);
+}
+
+Test(feed, of_two_gaps_each_is_pulled)
+{
+    struct feed feed = feed_at(2);
+
+    cr_assert_eq(take(&feed, frame_of(4, 5)), 0);
+    cr_assert_eq(take(&feed, frame_of(8, 9)), 0);
+    cr_assert_gt(feed_pull(&feed, 1000, 77, message), 0);
+    cr_assert_eq(take_reply(&feed, reply_of(77, PULL_OK, 3, 3)), 1);
+    cr_assert_eq(take_held(&feed), 2);
+    cr_assert_eq(feed.cursor.at.seq, 5);
+    cr_assert(feed.pull_wanted);
+    cr_assert_gt(feed_pull(&feed, 1000, 78, message), 0);
+    cr_assert_eq(take_reply(&feed, reply_of(78, PULL_OK, 6, 7)), 2);
+    cr_assert_eq(take_held(&feed), 2);
+    cr_assert_eq(feed.cursor.at.seq, EVENTS);
+    cr_assert_not(feed.pull_wanted);
+}
+
+Test(feed, what_was_held_back_is_believed_no_more_than_what_comes) /* F34 */
+{
+    struct feed feed = feed_at(2);
+
+    text_copy(rows[5].order_id, ID_BYTES, "o-2");
+    cr_assert_eq(take(&feed, frame_of(4, 6)), 0);
+    text_copy(rows[5].order_id, ID_BYTES, "o-1");
+    cr_assert_gt(feed_pull(&feed, 1000, 77, message), 0);
+    cr_assert_eq(take_reply(&feed, reply_of(77, PULL_OK, 3, 3)), 1);
+    cr_assert_eq(take_held(&feed), 0);
+    cr_assert_eq(feed.cursor.at.seq, 3);
+    cr_assert_eq(feed.counts.unchained, 1);
+    cr_assert(feed.pull_wanted);
+    cr_assert_not(feed.diverged);
+    cr_assert_eq(feed.held_bytes, 0);
+}
+
+/* Else it would be asked for, again and again, for ever. */
+Test(feed, a_frame_beyond_the_end_of_the_log_is_not_waited_for) /* F34 */
+{
+    struct feed feed = feed_at(2);
+    static struct frame_writer writer;
+
+    frame_begin(&writer, "order", log_id, 999, hashes[9]);
+    rows[3].seq = 1000;
+    cr_assert(frame_add(&writer, &rows[3], hashes[3]));
+    rows[3].seq = 3;
+    cr_assert_eq(take(&feed, frame_finish(&writer, message)), 0);
+    cr_assert_gt(feed.held_bytes, 0);
+    cr_assert_gt(feed_pull(&feed, 1000, 77, message), 0);
+    cr_assert_eq(take_reply(&feed, reply_of(77, PULL_OK, 3, EVENTS)), 7);
+    cr_assert_eq(take_held(&feed), 0);
+    cr_assert_eq(feed.held_bytes, 0);
+    cr_assert_not(feed.pull_wanted);
+}
+
+Test(feed, what_finds_no_room_beyond_a_gap_is_pulled)
+{
+    struct feed feed = feed_at(2);
+
+    feed.held_bytes = HELD_BYTES_MAX - 1;
+    cr_assert_eq(take(&feed, frame_of(4, 5)), 0);
+    cr_assert_null(feed.held);
+    cr_assert_gt(feed_pull(&feed, 1000, 77, message), 0);
+    cr_assert_eq(take_reply(&feed, reply_of(77, PULL_OK, 3, 3)), 1);
+    cr_assert_eq(take_held(&feed), 0);
+    cr_assert(feed.pull_wanted);
 }
 
 Test(feed, a_reply_that_ends_before_the_head_is_followed_by_another)
@@ -277,8 +387,10 @@ Test(feed, a_rollback_takes_the_cursor_back)
     struct cursor before = feed.cursor;
 
     cr_assert_eq(take(&feed, frame_of(3, 5)), 3);
+    cr_assert_eq(take(&feed, frame_of(8, 9)), 0);
     feed_reset(&feed, &before);
     cr_assert_eq(feed.cursor.at.seq, 2);
+    cr_assert_null(feed.held);
     cr_assert(feed.pull_wanted);
     cr_assert_eq(take(&feed, frame_of(3, 5)), 3);
 }
