@@ -1,7 +1,8 @@
-/* bench.c - `saga bench`: a closed loop of orders against running services.
+/* bench.c - `saga bench`: a loop of orders against running services.
  *
- * Keeps K orders in flight through the public command socket, and sees them
- * end as any client may: on order-svc's public stream.  Latency runs from just
+ * Keeps K orders in flight through the public command socket, or offers R of
+ * them a second whatever becomes of them (--rate), and sees them end as any
+ * client may: on order-svc's public stream.  Latency runs from just
  * before the command is sent to the arrival of OrderConfirmed or
  * OrderCancelled, which order-svc publishes after its commit: durable, as a
  * client sees it.  Uses NNG itself, since client.h waits for each answer.
@@ -36,6 +37,7 @@ enum {
     SKUS = 10,
     CUSTOMERS = 100,
     REQUESTS_MAX = 1024, /* commands in flight, not orders */
+    OFFERED_MAX = 4096,  /* the same when they are offered at a rate */
     STALL_MS = 3000,     /* nothing ended for so long: ask the view */
     GIVE_UP_MS = 60000
 };
@@ -61,6 +63,7 @@ struct bench {
     struct saga *saga;
     /* options */
     uint64_t sagas, inflight, decline_percent, lines, batch;
+    uint64_t rate; /* orders offered a second; 0: a closed loop */
     bool unchecked;
     /* run */
     char run_id[16];
@@ -72,6 +75,7 @@ struct bench {
     struct slot *idle, *answered; /* answered: under mutex */
     struct order *running;
     uint64_t placed, ended, confirmed, cancelled, late, busy, refused, failed;
+    uint64_t begun_ns, turned_away;
     uint64_t *latency_ns;
     uint64_t last_end_ns;
     struct frame *frame;
@@ -199,16 +203,28 @@ static void make_order(struct bench *bench, struct command *command)
     HASH_ADD_STR(bench->running, id, order);
 }
 
-/* Keeps the given number of orders in flight. */
+/* How many orders may be placed now: what is missing to the given number in
+ * flight, or what has become due at the given rate. */
+static uint64_t room(const struct bench *bench)
+{
+    uint64_t limit = bench->inflight, used = HASH_COUNT(bench->running);
+
+    if (bench->rate > 0) {
+        limit = (uint64_t)((double)(now_ns() - bench->begun_ns) / 1e9 *
+                           (double)bench->rate);
+        used = bench->placed;
+    }
+    return used < limit ? limit - used : 0;
+}
+
 static void place_more(struct bench *bench)
 {
     while (bench->idle != NULL && bench->placed < bench->sagas) {
-        uint64_t room = bench->inflight - HASH_COUNT(bench->running);
         uint64_t left = bench->sagas - bench->placed;
         uint64_t want = bench->batch < left ? bench->batch : left;
         struct slot *slot = bench->idle;
 
-        if (HASH_COUNT(bench->running) >= bench->inflight || room < want)
+        if (room(bench) < want)
             return;
         bench->idle = slot->next;
         for (slot->count = 0; slot->count < want; slot->count++)
@@ -232,7 +248,8 @@ static void end_order(struct bench *bench, const char *id, bool confirmed)
     free(order);
 }
 
-static void drop_order(struct bench *bench, const char *id)
+/* Forgets an order; @count says as what. */
+static void drop_order(struct bench *bench, const char *id, uint64_t *count)
 {
     struct order *order;
 
@@ -240,11 +257,12 @@ static void drop_order(struct bench *bench, const char *id)
     if (order != NULL) {
         HASH_DEL(bench->running, order);
         free(order);
-        bench->failed++;
+        ++*count;
     }
 }
 
-/* Busy ones are sent again under the same id; refusals end the order. */
+/* Busy ones are sent again under the same id, unless that is just what a rate
+ * is to show; refusals end the order. */
 static bool take_answers(struct bench *bench, struct slot *slot)
 {
     struct answer answers[COMMANDS_PER_REQUEST];
@@ -268,10 +286,14 @@ static bool take_answers(struct bench *bench, struct slot *slot)
             continue;
         if (code == ANSWER_BUSY || code == ANSWER_FULL) {
             bench->busy++;
-            slot->commands[kept++] = slot->commands[i];
+            if (bench->rate > 0)
+                drop_order(bench, slot->commands[i].order_id,
+                           &bench->turned_away);
+            else
+                slot->commands[kept++] = slot->commands[i];
         } else {
             bench->refused++;
-            drop_order(bench, slot->commands[i].order_id);
+            drop_order(bench, slot->commands[i].order_id, &bench->failed);
         }
     }
     slot->count = kept;
@@ -348,14 +370,14 @@ static int run(struct bench *bench)
 {
     uint64_t shown = now_ns(), begun = shown;
 
-    bench->last_end_ns = begun;
-    while (bench->ended + bench->failed < bench->sagas) {
+    bench->begun_ns = bench->last_end_ns = begun;
+    while (bench->ended + bench->failed + bench->turned_away < bench->sagas) {
         struct pollfd fds[] = {{.fd = bench->sub_fd, .events = POLLIN},
                                {.fd = bench->wake_fd, .events = POLLIN}};
         uint64_t count, now;
 
         place_more(bench);
-        if (poll(fds, 2, 200) < 0 && errno != EINTR)
+        if (poll(fds, 2, bench->rate > 0 ? 1 : 200) < 0 && errno != EINTR)
             return saga_fail(bench->saga, SAGA_IO, "poll: %s", strerror(errno));
         if (read(bench->wake_fd, &count, sizeof count) == sizeof count)
             take_answered(bench);
@@ -483,6 +505,8 @@ static int open_bench(struct bench *bench)
     bench->slot_count = (bench->inflight + bench->batch - 1) / bench->batch;
     if (bench->slot_count > REQUESTS_MAX)
         bench->slot_count = REQUESTS_MAX;
+    if (bench->rate > 0)
+        bench->slot_count = OFFERED_MAX;
     bench->slots = calloc(bench->slot_count, sizeof *bench->slots);
     if (!bench->latency_ns || !bench->frame || !bench->slots)
         abort();
@@ -614,12 +638,12 @@ static json_t *report(const struct bench *bench, double took_s,
                       json_t *client)
 {
     return json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:o,s:o}",
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:o,s:o}",
         "sagas", (json_int_t)bench->ended, "inflight",
-        (json_int_t)bench->inflight, "batch", (json_int_t)bench->batch,
-        "decline_percent", (json_int_t)bench->decline_percent, "lines",
-        (json_int_t)bench->lines, "sagas_per_second",
-        (double)bench->ended / took_s, "confirmed",
+        (json_int_t)bench->inflight, "rate", (json_int_t)bench->rate, "batch",
+        (json_int_t)bench->batch, "decline_percent",
+        (json_int_t)bench->decline_percent, "lines", (json_int_t)bench->lines,
+        "sagas_per_second", (double)bench->ended / took_s, "confirmed",
         (json_int_t)bench->confirmed, "cancelled", (json_int_t)bench->cancelled,
         "refused", (json_int_t)bench->refused, "busy", (json_int_t)bench->busy,
         "found_late", (json_int_t)bench->late, "latency_ms",
@@ -653,10 +677,12 @@ static void print_report(const struct bench *bench, const json_t *told)
     const json_t *processes = json_object_get(told, "processes"), *process;
     size_t i;
 
-    printf("%llu sagas, %llu in flight, %llu a request: %.0f a second\n",
-           (unsigned long long)bench->ended,
-           (unsigned long long)bench->inflight,
-           (unsigned long long)bench->batch, real_of(told, "sagas_per_second"));
+    printf(
+        "%llu sagas, %llu %s, %llu a request: %.0f a second\n",
+        (unsigned long long)bench->ended,
+        (unsigned long long)(bench->rate > 0 ? bench->rate : bench->inflight),
+        bench->rate > 0 ? "offered a second" : "in flight",
+        (unsigned long long)bench->batch, real_of(told, "sagas_per_second"));
     printf("  %llu confirmed, %llu cancelled, %llu refused, %llu times busy, "
            "%llu found late\n",
            (unsigned long long)bench->confirmed,
@@ -793,6 +819,7 @@ static int options(struct bench *bench, int argc, char **argv)
         {"decline", required_argument, NULL, 'd'},
         {"lines", required_argument, NULL, 'l'},
         {"batch", required_argument, NULL, 'b'},
+        {"rate", required_argument, NULL, 'r'},
         {"no-check", no_argument, NULL, 'n'},
         {0}};
     bool good = true;
@@ -810,6 +837,8 @@ static int options(struct bench *bench, int argc, char **argv)
             good = number(optarg, 0, 100, &bench->decline_percent);
         else if (c == 'l')
             good = number(optarg, 1, LINES_MAX, &bench->lines);
+        else if (c == 'r')
+            good = number(optarg, 1, 1000000, &bench->rate);
         else if (c == 'n')
             bench->unchecked = true;
         else

@@ -123,13 +123,15 @@ static const struct verb verbs[] = {
      "walk through a chapter of the tutorial, command by command", ""},
     {"bench", verb_bench,
      "[--sagas N] [--inflight K] [--batch B] [--decline PCT]\n"
-     "                  [--lines L] [--no-check]",
+     "                  [--lines L] [--rate R] [--no-check]",
      "a closed loop of orders, and what it cost",
      "  --sagas N      in all (20000)\n"
      "  --inflight K   placed and not yet ended (1000)\n"
      "  --batch B      commands in one request (1)\n"
      "  --decline PCT  so many are declined by payment (0)\n"
      "  --lines L      lines of an order (1)\n"
+     "  --rate R       offers R orders a second, however many are in flight,\n"
+     "                 and gives up what is answered busy\n"
      "  --no-check     does not run `saga check` afterwards\n"},
 };
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
