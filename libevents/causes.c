@@ -229,16 +229,40 @@ static bool starting(const struct shell *shell)
     return !met && shell_now(shell) < shell->opened_mono_ms + STARTING_MS;
 }
 
+/* Whether a command by @rule would begin one more saga than can be followed.
+ * A service takes commands faster than all three see them through; without a
+ * bound the sagas of an overload would wait in the logs until their deadlines
+ * undid them, one after the other.  Counted once a batch, so that a batch may
+ * exceed it. */
+static enum evt_status crowded(struct shell *shell, const struct rule *rule,
+                               bool *full)
+{
+    enum evt_status rc = EVT_OK;
+    bool begins = false;
+
+    for (size_t i = 0; i < shell->service->timer_count; i++)
+        begins = begins || type_in(shell->service->timers[i].from,
+                                   rule->may_emit, MAY_EMIT_MAX);
+    if (begins && shell->open_as_of != shell->counts.commits + 1) {
+        rc = store_timer_count(shell->store, &shell->open);
+        shell->open_as_of = shell->counts.commits + 1;
+    }
+    *full = begins && shell->open >= OPEN_MAX;
+    return rc;
+}
+
 static enum evt_status take_command(struct shell *shell,
                                     const struct command *command,
                                     struct answer *to)
 {
     const char *problem = envelope_problem(shell, command);
+    const struct rule *rule = service_rule(shell->service, command->type);
     struct event cause = {.type = command->type, .data = command->data};
     struct cause because = {0};
     struct decision decision;
     struct row first;
     enum evt_status rc;
+    bool full;
 
     if (problem != NULL) {
         set_answer(to, ANSWER_BAD, problem, "id");
@@ -255,12 +279,20 @@ static enum evt_status take_command(struct shell *shell,
         rc = store_find_command(shell->store, command->command_id, &first);
     if (rc != EVT_NONE)
         return rc == EVT_OK ? answer_again(shell, command, &first, to) : rc;
+    rc = crowded(shell, rule, &full);
+    if (rc != EVT_OK)
+        return rc;
+    if (full) {
+        set_answer(to, ANSWER_BUSY, "too many orders are open, try again",
+                   NULL);
+        shell->counts.answered_busy++;
+        return EVT_OK;
+    }
     text_copy(cause.order_id, sizeof cause.order_id, command->order_id);
     cause.time_ms = shell->env->wall_ms(shell->env->ctx);
     text_copy(because.command_id, sizeof because.command_id,
               command->command_id);
-    rc = shell_decide(shell, service_rule(shell->service, command->type),
-                      &cause, &because, &decision);
+    rc = shell_decide(shell, rule, &cause, &because, &decision);
     if (rc != EVT_OK)
         return rc;
     if (decision.refusal != NULL) {

@@ -10,6 +10,8 @@ enum {
     STARTING_MS = 500,
     CURSOR_IDLE_MS = 100,  /* quiet for so long: cursors are made durable */
     CURSOR_LAG_MAX = 4096, /* or so far behind the feeds, quiet or not */
+    OPEN_MAX =
+        16384, /* timers armed: as many sagas as have room in the cache */
     ANSWERS_MAX = BATCH_MAX + COMMANDS_PER_REQUEST
 };
 
@@ -34,6 +36,7 @@ struct shell {
     /* The open batch: true only after the commit. */
     bool in_transaction;
     uint64_t appended;
+    uint64_t open, open_as_of; /* timers armed, as of how many commits plus 1 */
     struct frame_writer *frames; /* to publish */
     size_t frame_count, frame_size;
     struct pending pending[ANSWERS_MAX];

@@ -53,6 +53,7 @@ static const char *const sql[STATEMENTS] = {
             " WHERE set_ms + after_ms <= ?1"
             " ORDER BY set_ms + after_ms, event_seq LIMIT ?2",
     [NEXT_DUE] = "SELECT min(set_ms + after_ms) FROM timer",
+    [COUNT_TIMERS] = "SELECT count(*) FROM timer",
     [LATE_TIMERS] = "SELECT count(*) FROM timer WHERE set_ms > ?1",
     [CLAMP_TIMERS] = "UPDATE timer SET set_ms = ?1 WHERE set_ms > ?1",
     [PARK] = "INSERT OR REPLACE INTO parked (source, log_id, seq, order_id,"
@@ -613,6 +614,20 @@ enum evt_status store_next_due(struct store *store, int64_t *due_ms)
         rc = EVT_NONE;
     if (rc == EVT_OK)
         *due_ms = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    return rc;
+}
+
+enum evt_status store_timer_count(struct store *store, uint64_t *count)
+{
+    sqlite3_stmt *s = statement(store, COUNT_TIMERS);
+    enum evt_status rc;
+
+    if (s == NULL)
+        return unprepared(store);
+    rc = first_row(store, s, "counting timers");
+    if (rc == EVT_OK)
+        *count = (uint64_t)sqlite3_column_int64(s, 0);
     sqlite3_reset(s);
     return rc;
 }

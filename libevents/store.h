@@ -171,6 +171,9 @@ MUST_CHECK enum evt_status store_due(struct store *store, int64_t now_ms,
                                      size_t *count);
 /* When the earliest is due; EVT_NONE when none is armed. */
 MUST_CHECK enum evt_status store_next_due(struct store *store, int64_t *due_ms);
+/* How many are armed. */
+MUST_CHECK enum evt_status store_timer_count(struct store *store,
+                                             uint64_t *count);
 /* After a start: no timer was set later than now, so that none waits longer
  * than it was told.  Opens its own transaction if there is anything to do. */
 MUST_CHECK enum evt_status store_clamp_timers(struct store *store,

@@ -26,6 +26,7 @@ enum statement {
     DISARM,
     DUE,
     NEXT_DUE,
+    COUNT_TIMERS,
     LATE_TIMERS,
     CLAMP_TIMERS,
     PARK,

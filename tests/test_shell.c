@@ -122,6 +122,50 @@ Test(shell, a_command_sent_again_is_answered_as_the_first_time) /* HC15 */
     trio_close(trio);
 }
 
+/* Arms or disarms the timers of so many orders, as if they were open. */
+static void fill(struct trio *trio, int count, bool open)
+{
+    struct store *store = trio->nodes[ORDER_SVC].shell->store;
+    struct armed timer = {.set_ms = INT64_MAX / 2};
+    sqlite3 *db = store_connection(store);
+
+    cr_assert_eq(store_begin(store), EVT_OK);
+    for (int i = 0; i < count && open; i++) {
+        timer.event_seq = 1000000 + (uint64_t)i;
+        cr_assert_eq(store_arm(store, &timer), EVT_OK);
+    }
+    if (!open)
+        cr_assert_eq(sqlite3_exec(db,
+                                  "DELETE FROM timer WHERE"
+                                  " event_seq >= 1000000",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    cr_assert_eq(store_commit(store), EVT_OK);
+}
+
+Test(shell, more_open_orders_than_can_be_followed_are_not_taken) /* HC56 */
+{
+    struct trio *trio = seeded();
+    struct command known = trio_place("o-1", "alice", "widget", 1);
+    struct command fresh = trio_place("o-2", "alice", "widget", 1);
+    struct command price = {.type = LIST_PRODUCT,
+                            .command_id = "p-1",
+                            .data = {.sku = "bolt", .price_cents = 5}};
+
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &known).code, ANSWER_DONE);
+    fill(trio, OPEN_MAX, true);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &price).code, ANSWER_DONE);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &fresh).code, ANSWER_BUSY);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &known).code, ANSWER_DONE,
+                 "what is recorded is said");
+    cr_assert_eq(cancel(trio, "o-1", "c-1").code, ANSWER_DONE,
+                 "what ends an order is taken");
+    fill(trio, 0, false);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &price).code, ANSWER_DONE);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &fresh).code, ANSWER_DONE);
+    trio_close(trio);
+}
+
 Test(shell, a_cancel_sent_again_is_no_other_cancel) /* HC34 */
 {
     struct trio *trio = seeded();
