@@ -21,8 +21,8 @@
 
 enum {
     BUFFERED_FRAMES = 512,
-    PASSED_MANY = 64,      /* are worth a wake */
-    PASSED_BYTES = 131072, /* and so many are taken at once: about one batch */
+    PASSED_MANY = 256,     /* are worth a wake */
+    PASSED_BYTES = 524288, /* and so many are taken at once: about one batch */
     SLOTS = REQUESTS_MAX + SPARE_MAX
 };
 

@@ -29,7 +29,7 @@
 
 enum {
     WATCH_EVERY_MS = 250,
-    LINGER_MS = 50, /* a view is that much late when nobody asks */
+    LINGER_MS = 200, /* a view is that much late when nobody asks */
     DELAY_MS = 300,
     SLOW_MS = 100,
     HELD_MAX = 256

@@ -70,7 +70,7 @@ MUST_CHECK bool request_number(const json_t *request, const char *name,
                                int64_t min, int64_t max, int64_t *value);
 
 enum {
-    VIEW_BATCH_MAX = 1024, /* events in one transaction */
+    VIEW_BATCH_MAX = 4096, /* events in one transaction */
     WAITING_MAX = 256,     /* queries held until a view has caught up */
     WAIT_MS_DEFAULT = 5000,
     WAIT_MS_MAX = 60000
