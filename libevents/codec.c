@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <msgpack.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- bytes of a stranger ---------------------------------------------------
@@ -327,6 +328,11 @@ size_t payload_encode(const struct message *message,
 /* ---- decoding
  * ------------------------------------------------------------------ */
 
+/* Of msgpack-c's tree: more than an order with a line needs, and little enough
+ * for malloc to hand out without a search; the 8 KiB that msgpack-c takes by
+ * itself are not. */
+enum { ZONE_BYTES = 960 };
+
 struct problem {
     const char *why, *field;
 };
@@ -421,18 +427,20 @@ enum evt_status payload_decode(const struct message *message,
 {
     struct problem problem = {"not a msgpack map", NULL};
     struct payload decoded;
-    msgpack_unpacked unpacked;
+    msgpack_object map;
+    msgpack_zone zone;
     size_t used = 0;
     bool good = false;
 
     memset(&decoded, 0, sizeof decoded);
-    msgpack_unpacked_init(&unpacked);
+    if (!msgpack_zone_init(&zone, ZONE_BYTES))
+        abort(); /* out of memory */
     if (count <= DATA_MAX && bytes_check(bytes, count) &&
-        msgpack_unpack_next(&unpacked, (const char *)bytes, count, &used) ==
+        msgpack_unpack((const char *)bytes, count, &used, &zone, &map) ==
             MSGPACK_UNPACK_SUCCESS &&
         used == count)
-        good = unpack_map(message->fields, &unpacked.data, &decoded, &problem);
-    msgpack_unpacked_destroy(&unpacked);
+        good = unpack_map(message->fields, &map, &decoded, &problem);
+    msgpack_zone_destroy(&zone);
     if (good)
         good = payload_check(message, &decoded, &problem.why, &problem.field) ==
                EVT_OK;
