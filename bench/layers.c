@@ -1,6 +1,6 @@
 /* layers.c - each layer alone: what it can do in a second, on one core.
  *
- *   layers codec|append|size|account|catchup|rebuild N DIR
+ *   layers codec|append|size|account|catchup|rebuild|sagas N DIR
  *
  * Prints lines of "what<TAB>for how much<TAB>figure<TAB>unit"; layers.sh runs
  * all of them, in turn, and plots.  N bounds the work (events, or sagas). */
@@ -408,6 +408,42 @@ static void rebuild(const char *directory, uint64_t sagas)
     loop_close(loop);
 }
 
+/* ---- a whole saga, as the logs grow ---- */
+
+static double cpu_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* CPU of one saga in all three services and their read sides, without sockets,
+ * where the three logs hold 10,000 events together, ten times that, and so on
+ * up to @events. */
+static void sagas_by_size(const char *directory, uint64_t events)
+{
+    enum { MEASURED = 2000, EVENTS_EACH = 5 }; /* so many sagas end there */
+    struct loop *loop = loop_open(directory);
+
+    loop_seed(loop);
+    for (uint64_t size = 10000; size <= events; size *= 10) {
+        uint64_t have =
+            loop_head(loop, 0) + loop_head(loop, 1) + loop_head(loop, 2);
+        uint64_t missing = size > have ? (size - have) / EVENTS_EACH : 0;
+        double begun;
+
+        if (missing > MEASURED)
+            loop_orders(loop, missing - MEASURED, 1000);
+        loop_run(loop);
+        begun = cpu_s();
+        loop_orders(loop, MEASURED, 1000);
+        loop_run(loop);
+        tell("saga at", size, (cpu_s() - begun) / MEASURED * 1e6, "us CPU");
+    }
+    loop_close(loop);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t count = argc == 4 ? strtoull(argv[2], NULL, 10) : 0;
@@ -415,7 +451,7 @@ int main(int argc, char **argv)
 
     if (count == 0) {
         fprintf(stderr, "usage: layers codec|append|size|account|catchup|"
-                        "rebuild N DIR\n");
+                        "rebuild|sagas N DIR\n");
         return 64;
     }
     if (sodium_init() < 0)
@@ -433,6 +469,8 @@ int main(int argc, char **argv)
         catch_up(argv[3], count);
     else if (strcmp(what, "rebuild") == 0)
         rebuild(argv[3], count);
+    else if (strcmp(what, "sagas") == 0)
+        sagas_by_size(argv[3], count);
     else
         return 64;
     return 0;

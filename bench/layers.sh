@@ -30,6 +30,7 @@ layer() { # WHAT N
     layer catchup 1000000
     layer rebuild 40000
     layer size "$size"
+    layer sagas "$size"
 } >"$work/layers.tsv"
 mv "$work/layers.tsv" "$out/layers.tsv"
 column -t -s $'\t' "$out/layers.tsv"

@@ -16,6 +16,7 @@ points 'replay at' replay
 points 'query at' query
 points 'start at' start
 points 'memory at' memory
+points 'saga at' saga
 
 plot() { # FILE, and the rest of the script on standard input
     {
@@ -41,4 +42,9 @@ set y2tics; set y2range [0:*]; set ylabel 'microseconds'; set y2label 'ms, MiB'
 plot 'query' title 'one saga by its tag (us)', \
     'start' axes x1y2 title 'start-up (ms)', \
     'memory' axes x1y2 title 'memory of the reader (MiB)'
+END
+plot saga <<'END'
+set title 'CPU of a whole saga (us), by events in the three logs'
+unset key
+plot 'saga'
 END
