@@ -21,18 +21,23 @@ void text_copy(char *to, size_t size, const char *from)
 
 bool text_is_id(const char *text, size_t size)
 {
-    /* each a bit: of 0-63 and of 64-127, the rest is none of them */
-    static const uint64_t good[2] = {UINT64_C(0x03ff600000000000),
-                                     UINT64_C(0x07fffffe87fffffe)};
+    static const uint8_t good[256] = {
+        ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
+        ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1,
+        ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1,
+        ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+        ['y'] = 1, ['z'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1,
+        ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1,
+        ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1,
+        ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1,
+        ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['0'] = 1, ['1'] = 1,
+        ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+        ['8'] = 1, ['9'] = 1, ['.'] = 1, ['_'] = 1, ['-'] = 1};
     size_t length = 0;
 
-    for (; text[length] != '\0'; length++) {
-        unsigned char c = (unsigned char)text[length];
-
-        if (c >= 128 || (good[c / 64] >> c % 64 & 1) == 0 || length + 1 >= size)
-            return false;
-    }
-    return length > 0;
+    while (length < size && good[(uint8_t)text[length]])
+        length++;
+    return length > 0 && length < size && text[length] == '\0';
 }
 
 void event_genesis(const char *source, const uint8_t log_id[LOG_ID_BYTES],
