@@ -140,6 +140,7 @@ static size_t take_held(struct feed *feed)
     return all;
 }
 
+/* HC8 */
 Test(feed, what_lies_beyond_a_gap_waits_until_a_pull_has_closed_it)
 {
     struct feed feed = feed_at(2);
