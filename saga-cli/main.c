@@ -152,8 +152,26 @@ static void print_help(FILE *to)
             "75 try again.\n");
 }
 
-static int print_verb_help(const struct verb *verb)
+/* {"verbs":[{"name","synopsis","summary"}]} */
+static void print_help_json(void)
 {
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < VERBS; i++)
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:s}", "name", verbs[i].name, "synopsis",
+                            verbs[i].synopsis, "summary", verbs[i].summary));
+    saga_print_json(json_pack("{s:o}", "verbs", list));
+}
+
+static int print_verb_help(const struct saga *saga, const struct verb *verb)
+{
+    if (saga->json) {
+        saga_print_json(json_pack("{s:s,s:s,s:s,s:s}", "name", verb->name,
+                                  "synopsis", verb->synopsis, "summary",
+                                  verb->summary, "help", verb->help));
+        return SAGA_YES;
+    }
     printf("usage: saga %s%s%s\n\n%s\n%s", verb->name,
            verb->synopsis[0] != '\0' ? " " : "", verb->synopsis, verb->summary,
            verb->help);
@@ -237,6 +255,32 @@ static const char *environment(const char *name, const char *otherwise)
     return value != NULL && value[0] != '\0' ? value : otherwise;
 }
 
+/* `saga`, `saga help`, `saga --version` and the like: no verb is asked. */
+static int about_itself(const struct saga *saga, const char *word)
+{
+    if (word == NULL && !saga->json) {
+        print_help(stderr);
+        return SAGA_USAGE;
+    }
+    if (word == NULL)
+        return saga_fail(saga, SAGA_USAGE, "what? ('saga --help')");
+    if (strcmp(word, "--version") == 0) {
+        if (saga->json)
+            saga_print_json(json_pack("{s:s}", "version", OPTIONS_VERSION));
+        else
+            puts("saga " OPTIONS_VERSION);
+        return SAGA_YES;
+    }
+    if (strcmp(word, "help") != 0 && strcmp(word, "--help") != 0 &&
+        strcmp(word, "-h") != 0)
+        return unknown_verb(saga, word);
+    if (saga->json)
+        print_help_json();
+    else
+        print_help(stdout);
+    return SAGA_YES;
+}
+
 int main(int argc, char **argv)
 {
     struct saga saga = {.directory = environment("SAGA_DIR", "./var"),
@@ -255,26 +299,18 @@ int main(int argc, char **argv)
     argc = take_globals(&saga, argc, argv);
     if (argc < 0)
         return saga_fail(&saga, SAGA_USAGE, "that option needs a value");
-    if (argc < 2) {
-        print_help(stderr);
-        return SAGA_USAGE;
-    }
-    if (strcmp(argv[1], "--version") == 0)
-        return puts("saga " OPTIONS_VERSION), SAGA_YES;
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        (strcmp(argv[1], "help") == 0 && argc == 2)) {
-        print_help(stdout);
-        return SAGA_YES;
-    }
+    if (argc < 2 || argv[1][0] == '-' ||
+        (strcmp(argv[1], "help") == 0 && argc == 2))
+        return about_itself(&saga, argv[1]);
     help = strcmp(argv[1], "help") == 0;
     verb = find_verb(argv[help ? 2 : 1]);
     if (verb == NULL)
         return unknown_verb(&saga, argv[help ? 2 : 1]);
     if (help)
-        return print_verb_help(verb);
+        return print_verb_help(&saga, verb);
     for (int i = 2; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0)
-            return print_verb_help(verb);
+            return print_verb_help(&saga, verb);
     if (client_open(saga.directory, saga.bus, &saga.client, why, sizeof why) !=
         EVT_OK)
         return saga_fail(&saga, SAGA_NOT_RUNNING, "%s", why);

@@ -3,14 +3,19 @@
  *
  * There is no language and no interpreter here: both are Markdown whose
  * commands are what a reader types.  Scripts and files lie in the repository
- * that this program was built in. */
+ * that this program was built in.  Asked for JSON, it runs the script and makes
+ * one value of what that says. */
 #include "verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Finds @wanted in the directory of this program or in one above it, and
@@ -34,8 +39,98 @@ static bool find_above(const char *wanted, char path[PATH_MAX])
     return false;
 }
 
-/* Becomes the script @wanted, with the verb's arguments. */
-static int become(struct saga *saga, const char *wanted, char **argv)
+/* ---- with --json ----------------------------------------------------------
+ */
+
+/* What the script says on either output, read to its end; caller frees. */
+static char *read_all(FILE *from)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    if (getdelim(&text, &size, '\0', from) < 0 && text != NULL)
+        text[0] = '\0'; /* it said nothing */
+    return text;
+}
+
+/* Runs a script to its end; its exit code, or -1 with errno.  The script dies
+ * with this process. */
+static int run_script(char **argv, char **said)
+{
+    int out[2], status = 0;
+    pid_t child;
+    FILE *from;
+
+    *said = NULL;
+    if (pipe2(out, O_CLOEXEC) != 0)
+        return -1;
+    child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        dup2(out[1], STDOUT_FILENO);
+        dup2(out[1], STDERR_FILENO);
+        execv(argv[0], argv);
+        _exit(SAGA_IO);
+    }
+    close(out[1]);
+    from = fdopen(out[0], "r");
+    if (from == NULL || child < 0) {
+        close(out[0]);
+        return -1;
+    }
+    *said = read_all(from);
+    fclose(from);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Lines such as "07 Crash before the commit". */
+static json_t *titles_json(char *text)
+{
+    json_t *titles = json_array();
+    char *rest = NULL;
+
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char *title = strchr(line, ' ');
+
+        if (title == NULL || title == line || line[0] < '0' || line[0] > '9')
+            continue; /* what the list says besides */
+        json_array_append_new(
+            titles,
+            json_pack("{s:i,s:s}", "number", atoi(line), "title", title + 1));
+    }
+    return titles;
+}
+
+/* One value: the list under @list, or what a run said. */
+static int print_as_json(struct saga *saga, const char *list, char **argv)
+{
+    char *said = NULL;
+    int code = run_script(argv, &said);
+
+    if (code < 0)
+        code = saga_fail(saga, SAGA_IO, "%s: %s", argv[0], strerror(errno));
+    else if (code >= SAGA_USAGE || said == NULL)
+        saga_fail(saga, code, "%.*s",
+                  said == NULL ? 0 : (int)strcspn(said, "\n"), said);
+    else if (list != NULL)
+        saga_print_json(json_pack("{s:o}", list, titles_json(said)));
+    else
+        saga_print_json(json_pack("{s:s,s:i}", "said", said, "code", code));
+    free(said);
+    return code;
+}
+
+/* ---- the verbs ------------------------------------------------------------
+ */
+
+/* Becomes the script @wanted, with the verb's arguments; with --json, runs it.
+ * @list: what it lists now, or NULL. */
+static int become(struct saga *saga, const char *wanted, const char *list,
+                  char **argv)
 {
     char path[PATH_MAX];
 
@@ -45,18 +140,23 @@ static int become(struct saga *saga, const char *wanted, char **argv)
                          "repository that it was built in",
                          wanted);
     argv[0] = path;
+    if (saga->json)
+        return print_as_json(saga, list, argv);
     execv(path, argv);
     return saga_fail(saga, SAGA_IO, "%s: %s", path, strerror(errno));
 }
 
 int verb_scenario(struct saga *saga, int argc, char **argv)
 {
-    (void)argc;
-    return become(saga, "scripts/scenario.sh", argv);
+    bool list = argc == 2 && strcmp(argv[1], "ls") == 0;
+
+    return become(saga, "scripts/scenario.sh", list ? "scenarios" : NULL, argv);
 }
 
 int verb_learn(struct saga *saga, int argc, char **argv)
 {
-    (void)argc;
-    return become(saga, "scripts/learn.sh", argv);
+    if (saga->json && argc > 1)
+        return saga_fail(saga, SAGA_USAGE,
+                         "a chapter is walked through by people: no --json");
+    return become(saga, "scripts/learn.sh", "chapters", argv);
 }

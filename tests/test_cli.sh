@@ -26,6 +26,36 @@ help_for_all() {
     shows "$said" "^saga: no verb pirouette \('\./saga --help' lists them\)"
     asked 64 ls --dir
 }
+help_json() {
+    asked_json 0 help
+    has 'verbs.#' "$(wc -w <<<"$verbs")"
+    same "$(paste -sd ' ' <<<"$verbs")" \
+        "$(field 'verbs.*.name' | paste -sd ' ')"
+    asked_json 0 help wait
+    has name wait
+    shows "$(field help)" '--timeout S'
+    asked_json 0 flow --help
+    has name flow
+    asked_json 0 --version
+    [ -n "$(field version)" ]
+    asked_json 64
+    has code 64
+}
+scripts_json() {
+    asked_json 0 scenario ls
+    has 'scenarios.#' "$(find "$root/scenarios" -name '[0-9]*.md' | wc -l)"
+    has scenarios.6.number 7
+    shows "$(field scenarios.6.title)" '^Crash between publish'
+    asked_json 0 learn
+    has 'chapters.#' 13
+    has chapters.0.title 'Run it'
+    asked_json 0 scenario show 7
+    shows "$(field said)" '^# 07 Crash between publish'
+    asked_json 66 scenario show 99
+    has code 66
+    shows "$(field error)" "no scenario '99'"
+    asked_json 64 learn 1
+}
 wrong_words() {
     for verb in $verbs; do
         case $verb in scenario | learn) continue ;; esac # scripts
@@ -562,6 +592,8 @@ new_shop shop
 trap 'end_processes; rm -rf "$work"' EXIT
 start_all >&2 && seed &&
     { "$saga" stock gizmo 100000 && "$saga" fund alice 100000; } >&2
+it 'help, too, is one JSON value when that is asked for' help_json
+it 'scenarios and chapters are listed as JSON' scripts_json
 it 'wrong words are told on one line, with 64' wrong_words
 it 'wrong values are told on one line, with 64' wrong_values
 it 'no other address than the loopback one is taken' bus_elsewhere
