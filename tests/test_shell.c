@@ -1,6 +1,7 @@
 /* test_shell.c - the shell, its store and feeds, all three services together.
  */
 #include "fault.h"
+#include "payment.h"
 #include "shell_internal.h"
 #include "trio.h"
 
@@ -784,6 +785,128 @@ Test(shell, cursors_that_nothing_hangs_on_move_when_idle)
     cr_assert_eq(ask(trio, PAYMENT_SVC,
                      "SELECT seq FROM inbox WHERE source='inventory'"),
                  ask(trio, INVENTORY_SVC, "SELECT max(seq) FROM event"));
+    trio_close(trio);
+}
+
+Test(shell, what_nobody_here_reacts_to_leaves_no_gap) /* HC10 */
+{
+    struct trio *trio = seeded();
+    struct shell_status before, after;
+    const struct feed *was = &before.feeds[0], *is = &after.feeds[0];
+
+    trio_run(trio, 1000);
+    trio_status(trio, PAYMENT_SVC, &before);
+    while (was < &before.feeds[before.feed_count] &&
+           strcmp(was->source, "inventory") != 0)
+        was++, is++;
+    cr_assert_lt(was - before.feeds, (ptrdiff_t)before.feed_count);
+    for (int i = 0; i < 5; i++) {
+        struct command stock = {.type = RECEIVE_STOCK,
+                                .data = {.sku = "widget", .quantity = 1}};
+
+        snprintf(stock.command_id, sizeof stock.command_id, "s-%d", i);
+        cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code,
+                     ANSWER_DONE);
+        cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    }
+    trio_status(trio, PAYMENT_SVC, &after);
+    cr_assert_eq(is->cursor.at.seq, was->cursor.at.seq + 5);
+    cr_assert_eq(is->counts.events, was->counts.events + 5);
+    cr_assert_eq(is->counts.gaps, was->counts.gaps);
+    cr_assert_eq(is->counts.pulls, was->counts.pulls);
+    trio_close(trio);
+}
+
+/* Follows the queued frames of feed @from from event @last on; the last. */
+static uint64_t follow(const struct trio_node *node, uint64_t from,
+                       uint64_t last)
+{
+    for (const struct trio_message *m = node->queue; m != NULL; m = m->next) {
+        struct frame frame;
+
+        if (m->input.kind != INPUT_FRAME || m->input.from != from)
+            continue;
+        cr_assert(frame_read(m->input.bytes, m->input.count, &frame));
+        cr_assert_eq(frame.first_seq, last + 1);
+        for (size_t i = 0; i < frame.count; i++)
+            cr_assert_eq(frame.rows[i].seq, ++last);
+    }
+    return last;
+}
+
+/* A disk fills up in the middle of a batch.  Were the frames of what was undone
+ * kept, numbers would be said twice, the first time for what never was. */
+Test(shell, frames_are_the_log_strictly_by_number) /* HC8 */
+{
+    struct trio *trio = seeded();
+    sqlite3 *db = store_connection(trio->nodes[INVENTORY_SVC].shell->store);
+    const struct trio_node *reader = &trio->nodes[PAYMENT_SVC];
+    struct shell_status status;
+    uint64_t from = 0, last;
+
+    while (strcmp(payment_service.listens_to[from], "inventory") != 0)
+        from++;
+    trio_run(trio, 1000);
+    trio_lose(trio, PAYMENT_SVC);
+    trio_status(trio, INVENTORY_SVC, &status);
+    last = status.head_seq;
+    for (int i = 0; i < 40; i++) { /* one batch for inventory */
+        char id[ID_BYTES];
+
+        snprintf(id, sizeof id, "o-%d", i);
+        place(trio, id, 1);
+    }
+    sqlite3_exec(db, "PRAGMA max_page_count=1", NULL, NULL, NULL);
+    cr_assert_eq(trio_step(trio, INVENTORY_SVC), EVT_OK);
+    trio_status(trio, INVENTORY_SVC, &status);
+    cr_assert(status.storage_full);
+    cr_assert_eq(status.head_seq, last);
+    cr_assert_eq(follow(reader, from, last), last);
+    sqlite3_exec(db, "PRAGMA max_page_count=100000", NULL, NULL, NULL);
+    for (int i = 0; i < 5; i++) {
+        trio->mono_ms += 1000;
+        cr_assert_eq(trio_step(trio, INVENTORY_SVC), EVT_OK);
+    }
+    trio_status(trio, INVENTORY_SVC, &status);
+    cr_assert_eq(status.head_seq, last + 40);
+    cr_assert_eq(follow(reader, from, last), last + 40);
+    trio_close(trio);
+}
+
+/* All states are folded anew after a restart: nothing is charged, reserved or
+ * published again. */
+Test(shell, a_replay_repeats_no_effect) /* HC41 */
+{
+    struct trio *trio = seeded();
+    struct command funds = {.type = DEPOSIT_FUNDS,
+                            .command_id = "d-1",
+                            .data = {.customer = "alice", .amount_cents = 5}};
+    struct shell_status before[SERVICES], after;
+
+    place(trio, "o-1", 2);
+    trio_run(trio, 1000);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        trio_status(trio, i, &before[i]);
+        trio_stop(trio, i);
+        edit(trio, i, "DELETE FROM snapshot");
+    }
+    for (unsigned i = 0; i < SERVICES; i++)
+        cr_assert_eq(trio_start(trio, i), EVT_OK);
+    trio_run(trio, 1000);
+    cr_assert_eq(trio_command(trio, PAYMENT_SVC, &funds).code, ANSWER_DONE);
+    cr_assert_eq(cancel(trio, "o-1", "c-1").code, ANSWER_REFUSED);
+    trio_run(trio, 3000);
+    cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        uint64_t heard = 0;
+
+        trio_status(trio, i, &after);
+        cr_assert_eq(after.head_seq, before[i].head_seq + (i == PAYMENT_SVC));
+        for (size_t f = 0; f < after.feed_count; f++)
+            heard += after.feeds[f].counts.events;
+        cr_assert_eq(heard, i == PAYMENT_SVC ? 0 : 1, "%u heard %d", i,
+                     (int)heard);
+    }
     trio_close(trio);
 }
 
