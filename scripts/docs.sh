@@ -153,6 +153,37 @@ check_words() {
     done
 }
 
+# ---- commands -----------------------------------------------------------------
+
+# A line, and all that was said if it failed; then a file in DIRECTORY tells.
+run_one() { # FILE DIRECTORY
+    local said verdict=ok begun=$SECONDS
+    said=$2/${1##*/}
+    setpriv --pdeathsig TERM scripts/scenario.sh file "$1" >"$said" 2>&1 ||
+        verdict=FAILED
+    {
+        flock 9
+        printf '  %-6s %-62s %3d s\n' $verdict "$1" $((SECONDS - begun))
+        [ $verdict = ok ] || { touch "$said.bad" && cat "$said"; }
+    } 9>"$2/lock"
+}
+
+# Each document has services and a directory of its own, and mostly waits: so
+# $SAGA_JOBS (2) run at a time.
+run_all() { # FILE...
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+    printf '%s\n' "$@" >"$work/list"
+    setpriv --pdeathsig TERM xargs -a "$work/list" -P "${SAGA_JOBS:-2}" -I '{}' \
+        setpriv --pdeathsig TERM scripts/docs.sh run-one '{}' "$work" &
+    wait $! || bad=1
+    [ -z "$(find "$work" -name '*.bad')" ] || bad=1
+    exit $bad
+}
+
 # ---- modes --------------------------------------------------------------------
 
 case ${1:-} in
@@ -174,17 +205,9 @@ case ${1:-} in
     run)
         shift
         [ $# -gt 0 ] || set -- docs/tutorial/[0-9]*.md
-        for file; do
-            begun=$SECONDS
-            if said=$(scripts/scenario.sh file "$file" 2>&1); then
-                printf '  ok     %-50s %3d s\n' "$file" $((SECONDS - begun))
-            else
-                bad=1
-                printf '  FAILED %s\n%s\n' "$file" "$said"
-            fi
-        done
-        exit $bad
+        run_all "$@"
         ;;
+    run-one) run_one "$2" "$3" ;; # this script's own
     *)
         echo 'usage: docs.sh check | write | run FILE...' >&2
         exit 64

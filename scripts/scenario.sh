@@ -153,27 +153,32 @@ run() {
     return $code
 }
 
-# One line each, and all that was said by those that failed.
+# One of all: a line, and all that was said if it failed.  A file in DIRECTORY
+# tells that it did.
+one_of_all() { # FILE DIRECTORY
+    local log=$2/${1##*/} verdict=ok begun=$SECONDS
+    within_reach setpriv --pdeathsig TERM scripts/scenario.sh run \
+        "$(basename "$1" | cut -c 1-2)" >"$log" 2>&1 || verdict=FAILED
+    {
+        flock 9
+        printf '  %-6s %-62s %3d s\n' $verdict "$(sed -n '1s/^# //p' "$1")" \
+            $((SECONDS - begun))
+        [ $verdict = ok ] || { touch "$log.bad" && cat "$log"; }
+    } 9>"$2/lock"
+}
+
+# They mostly wait, so $SAGA_JOBS (2) of them run at a time.
 run_all() {
-    local file bad=0 good=0 begun log
-    log=$(mktemp)
-    for file in scenarios/[0-9]*.md; do
-        begun=$SECONDS
-        if within_reach setpriv --pdeathsig TERM scripts/scenario.sh run \
-            "$(basename "$file" | cut -c 1-2)" >"$log" 2>&1; then
-            good=$((good + 1))
-            printf '  %-6s %-62s %3d s\n' ok "$(sed -n '1s/^# //p' "$file")" \
-                $((SECONDS - begun))
-        else
-            bad=$((bad + 1))
-            printf '  %-6s %-62s %3d s\n' FAILED \
-                "$(sed -n '1s/^# //p' "$file")" $((SECONDS - begun))
-            cat "$log"
-        fi
-    done
-    rm -f "$log"
-    echo "$good scenarios as written, $bad not"
-    [ $bad -eq 0 ] && [ $good -gt 0 ]
+    local all bad code=0
+    work=$(mktemp -d "${TMPDIR:-/tmp}/saga-scenario.XXXXXX")
+    all=(scenarios/[0-9]*.md)
+    printf '%s\n' "${all[@]}" >"$work/list"
+    within_reach setpriv --pdeathsig TERM xargs -a "$work/list" \
+        -P "${SAGA_JOBS:-2}" -I '{}' setpriv --pdeathsig TERM scripts/scenario.sh one-of-all \
+        '{}' "$work" || code=1
+    bad=$(find "$work" -name '*.bad' | wc -l)
+    echo "$((${#all[@]} - bad)) scenarios as written, $bad not"
+    [ $code -eq 0 ] && [ "$bad" -eq 0 ]
 }
 
 case ${1:-} in
@@ -184,6 +189,7 @@ case ${1:-} in
         cat "$file"
         ;;
     run) run "${@:2}" ;;
+    one-of-all) one_of_all "$2" "$3" ;; # this script's own
     file) # FILE: the commands of any document, for docs.sh
         [ -e "${2:-}" ] || fail 64 "$usage"
         export SAGA_BUILD=build
