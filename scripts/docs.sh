@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # docs.sh check | write | run FILE... - keeps the documents and the system one.
 #
-#   check   tests and scenarios that docs/hard-cases.md names are there; links
-#           lead somewhere; quoted code is what stands in the source; words are
-#           known to hunspell or to docs/words.txt; lengths are kept
+#   check   tests and scenarios that docs/hard-cases.md and docs/guarantees.md
+#           name are there, and every promise of the README is among the latter;
+#           links lead somewhere; quoted code is what stands in the source; words
+#           are known to hunspell or to docs/words.txt; lengths are kept
 #   write   puts into the documents the code that they quote
 #   run     the commands of FILEs (all chapters without one), as scenarios are
 #           run: what stands there is what comes out
@@ -24,37 +25,96 @@ wrong() {
     bad=1
 }
 
+# ---- tests that documents name --------------------------------------------------
+
+# known["suite/name"] and known['"name"']: the file that has the test.
+declare -A known
+know_tests() {
+    local file name
+    while read -r file name; do
+        known[$name]=$file
+    done < <(
+        for file in tests/*.c tests/*/*.c; do
+            # A long head of a test stands on two lines.
+            { tr '\n' ' ' <"$file" && echo; } | sed -E 's/\bTest\( */\n&/g' | sed -nE \
+                "s|^Test\( *([a-z_0-9]+), +([a-z_0-9]+).*|$file \1/\2|p"
+        done
+        for file in tests/*.sh; do
+            sed -nE "s|^ *it '([^']*)'.*|$file \"\1\"|p" "$file"
+        done
+    )
+}
+
 # ---- hard cases ---------------------------------------------------------------
 
 check_cases() {
-    local n name suite test row scenario tests
-    # A long head of a test stands on two lines.
-    tests=$(cat tests/*.c tests/*/*.c | tr '\n' ' ' |
-        grep -oE '\bTest\([a-z_0-9]+, +[a-z_0-9]+')
+    local page=docs/hard-cases.md n row name named
+    local -A rows says
+    while IFS='|' read -r _ name row; do
+        rows[${name// /}]=$row
+    done < <(grep '^| HC' $page)
+    while IFS=: read -r name row; do
+        says[$name]+=" ${row#Hard cases: } "
+    done < <(grep -H '^Hard cases: ' scenarios/[0-9]*.md)
+
     for n in $(seq 56); do
-        row=$(grep "^| HC$n | " docs/hard-cases.md) ||
-            { wrong "docs/hard-cases.md: HC$n is missing" && continue; }
-        for name in $(grep -oE '`[a-z_]+/[a-z_0-9]+`' <<<"$row" | tr -d '`'); do
-            suite=${name%%/*} test=${name#*/}
-            grep -qxE "Test.${suite}, +${test}" <<<"$tests" ||
-                wrong "docs/hard-cases.md: HC$n: there is no test $name"
+        row=${rows[HC$n]:-} named=0
+        while [[ $row =~ (\`([a-z_]+/[a-z_0-9]+)\`|'| '(\"[^\"]+\")' |')(.*) ]]; do
+            name=${BASH_REMATCH[2]}${BASH_REMATCH[3]} row=${BASH_REMATCH[4]}
+            named=$((named + 1))
+            [ -n "${known[$name]:-}" ] ||
+                wrong "$page: HC$n: there is no test $name"
         done
-        while read -r name; do
-            grep -qF "it '${name//\"/}'" tests/test_run.sh ||
-                wrong "docs/hard-cases.md: HC$n: there is no test $name"
-        done < <(grep -oE '\| "[^"]+" \|' <<<"$row" | tr -d '|' |
-            sed 's/^ //; s/ $//')
-        grep -qE '`[a-z_]+/|\| "' <<<"$row" ||
-            wrong "docs/hard-cases.md: HC$n names no test"
-        while read -r scenario; do
-            grep -qE "^Hard cases: .*\bHC$n\b" "$scenario" ||
-                wrong "docs/hard-cases.md: $scenario does not say HC$n"
-        done < <(grep -oE 'scenarios/[0-9a-z-]+\.md' <<<"$row")
+        [ $named -gt 0 ] || wrong "$page: HC$n names no test"
+        row=${rows[HC$n]:-}
+        while [[ $row =~ (scenarios/[0-9a-z-]+\.md)(.*) ]]; do
+            name=${BASH_REMATCH[1]} row=${BASH_REMATCH[2]}
+            [[ ${says[$name]:-} =~ [^0-9A-Z]HC${n}[^0-9] ]] ||
+                wrong "$page: $name does not say HC$n"
+        done
     done
-    while IFS=: read -r scenario name; do
-        grep -qE "^\| $name \|.*${scenario##*/}" docs/hard-cases.md ||
-            wrong "$scenario: docs/hard-cases.md does not say so of $name"
-    done < <(grep -oE '\bHC[0-9]+\b' scenarios/[0-9]*.md)
+    for name in "${!says[@]}"; do
+        row=${says[$name]}
+        while [[ $row =~ (HC[0-9]+)(.*) ]]; do
+            n=${BASH_REMATCH[1]} row=${BASH_REMATCH[2]}
+            [[ ${rows[$n]:-} == *"$name"* ]] ||
+                wrong "$name: $page does not say so of $n"
+        done
+    done
+}
+
+# ---- guarantees ---------------------------------------------------------------
+
+# The sentences of the README between two of its heads.
+promises() {
+    awk '/^\*\*Guaranteed\*\*/ { inside = 1; next }
+         /^\*\*Not guaranteed\*\*/ { exit }
+         inside && NF { sub(/^- /, "\n"); sub(/^ +/, ""); printf "%s ", $0 }
+         END { print "" }' \
+        README.md | sed -e 's/ *$//' -e 's/\. \([A-Z]\)/.\n\1/g' -e '/^$/d'
+}
+
+check_guarantees() {
+    local page=docs/guarantees.md text promise row name file count=0
+    text=$(<$page)
+    while IFS= read -r promise; do
+        count=$((count + 1))
+        [[ $text == *$'\n'"| $promise |"* ]] ||
+            wrong "$page: does not have: $promise"
+    done < <(promises)
+    [ $count -ge 6 ] || wrong 'README.md: where are its promises?'
+    while IFS= read -r promise; do
+        row=$promise count=0
+        while [[ $row =~ (\`[a-z_]+/[a-z_0-9]+\`|'["'[^\"]+\")(.*) ]]; do
+            name=${BASH_REMATCH[1]//[\`[]/} row=${BASH_REMATCH[2]}
+            count=$((count + 1))
+            file='no link'
+            [[ $row =~ ^\]\(\.\./([^\)]*)\) ]] && file=${BASH_REMATCH[1]}
+            [ "${known[$name]:-}" = "$file" ] ||
+                wrong "$page: there is no test $name in $file"
+        done
+        [ $count -gt 0 ] || wrong "$page: no test: $promise"
+    done < <(grep '^| [A-Z]' $page)
 }
 
 # ---- links --------------------------------------------------------------------
@@ -66,7 +126,7 @@ check_links() {
             case $link in
                 http*://* | '#'*) continue ;;
             esac
-            [ -e "$(dirname "$file")/${link%%#*}" ] ||
+            [ -e "${file%"${file##*/}"}${link%%#*}" ] ||
                 wrong "$file: the link to $link leads nowhere"
         done < <(grep -oE '\]\([^) ]+\)' "$file" | sed 's/^](//; s/)$//')
     done
@@ -146,6 +206,10 @@ check_lengths() {
 
 check_words() {
     local file unknown
+    # All at once first: the dictionary takes longer to read than they do.
+    unknown=$(for file in "${documents[@]}"; do prose "$file"; done |
+        hunspell -d en_US -p docs/words.txt -l)
+    [ -n "$unknown" ] || return 0
     for file in "${documents[@]}"; do
         unknown=$(prose "$file" | hunspell -d en_US -p docs/words.txt -l |
             sort -u | paste -sd ' ')
@@ -188,7 +252,9 @@ run_all() { # FILE...
 
 case ${1:-} in
     check)
+        know_tests
         check_cases
+        check_guarantees
         check_links
         check_code
         check_lengths
