@@ -163,7 +163,8 @@ $(SIM) $(FUZZ_SIM) $(CUTS): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
 	$(Q)$(LINK) $(if $(filter $@,$(FUZZ_SIM)),-fsanitize=fuzzer) -o $@ \
 	    $(filter %.o,$^) $(LIB) $(LIBS)
 
-BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke $(BUILD)/bench/layers
+BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke $(BUILD)/bench/layers \
+    $(BUILD)/bench/one
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/loop.o \
     $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
@@ -306,7 +307,7 @@ lab-test: all ## each scenario without what its file names: red or green?
 .PHONY: docs docs-test
 docs: ## put the code into the tutorial that it quotes
 	$(Q)scripts/docs.sh write
-docs-test: all ## links, words, quoted code, hard cases, every command
+docs-test: all $(BUILD)/bench/one ## links, words, quoted code, hard cases, every command
 	$(Q)scripts/docs.sh check
 	$(Q)scripts/docs.sh run
 
