@@ -33,7 +33,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/saga-learn.XXXXXX")
 leave() {
     local dir
     trap '' INT TERM HUP EXIT
-    for dir in "$work"/*/; do
+    for dir in "$work"/*/ "${SAGA_DIR:-$work/none}"; do # a chapter's own
         [ ! -d "$dir/order" ] ||
             SAGA_DIR=${dir%/} "$root/run.sh" stop >/dev/null 2>&1
     done
@@ -69,9 +69,21 @@ offer() { # COMMAND
     echo
 }
 
+# The paragraph that has been read so far, as wide as a terminal.
+paragraph=''
+tell() {
+    [ -n "$paragraph" ] || return 0
+    sed -e 's/\*\*\([^*]*\)\*\*/\1/g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g' \
+        <<<"$paragraph" | fold -s -w 78
+    paragraph=''
+}
+
 exec 3<&0
 block=''
 while IFS= read -r line; do
+    case $line in
+        '```'* | '' | '#'* | '|'* | '- '* | [0-9]'. '*) tell ;;
+    esac
     case $line in
         '```console') block=console ;;
         '```mermaid '*)
@@ -87,10 +99,13 @@ while IFS= read -r line; do
             elif [ "$block" = text ]; then
                 printf '    %s\n' "$line"
             elif [ -z "$block" ]; then
-                sed -e 's/\*\*\([^*]*\)\*\*/\1/g' \
-                    -e 's/\[\([^]]*\)\]([^)]*)/\1/g' <<<"$line" |
-                    fold -s -w 78
+                case $line in
+                    '') echo ;;
+                    '|---'*) ;;
+                    *) paragraph+=${paragraph:+ }${line#"${line%%[! ]*}"} ;;
+                esac
             fi
             ;;
     esac
 done <"${chapter[0]}"
+tell

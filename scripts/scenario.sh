@@ -68,13 +68,13 @@ clean_up() {
     local code=$?
     trap '' INT TERM HUP EXIT
     if [ -n "$runner" ]; then
-        kill -TERM -- "-$runner" 2>/dev/null || true
+        kill "-$ending" -- "-$runner" 2>/dev/null || true
         wait "$runner" 2>/dev/null || true
     fi
     [ -z "$work" ] || rm -rf "$work"
     exit $code
 }
-runner=''
+runner='' ending=TERM
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -102,6 +102,7 @@ run_one() { # FILE
     mkdir "$work/tmp"
     commands_of "$1" >"$work/commands"
     unset SAGA_DIR SAGA_BUS
+    ending=KILL # unshare ignores others, and so does the first in a namespace
     # shellcheck disable=SC2016 # for the shell that has the namespaces
     TMPDIR=$work/tmp NO_COLOR=1 COLUMNS=78 within_reach \
         setpriv --pdeathsig KILL \
