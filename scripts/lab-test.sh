@@ -78,10 +78,10 @@ try() { # ROW DIRECTORY
 
 # ---- all ------------------------------------------------------------------------
 
-if [ "${1:-}" = row ]; then
-    try "$2" "$3"
-    exit
-fi
+case ${1:-} in
+    row) try "$2" "$3" && exit ;;
+    judge) differences "$2" "$3" "$4" && exit ;; # CODE SAID TEXT: for tests
+esac
 
 files=()
 for number; do

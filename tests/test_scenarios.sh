@@ -58,7 +58,8 @@ killed_leaves_nothing() {
     mkdir "$work/tmp"
     # shellcheck disable=SC2016 # for the document's own shell
     name=$(document services 'export SAGA_DIR=$(mktemp -d)' \
-        "SAGA_BUILD=$SAGA_BUILD ./run.sh -d" "touch $work/tmp/up" 'sleep 600')
+        "SAGA_BUILD=$SAGA_BUILD ./run.sh -d" "touch $work/tmp/up" 'sleep 600' \
+        "touch $work/tmp/went-on")
     for signal in TERM INT KILL; do
         # Job control, so that it may hear of Ctrl-C at all.
         set -m
@@ -71,7 +72,29 @@ killed_leaves_nothing() {
         kill -$signal $runner
         wait $runner && return 1
         within 20 none_left
+        [ ! -e "$work/tmp/went-on" ]
     done
+}
+
+# What lab-test makes of a run that ended with CODE and said SAID, where the
+# table says TEXT.
+judged() { # CODE SAID TEXT
+    printf '%b' "$2" >"$work/said"
+    "$root/scripts/lab-test.sh" judge "$1" "$work/said" "$3"
+}
+# shellcheck disable=SC2016 # the backticks are Markdown's
+rows_are_judged() {
+    local bad='+  FAIL  S4   charged twice\n+  FAIL  S2   o-1\nhas 940.30\n'
+    [ -z "$(judged 0 '' 'green: nothing came twice')" ]
+    shows "$(judged 1 "$bad" 'green: it holds')" '^should pass'
+    [ -z "$(judged 1 "$bad" '**red** S2 S4: she has `940.30`')" ]
+    [ -z "$(judged 1 'no ids\n' '**red**: says `no ids`')" ]
+    shows "$(judged 0 "$bad" '**red** S2 S4: it breaks')" '^should fail'
+    shows "$(judged 1 "$bad" '**red** S4: only one')" \
+        "^should break 'S4', and breaks 'S2 S4'"
+    shows "$(judged 1 "$bad" '**red** S2 S4 Q1: one more')" '^should break'
+    shows "$(judged 1 "$bad" '**red** S2 S4: `960.20`')" "^nothing says '960.20'"
+    shows "$(judged 1 "$bad" 'blue: what?')" '^neither'
 }
 
 walked() {
@@ -87,4 +110,5 @@ it 'a document whose commands say something else is told apart' told_apart
 it 'what does not exist is refused' refused
 it 'scenarios and chapters are listed and shown' listed
 it 'TERM, Ctrl-C and kill -9 leave no service behind' killed_leaves_nothing
+it 'a row of the lab is as written, or it is told what is not' rows_are_judged
 it 'a chapter can be walked through' walked
