@@ -233,7 +233,7 @@ run_one() { # FILE DIRECTORY
 }
 
 # Each document has services and a directory of its own, and mostly waits: so
-# $SAGA_JOBS (2) run at a time.
+# $SAGA_JOBS (3) run at a time.
 run_all() { # FILE...
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
@@ -241,7 +241,7 @@ run_all() { # FILE...
     trap 'exit 143' TERM
     trap 'exit 129' HUP
     printf '%s\n' "$@" >"$work/list"
-    setpriv --pdeathsig TERM xargs -a "$work/list" -P "${SAGA_JOBS:-2}" -I '{}' \
+    setpriv --pdeathsig TERM xargs -a "$work/list" -P "${SAGA_JOBS:-3}" -I '{}' \
         setpriv --pdeathsig TERM scripts/docs.sh run-one '{}' "$work" &
     wait $! || bad=1
     [ -z "$(find "$work" -name '*.bad')" ] || bad=1

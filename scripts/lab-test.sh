@@ -10,7 +10,7 @@
 # must be exactly these, and each text in backticks must be among what it said.
 # Green: it must pass.  A file without a red row teaches nothing, and fails.
 #
-# $LAB_JOBS rows (2) are tried at a time: they mostly wait.
+# $LAB_JOBS rows (3) are tried at a time: they mostly wait.
 #
 # shellcheck disable=SC2016  # the backticks are Markdown's
 set -euo pipefail
@@ -118,7 +118,7 @@ done < <(cut -f 2 "$work/rows" | sort -u)
 printf '  built what is missing %39d s\n' $((SECONDS - begun))
 
 # A signal ends this shell at once, and that ends the others, which clean up.
-setpriv --pdeathsig TERM xargs -a "$work/rows" -d '\n' -P "${LAB_JOBS:-2}" \
+setpriv --pdeathsig TERM xargs -a "$work/rows" -d '\n' -P "${LAB_JOBS:-3}" \
     -I '{}' setpriv --pdeathsig TERM scripts/lab-test.sh row '{}' "$work" &
 wait $! || bad=$((bad + 1))
 bad=$((bad + $(find "$work" -name '*.bad' | wc -l)))

@@ -171,14 +171,14 @@ one_of_all() { # FILE DIRECTORY
     } 9>"$2/lock"
 }
 
-# They mostly wait, so $SAGA_JOBS (2) of them run at a time.
+# They mostly wait, so $SAGA_JOBS (3) of them run at a time.
 run_all() {
     local all bad code=0
     work=$(mktemp -d "${TMPDIR:-/tmp}/saga-scenario.XXXXXX")
     all=(scenarios/[0-9]*.md)
     printf '%s\n' "${all[@]}" >"$work/list"
     within_reach setpriv --pdeathsig TERM xargs -a "$work/list" \
-        -P "${SAGA_JOBS:-2}" -I '{}' setpriv --pdeathsig TERM scripts/scenario.sh one-of-all \
+        -P "${SAGA_JOBS:-3}" -I '{}' setpriv --pdeathsig TERM scripts/scenario.sh one-of-all \
         '{}' "$work" || code=1
     bad=$(find "$work" -name '*.bad' | wc -l)
     echo "$((${#all[@]} - bad)) scenarios as written, $bad not"
