@@ -299,10 +299,9 @@ int main(int argc, char **argv)
     argc = take_globals(&saga, argc, argv);
     if (argc < 0)
         return saga_fail(&saga, SAGA_USAGE, "that option needs a value");
-    if (argc < 2 || argv[1][0] == '-' ||
-        (strcmp(argv[1], "help") == 0 && argc == 2))
+    help = argc >= 2 && strcmp(argv[1], "help") == 0;
+    if (argc < 2 || argv[1][0] == '-' || (help && argc == 2))
         return about_itself(&saga, argv[1]);
-    help = strcmp(argv[1], "help") == 0;
     verb = find_verb(argv[help ? 2 : 1]);
     if (verb == NULL)
         return unknown_verb(&saga, argv[help ? 2 : 1]);

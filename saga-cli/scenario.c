@@ -98,9 +98,9 @@ static json_t *titles_json(char *text)
 
         if (title == NULL || title == line || line[0] < '0' || line[0] > '9')
             continue; /* what the list says besides */
-        json_array_append_new(
-            titles,
-            json_pack("{s:i,s:s}", "number", atoi(line), "title", title + 1));
+        json_array_append_new(titles, json_pack("{s:i,s:s}", "number",
+                                                (int)strtol(line, NULL, 10),
+                                                "title", title + 1));
     }
     return titles;
 }
