@@ -142,10 +142,11 @@ static void make_files(void)
 static void restore(struct golden_file *file)
 {
     static const char *const ends[] = {"-wal", "-shm", "-journal"};
-    char name[200];
+    char name[sizeof file->path + 16];
 
     for (size_t i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "%s%s", file->path, ends[i]);
+        text_copy(name, sizeof name, file->path);
+        strcat(name, ends[i]);
         (void)unlink(name); /* most are not there */
     }
     if (file->edited)
