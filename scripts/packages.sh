@@ -38,6 +38,10 @@ clang-format-14  clang-format-14
 libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
 shellcheck       shellcheck
 valgrind         valgrind
+strace           strace
+iproute2         /bin/ip
+nftables         /usr/sbin/nft
+e2fsprogs        /sbin/mkfs.ext4
 '
 
 usage() {
