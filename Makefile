@@ -62,9 +62,11 @@ SIM_PARTS := $(filter-out %/main.c %/cuts.c tests/sim/fuzz_%,$(SIM_SOURCES))
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Programs of their own, which the shell tests call.
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
+# Libraries that those preload into the services.
+PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
 SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
-    $(TOOL_SOURCES)
+    $(TOOL_SOURCES) $(PRELOAD_SOURCES)
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
     bench/*.sh)
 
@@ -78,6 +80,7 @@ PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
 COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga
 TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES))
+PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD_SOURCES))
 # Only what speaks NNG itself may be linked with it.
 NNG_TESTS := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
     '^.include [<"](nng/|bus\.h|client\.h|host\.h|processes\.h)' \
@@ -134,6 +137,11 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(DOMAINS) $(HELPERS) $(LIB)
 $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(NNG) $(LIBS)
+
+$(PRELOADS): $(BUILD)/%.so: %.c $(FLAGS_FILE) | packages
+	@mkdir -p $(@D)
+	$(call say,ld,$@)
+	$(Q)$(COMPILE) -MMD -MP -fPIC -shared -o $@ $<
 
 # The services and ./saga as a next release may be, for tests of upgrades: all
 # but the catalogue is the same.
@@ -235,6 +243,14 @@ fuzz-sim: ## libFuzzer drives the simulation: FUZZ_SECONDS=60
 
 bugs: ## each seeded bug is noticed, and by the right invariant
 	$(Q)tests/bugs/run.sh
+
+# Real processes, hurt at every call: see tests/README.md.
+.PHONY: crash crash-smoke crash-tools
+crash-tools: all $(TOOLS) $(PRELOADS)
+crash: crash-tools ## kill -9 at every call that writes, and more (an hour)
+	$(Q)SAGA_BUILD=$(BUILD) tests/crash/run.sh all
+crash-smoke: crash-tools ## the same as CI runs it, for some minutes
+	$(Q)SAGA_BUILD=$(BUILD) tests/crash/run.sh smoke
 
 .PHONY: demo
 demo: all ## the whole story on real processes, without a terminal

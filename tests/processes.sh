@@ -13,6 +13,7 @@ unset SAGA_BUS
 
 declare -A pids=() # SERVICE -> pid, of those that we started
 others=()          # more pids to end
+start_by=()        # a command that starts what follows it: env A=B
 
 # Begins a new shop in $work/NAME; it ends with this shell.
 new_shop() { # NAME
@@ -38,7 +39,7 @@ end_processes() {
 
 start() { # SERVICE [OPTION...]; --order-deadline-ms is order's alone
     [ "$1" = order ] || [ "${2:-}" != --order-deadline-ms ] || set -- "$1" "${@:4}"
-    "$SAGA_BUILD/bin/$1-svc" --faults "${@:2}" \
+    ${start_by[@]+"${start_by[@]}"} "$SAGA_BUILD/bin/$1-svc" --faults "${@:2}" \
         </dev/null >>"$SAGA_DIR/$1.log" 2>&1 &
     pids[$1]=$!
     until_it_runs "${pids[$1]}"
