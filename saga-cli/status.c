@@ -85,7 +85,12 @@ static void print_troubles(const char *service, const json_t *status)
     const json_t *view = json_object_get(status, "view"), *feed;
     size_t i;
 
-    if (state[0] != '\0' && strcmp(state, "running") != 0)
+    /* Only writing shows that there is room again. */
+    if (strcmp(state, "storage full") == 0)
+        printf("  ! %s: storage full when it last had something to record; "
+               "with the next it goes on by itself\n",
+               service);
+    else if (state[0] != '\0' && strcmp(state, "running") != 0)
         printf("  ! %s: %s\n", service, state);
     json_array_foreach(json_object_get(status, "feeds"), i, feed)
     {
