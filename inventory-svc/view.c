@@ -78,18 +78,12 @@ static enum evt_status project(struct view_db *db, const struct event *event)
 static json_t *query_all(struct view_db *db, const json_t *request)
 {
     const char *past = "";
-    json_t *stock;
-    bool more;
 
     if (!request_id(request, "past", &past))
         return view_error(65, "past must be a sku");
-    stock = view_select(db, SKUS, "ti", past, (int64_t)SKUS_MAX + 1);
-    if (stock == NULL)
-        return view_unreadable(db);
-    more = json_array_size(stock) > SKUS_MAX;
-    if (more)
-        json_array_remove(stock, SKUS_MAX);
-    return json_pack("{s:o, s:b}", "stock", stock, "more", more);
+    return view_page(db,
+                     view_select(db, SKUS, "ti", past, (int64_t)SKUS_MAX + 1),
+                     SKUS_MAX, "stock");
 }
 
 static json_t *query(struct view_db *db, const json_t *request)

@@ -55,6 +55,12 @@ MUST_CHECK enum evt_status view_update(struct view_db *db, unsigned update,
  * suffix) in the returned new array; NULL on an I/O error. */
 json_t *view_select(struct view_db *db, unsigned sql, const char *types, ...);
 
+/* A page of a list, which was asked for one row more than @most: {@name: rows,
+ * "more": whether there was one}.  Takes @rows; NULL is answered with what
+ * failed. */
+json_t *view_page(const struct view_db *db, json_t *rows, size_t most,
+                  const char *name);
+
 /* {"error": text, "code": exit code}, a new reference. */
 json_t *view_error(int code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

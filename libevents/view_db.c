@@ -621,3 +621,15 @@ json_t *view_unreadable(const struct view_db *db)
 {
     return view_error(db->failed ? 74 : 75, "%s", db->error);
 }
+
+json_t *view_page(const struct view_db *db, json_t *rows, size_t most,
+                  const char *name)
+{
+    bool more = json_array_size(rows) > most;
+
+    if (rows == NULL)
+        return view_unreadable(db);
+    if (more)
+        json_array_remove(rows, most);
+    return json_pack("{s:o, s:b}", name, rows, "more", more);
+}

@@ -279,7 +279,6 @@ static json_t *query_orders(struct view_db *db, const json_t *request)
     const char *status = NULL;
     int64_t limit = LIST_DEFAULT, before;
     json_t *orders, *error;
-    bool more;
 
     if (!request_number(request, "limit", 1, LIST_MAX, &limit))
         return view_error(65, "limit must be 1 to %d", LIST_MAX);
@@ -295,12 +294,7 @@ static json_t *query_orders(struct view_db *db, const json_t *request)
     orders = status == NULL ? view_select(db, NEWEST, "ii", before, limit + 1)
                             : view_select(db, NEWEST_BY_STATUS, "iit", before,
                                           limit + 1, status);
-    if (orders == NULL)
-        return view_unreadable(db);
-    more = json_array_size(orders) > (size_t)limit;
-    if (more)
-        json_array_remove(orders, (size_t)limit);
-    return json_pack("{s:o, s:b}", "orders", orders, "more", more);
+    return view_page(db, orders, (size_t)limit, "orders");
 }
 
 static json_t *query(struct view_db *db, const json_t *request)

@@ -83,18 +83,12 @@ static enum evt_status project(struct view_db *db, const struct event *event)
 static json_t *query_accounts(struct view_db *db, const json_t *request)
 {
     const char *past = "";
-    json_t *accounts;
-    bool more;
 
     if (!request_id(request, "past", &past))
         return view_error(65, "past must be a customer");
-    accounts = view_select(db, ACCOUNTS, "ti", past, (int64_t)ACCOUNTS_MAX + 1);
-    if (accounts == NULL)
-        return view_unreadable(db);
-    more = json_array_size(accounts) > ACCOUNTS_MAX;
-    if (more)
-        json_array_remove(accounts, ACCOUNTS_MAX);
-    return json_pack("{s:o, s:b}", "accounts", accounts, "more", more);
+    return view_page(
+        db, view_select(db, ACCOUNTS, "ti", past, (int64_t)ACCOUNTS_MAX + 1),
+        ACCOUNTS_MAX, "accounts");
 }
 
 /* One account with the newest part of its statement; "before" a seq, the part
