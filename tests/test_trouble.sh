@@ -160,6 +160,8 @@ six_ends() {
     start inventory
     asked 0 wait both
 
+    # The order view is told of an end by order, of the payment by payment.
+    asked 0 wait --quiet
     ends_as shipped CONFIRMED SHIPPED CHARGED 5
     ends_as rejected CANCELLED REJECTED NONE 3
     ends_as declined CANCELLED RELEASED DECLINED 5
