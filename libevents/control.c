@@ -165,6 +165,15 @@ static enum evt_status accept_publisher(struct shell *shell, struct feed *feed,
     return EVT_OK;
 }
 
+/* Whether what was heard last is of the log that the stream diverged to. */
+static bool head_is_known(const struct feed *feed)
+{
+    if (feed->verdict == PULL_OTHER_LOG)
+        return memcmp(feed->heard_head.at.log_id, feed->cursor.at.log_id,
+                      LOG_ID_BYTES) != 0;
+    return feed->heard_head.at.seq > 0 || feed->heard_ms > 0;
+}
+
 static enum evt_status accept_source(struct shell *shell, const json_t *request,
                                      json_t **reply)
 {
@@ -177,7 +186,7 @@ static enum evt_status accept_source(struct shell *shell, const json_t *request,
             continue;
         if (!feed->diverged)
             *reply = control_error(1, "that stream has not diverged");
-        else if (feed->heard_head.at.seq == 0 && feed->heard_ms == 0)
+        else if (!head_is_known(feed))
             *reply = control_error(75, "that service has not been heard yet");
         else
             return accept_publisher(shell, feed, reply);

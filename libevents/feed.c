@@ -203,6 +203,20 @@ static void take_cursor_on_us(struct feed *feed, const struct pull_reply *reply)
         }
 }
 
+/* The last heartbeat may be older than what this reply complains of, and the
+ * head is where `saga accept` goes on.  Of another log only a heartbeat tells
+ * the name. */
+static void take_reply_head(struct feed *feed, const struct pull_reply *reply)
+{
+    struct cursor *head = &feed->heard_head;
+
+    if (reply->verdict == PULL_OTHER_LOG)
+        return;
+    head->at.seq = reply->head_seq;
+    memcpy(head->at.log_id, feed->cursor.at.log_id, LOG_ID_BYTES);
+    memcpy(head->hash, reply->head_hash, HASH_BYTES);
+}
+
 /* The first reply of a log tells us its identity; the chain starts there. */
 static void adopt(struct feed *feed, const struct frame *frame)
 {
@@ -286,6 +300,7 @@ size_t feed_reply(struct feed *feed, uint64_t now_ms, const void *bytes,
     } else {
         feed->diverged = true;
         feed->verdict = reply.verdict;
+        take_reply_head(feed, &reply);
     }
     feed->pull_wanted =
         feed->unchained ||

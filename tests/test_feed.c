@@ -290,6 +290,21 @@ Test(feed, only_a_reply_to_the_pull_in_flight_counts) /* F38 F50 */
     cr_assert(feed.diverged, "a nonce is good for one reply");
 }
 
+/* Or `saga accept` would go on from a head that is no more: HC11. */
+Test(feed, a_reply_that_stops_the_stream_tells_where_the_log_ends) /* F42 */
+{
+    struct feed feed = feed_at(2);
+
+    feed.heard_head = feed.cursor; /* from before the restore */
+    feed.heard_head.at.seq = EVENTS + 3;
+    feed.pull_wanted = true;
+    cr_assert_gt(feed_pull(&feed, 1000, 6, message), 0);
+    take_reply(&feed, reply_of(6, PULL_AHEAD, 0, 0));
+    cr_assert_eq(feed.heard_head.at.seq, EVENTS);
+    cr_assert_eq(memcmp(feed.heard_head.hash, hashes[EVENTS], HASH_BYTES), 0);
+    cr_assert_eq(memcmp(feed.heard_head.at.log_id, log_id, LOG_ID_BYTES), 0);
+}
+
 Test(feed, a_diverged_stream_is_not_consumed_and_may_heal) /* HC11 F42 */
 {
     struct feed feed = feed_at(2);
