@@ -966,6 +966,23 @@ Test(check, every_acknowledged_command_that_counts_twice_is_named)
     triple_remove(&base);
 }
 
+/* Inventory loses all that the stories wrote, and the others accept that.  Both
+ * are the caller's to remove. */
+static void lose_and_accept(struct triple *triple, struct triple *backup)
+{
+    triple_open(triple, 3);
+    triple_close(triple);
+    triple_copy(backup, triple);
+    triple_reopen(triple);
+    tell_the_stories(triple);
+    triple_close(triple);
+    restore_backup(triple, backup);
+    triple_reopen(triple);
+    triple_settle(triple);
+    triple_accept(triple, ORDER_LOG, INVENTORY_LOG);
+    triple_accept(triple, PAYMENT_LOG, INVENTORY_LOG);
+}
+
 /* HC11: after `saga accept` the services go on, and the damage is listed. */
 Test(check, a_backup_that_was_accepted_names_the_damaged_orders)
 {
@@ -974,17 +991,7 @@ Test(check, a_backup_that_was_accepted_names_the_damaged_orders)
     struct seen seen = {.wanted_id = "S8", .wanted_subject = "o-2"};
     struct triple triple, backup;
 
-    triple_open(&triple, 3);
-    triple_close(&triple);
-    triple_copy(&backup, &triple);
-    triple_reopen(&triple);
-    tell_the_stories(&triple);
-    triple_close(&triple);
-    restore_backup(&triple, &backup);
-    triple_reopen(&triple);
-    triple_settle(&triple);
-    triple_accept(&triple, ORDER_LOG, INVENTORY_LOG);
-    triple_accept(&triple, PAYMENT_LOG, INVENTORY_LOG);
+    lose_and_accept(&triple, &backup);
     triple_settle(&triple);
     triple_close(&triple);
     options = options_for(&triple);
@@ -1006,17 +1013,7 @@ Test(check, an_order_placed_after_the_damage_is_not_named)
     struct triple triple, backup;
     char id[8], named[16];
 
-    triple_open(&triple, 3);
-    triple_close(&triple);
-    triple_copy(&backup, &triple);
-    triple_reopen(&triple);
-    tell_the_stories(&triple);
-    triple_close(&triple);
-    restore_backup(&triple, &backup);
-    triple_reopen(&triple);
-    triple_settle(&triple);
-    triple_accept(&triple, ORDER_LOG, INVENTORY_LOG);
-    triple_accept(&triple, PAYMENT_LOG, INVENTORY_LOG);
+    lose_and_accept(&triple, &backup);
     triple_stock(&triple, "widget", 20);
     for (int i = 0; i < 9; i++) {
         snprintf(id, sizeof id, "new-%d", i);

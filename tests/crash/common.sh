@@ -64,6 +64,7 @@ start_counted() { # SERVICE [OPTION...]
 target=    # the service that is hit
 options=() # what it is started with
 deaths=0   # how often it has ended so far
+hits=0     # how often it was hit, and lived
 ended=0    # and what with, last
 
 # Runs COMMAND while $target may die; it is started again, calm.  What it ended
@@ -94,6 +95,35 @@ revive() {
 # Nothing ever comes out of it: to wait a little without a process for that.
 mkfifo "$work/never"
 exec {never}<>"$work/never"
+
+# Three services that are counted, with goods and money, and nothing to do.
+begin_counted() { # TARGET [OPTION...]
+    local s
+    target=$1 options=("${@:2}") deaths=0
+    for s in "${services[@]}"; do
+        calm "$s"
+        start_counted "$s" ${options[@]+"${options[@]}"}
+    done
+    all_up
+    stock_up
+    ends_with 0 "$saga" wait --quiet
+    : >"$SAGA_DIR/journal"
+}
+
+# What is true after every point.
+at_rest() {
+    attend "$saga" wait --quiet --timeout 60 || {
+        cat "$SAGA_DIR/attended"
+        return 1
+    }
+}
+in_order() {
+    ends_with 0 "$saga" check --final --journal "$SAGA_DIR/journal" \
+        >"$SAGA_DIR/checked" 2>&1 || {
+        cat "$SAGA_DIR/checked"
+        return 1
+    }
+}
 
 # ---- what was proved --------------------------------------------------------
 
@@ -128,4 +158,33 @@ choose_first() { # K SEED: into $first
     RANDOM=$2
     # shellcheck disable=SC2034 # for those who source this
     first=$((1 + RANDOM % ($1 < 10 ? $1 : 10)))
+}
+
+# Calls COMMAND with N, for every $sample-th call N of $target, until none of two
+# in a row was hit: heartbeats come when they come.  COMMAND says so in $deaths
+# or $hits; how many were is in $points.  $sample, $seed, $part and $deadline are
+# the script's.
+# shellcheck disable=SC2154
+each_call() { # WHAT COMMAND...
+    local n unhurt=0
+    points=0
+    choose_first "$sample" $((seed + part))
+    for ((n = first; unhurt < 2; n += sample)); do
+        [ $SECONDS -lt "$deadline" ] || { echo 'the time is over'; break; }
+        deaths=0 hits=0
+        if ! "${@:2}" $n; then
+            echo "this was $1, $target-svc, call $n ($(hit "$target")), it" \
+                "ended $deaths times, last with $ended"
+            tail -n 5 "$SAGA_DIR/$target.log"
+            return 1
+        fi
+        if [ $((deaths + hits)) -gt 0 ]; then
+            points=$((points + 1)) unhurt=0
+        else
+            unhurt=$((unhurt + 1))
+        fi
+    done
+    echo "$1: $target-svc was hit at $points calls"
+    injected $points "$([ "$sample" -eq 1 ] || echo "seed $seed")"
+    [ $points -gt 0 ] || [ $SECONDS -ge "$deadline" ]
 }

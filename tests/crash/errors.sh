@@ -16,23 +16,10 @@ sample=1
 [ "${1:-}" != --sample ] || { sample=$2; shift 2; }
 wanted=("$@")
 [ $# -gt 0 ] || wanted=(EIO ENOSPC)
-seed_of_errors=${SEED:-$RANDOM}
+seed=${SEED:-$RANDOM}
 part=0 # of this run; each begins elsewhere
 deadline=$((SECONDS + ${SECONDS_MAX:-1000000}))
 for_ever=1000000000
-
-begin() { # TARGET
-    local s
-    target=$1
-    for s in "${services[@]}"; do
-        calm "$s"
-        start_counted "$s"
-    done
-    all_up
-    stock_up
-    ends_with 0 "$saga" wait --quiet
-    : >"$SAGA_DIR/journal"
-}
 
 # An order up the ladder and one down again.  The client does not give up.
 two_orders() {
@@ -53,25 +40,14 @@ take() { # ORDER SKU:QTY...
     echo "nobody takes $1: $(cat "$SAGA_DIR/attended")"
     return 1
 }
-rest_and_order() {
-    if ! attend "$saga" wait --quiet --timeout 60; then
-        cat "$SAGA_DIR/attended"
-        return 1
-    fi
-    if ! ends_with 0 "$saga" check --final --journal "$SAGA_DIR/journal" \
-        >"$SAGA_DIR/checked" 2>&1; then
-        cat "$SAGA_DIR/checked"
-        return 1
-    fi
-}
 
 # ---- EIO --------------------------------------------------------------------
 
 # $target meets the error at its N-th call, or not at all.
 eio_once() { # N
-    deaths=0 ended=74
+    ended=74
     arm "$target" storage EIO "$1"
-    two_orders && rest_and_order && [ "$ended" -eq 74 ] && died_aloud
+    two_orders && at_rest && in_order && [ "$ended" -eq 74 ] && died_aloud
 }
 died_aloud() {
     [ "$deaths" -eq 0 ] ||
@@ -81,7 +57,7 @@ died_aloud() {
 # it finds a whole disk.
 eio_for_long() { # N
     local at_start
-    deaths=0 ended=74
+    ended=74
     arm "$target" storage EIO "$1" $for_ever
     "$saga" place gizmo:1 --id "early-$id" --no-wait --timeout 1 \
         --journal "$SAGA_DIR/journal" >/dev/null 2>&1 || true
@@ -107,21 +83,19 @@ eio_for_long() { # N
         deaths=1
     fi
     calm "$target"
-    two_orders && rest_and_order
+    two_orders && at_rest && in_order
 }
 
 # ---- ENOSPC -----------------------------------------------------------------
 
 # It may not end; two_orders would start it again, and that would show.
 enospc_once() { # N
-    deaths=0
     arm "$target" files ENOSPC "$1"
-    two_orders && rest_and_order && [ "$deaths" -eq 0 ] || return 1
+    two_orders && at_rest && in_order && [ "$deaths" -eq 0 ] || return 1
     [ "$(seen "$target")" -lt "$1" ] || hits=$((hits + 1))
 }
 # No room from there on, until a client has been told, or a while has passed.
 enospc_for_long() { # N
-    deaths=0
     arm "$target" files ENOSPC "$1" $for_ever
     "$saga" place gizmo:1 --id "early-$id" --no-wait --timeout 1 \
         --journal "$SAGA_DIR/journal" >/dev/null 2>&1 || true
@@ -129,38 +103,24 @@ enospc_for_long() { # N
     [ "$(seen "$target")" -lt "$1" ] || hits=$((hits + 1))
     lives || { echo 'it has ended'; return 1; }
     calm "$target"
-    two_orders && rest_and_order && [ "$deaths" -eq 0 ]
+    two_orders && at_rest && in_order && [ "$deaths" -eq 0 ]
 }
 is_full() { "$saga" status 2>/dev/null | grep -q "! $target: .*storage full"; }
 
 # ---- points -----------------------------------------------------------------
 
-each_call() { # HOW SERVICE
-    local n unhurt=0 points=0 before hits=0 told=0
-    begin "$2"
-    choose_first "$sample" $((seed_of_errors + part))
-    for ((n = first; unhurt < 2; n += sample)); do
-        [ $SECONDS -lt $deadline ] || { echo 'the time is over'; break; }
-        id=$1-$target-$n before=$hits
-        if ! "$1" $n; then
-            echo "this was $1, $target-svc, call $n ($(hit "$target")), it" \
-                "ended $deaths times, last with $ended"
-            tail -n 5 "$SAGA_DIR/$target.log"
-            return 1
-        fi
-        if [ "$deaths" -gt 0 ] || [ $hits -gt $before ]; then
-            points=$((points + 1)) unhurt=0
-        else
-            unhurt=$((unhurt + 1))
-        fi
-    done
-    echo "$1: $points calls of $target-svc failed"
-    injected $points "$([ "$sample" -eq 1 ] || echo "seed $seed_of_errors")"
-    [ $points -gt 0 ] || [ $SECONDS -ge $deadline ]
-    [ "$1" != enospc_for_long ] || [ $points -lt 3 ] || {
+each_error() { # HOW SERVICE
+    told=0
+    begin_counted "$2"
+    each_call "$1" at_call "$1"
+    [ "$1" != enospc_for_long ] || [ "$points" -lt 3 ] || {
         echo "it said so $told times"
         [ $told -gt 0 ]
     }
+}
+at_call() { # HOW N
+    id=$1-$target-$2
+    "$1" "$2"
 }
 
 for error in "${wanted[@]}"; do
@@ -170,15 +130,15 @@ for error in "${wanted[@]}"; do
         case $error in
             EIO)
                 proves 'F16 F17' "$s-svc leaves at once at each call that fails" \
-                    in_shop "once-$s" each_call eio_once "$s"
+                    in_shop "once-$s" each_error eio_once "$s"
                 proves 'F16 F17' "$s-svc does so as long as the disk fails" \
-                    in_shop "long-$s" each_call eio_for_long "$s"
+                    in_shop "long-$s" each_error eio_for_long "$s"
                 ;;
             ENOSPC)
                 proves F18 "$s-svc survives each call that finds no room" \
-                    in_shop "full-$s" each_call enospc_once "$s"
+                    in_shop "full-$s" each_error enospc_once "$s"
                 proves F18 "$s-svc waits for room at each call" \
-                    in_shop "long-full-$s" each_call enospc_for_long "$s"
+                    in_shop "long-full-$s" each_error enospc_for_long "$s"
                 ;;
         esac
     done

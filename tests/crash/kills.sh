@@ -19,7 +19,7 @@ wanted=("$@")
 [ $# -gt 0 ] ||
     wanted=(counting confirmed rejected declined expired refunded recovery
         creation)
-seed_of_kills=${SEED:-$RANDOM}
+seed=${SEED:-$RANDOM}
 part=0 # of this run; each begins elsewhere
 deadline=$((SECONDS + ${SECONDS_MAX:-1000000}))
 
@@ -86,66 +86,23 @@ ask_until() { # VERB...
 
 # ---- points -----------------------------------------------------------------
 
-# What is true after every point.
-at_rest() {
-    attend "$saga" wait --quiet --timeout 60 || {
-        cat "$SAGA_DIR/attended"
-        return 1
-    }
-}
-in_order() {
-    ends_with 0 "$saga" check --final --journal "$SAGA_DIR/journal" \
-        >"$SAGA_DIR/checked" 2>&1 || {
-        cat "$SAGA_DIR/checked"
-        return 1
-    }
-}
-
-begin() { # TARGET [OPTION...]
-    local s
-    target=$1 options=("${@:2}") deaths=0
-    for s in "${services[@]}"; do
-        calm "$s"
-        start_counted "$s" ${options[@]+"${options[@]}"}
-    done
-    all_up
-    stock_up
-    ends_with 0 "$saga" wait --quiet
-    : >"$SAGA_DIR/journal"
-}
-
 # Kills $target at each of its calls while COMMAND runs, one after the other.
 each_point() { # NAME COMMAND...
-    local name=$1 n points=0 unhurt=0 calls
-    shift
-    id=$name-$target-0
+    local calls
+    id=$1-$target-0
     calm "$target"
-    "$@"
+    "${@:2}"
     at_rest
     calls=$(seen "$target")
     in_order
-    echo "$name: $target-svc makes $calls calls that write (seed" \
-        "$seed_of_kills)"
-    # Heartbeats come when they come: twice in a row nothing to kill is enough.
-    choose_first "$sample" $((seed_of_kills + part))
-    for ((n = first; unhurt < 2; n += sample)); do
-        [ $SECONDS -lt $deadline ] || { echo 'the time is over'; break; }
-        id=$name-$target-$n deaths=0
-        arm "$target" all kill $n
-        if ! { "$@" && at_rest && in_order; }; then
-            echo "this was $name, killed at call $n ($(hit "$target"))"
-            tail -n 5 "$SAGA_DIR/$target.log"
-            return 1
-        fi
-        if [ "$deaths" -gt 0 ]; then
-            points=$((points + 1)) unhurt=0
-        else
-            unhurt=$((unhurt + 1))
-        fi
-    done
-    echo "$name: $target-svc was killed at $points of them"
-    injected $points "$([ "$sample" -eq 1 ] || echo "seed $seed_of_kills")"
-    [ $points -gt 0 ] || [ $SECONDS -ge $deadline ]
+    echo "$1: $target-svc makes $calls calls that write (seed $seed)"
+    each_call "$1" kill_at "$@"
+}
+kill_at() { # NAME COMMAND... N
+    local n=${*: -1}
+    id=$1-$target-$n
+    arm "$target" all kill "$n"
+    "${@:2:$#-2}" && at_rest && in_order
 }
 
 # Each order has ended as its scenario says.
@@ -160,7 +117,7 @@ all_ended_as() { # STATUS
 }
 
 scenario() { # NAME SERVICE STATUS [OPTION...]
-    begin "$2" "${@:4}"
+    begin_counted "$2" "${@:4}"
     each_point "$1" "$1"
     [ -z "$3" ] || all_ended_as "$3"
 }
@@ -177,77 +134,41 @@ recover() {
     start_counted "$target"
     attend within 60 up
 }
-# What each_point has armed shall hit the start, not what was before it.
+# What is armed shall hit the start, not what was before it.
 arm_again() { [ "$at" -eq 0 ] || arm "$target" all kill "$at"; }
-
-recovery() { # SERVICE
-    begin "$1"
-    each_start recovered recover
+start_at() { # N
+    at=$1 id=recovered-$target-$1
+    calm "$target"
+    recover && at_rest && in_order
 }
-# As each_point, but COMMAND arms.
-each_start() { # NAME COMMAND
-    local n points=0 unhurt=0
-    choose_first "$sample" $((seed_of_kills + part))
-    for ((n = first; unhurt < 2; n += sample)); do
-        [ $SECONDS -lt $deadline ] || { echo 'the time is over'; break; }
-        at=$n id=$1-$target-$n deaths=0
-        calm "$target"
-        if ! { "$2" && at_rest && in_order; }; then
-            echo "this was a start, killed at call $n ($(hit "$target"))"
-            tail -n 5 "$SAGA_DIR/$target.log"
-            return 1
-        fi
-        if [ "$deaths" -gt 0 ]; then
-            points=$((points + 1)) unhurt=0
-        else
-            unhurt=$((unhurt + 1))
-        fi
-    done
-    echo "$1: $target-svc was killed at $points calls of its start"
-    injected $points "$([ "$sample" -eq 1 ] || echo "seed $seed_of_kills")"
-    [ $points -gt 0 ] || [ $SECONDS -ge $deadline ]
+recovery() { # SERVICE
+    begin_counted "$1"
+    each_call recovery start_at
 }
 
 # A first start: directories, schema and migrations, an empty view.
 creation() { # SERVICE
-    local n points=0 unhurt=0 shop=$SAGA_DIR
-    choose_first "$sample" $((seed_of_kills + part))
-    for ((n = first; unhurt < 2; n += sample)); do
-        [ $SECONDS -lt $deadline ] || { echo 'the time is over'; break; }
-        new_shop "$(basename "$shop")-$n"
-        if ! create "$1" $n; then
-            echo "this was a first start, killed at call $n ($(hit "$target"))"
-            tail -n 5 "$SAGA_DIR/$target.log"
-            return 1
-        fi
-        if [ "$deaths" -gt 0 ]; then
-            points=$((points + 1)) unhurt=0
-        else
-            unhurt=$((unhurt + 1))
-        fi
-        end_all KILL 2>/dev/null
-        rm -rf "$SAGA_DIR"
-    done
-    echo "$1-svc was killed at $points calls of its first start"
-    injected $points "$([ "$sample" -eq 1 ] || echo "seed $seed_of_kills")"
-    [ $points -gt 0 ] || [ $SECONDS -ge $deadline ]
+    target=$1 options=()
+    each_call 'a first start' create_anew "$SAGA_DIR"
 }
-create() { # SERVICE N
+create_anew() { # SHOP N
+    new_shop "$(basename "$1")-$2"
+    create "$2" || return
+    end_all KILL 2>/dev/null
+    rm -rf "$SAGA_DIR"
+}
+create() { # N
     local s
-    target=$1 options=() deaths=0 id=first
+    id=first
     calm "$target"
-    arm "$target" all kill "$2"
+    arm "$target" all kill "$1"
     start_counted "$target"
-    attend within 60 answers "$target"
+    attend within 60 answers "$target" || return
     for s in "${services[@]}"; do
         [ "$s" = "$target" ] || start "$s"
     done
     calm "$target" # what follows is not the start
-    all_up
-    stock_up
-    confirmed
-    at_rest
-    in_order
+    all_up && stock_up && confirmed && at_rest && in_order
 }
 answers() { "$saga" fault ls "$1" >/dev/null 2>&1; }
 
@@ -260,7 +181,7 @@ nothing_escapes() {
     calls+=,fallocate,unlink,unlinkat,rename,renameat,renameat2,mkdir,mkdirat
     calls+=,symlink,symlinkat,link,linkat,open,openat,creat,sendto,sendmsg
     calls+=,sendmmsg,sendfile,copy_file_range
-    begin order
+    begin_counted order
     strace -f -qq -y -o "$SAGA_DIR/trace" -e trace=$calls -p "${pids[order]}" &
     others+=($!)
     within 30 traced_sees
