@@ -2,6 +2,7 @@
  * queue them; everything else happens in the loop's own thread. */
 #include "bus.h"
 
+#include "closing.h"
 #include "log.h"
 #include "probe.h"
 
@@ -393,6 +394,8 @@ enum evt_status bus_open(const struct bus_config *config, struct bus **opened,
 
 void bus_close(struct bus *bus)
 {
+    bool closed;
+
     if (bus == NULL)
         return;
     bus_release(bus);
@@ -401,12 +404,13 @@ void bus_close(struct bus *bus)
             nng_aio_stop(bus->slots[i].aio);
     probe_close(&bus->rep.probe);
     probe_close(&bus->pub.probe);
-    nng_close(bus->rep.socket);
+    closed = close_socket(bus->rep.socket);
     if (bus->publishes)
-        nng_close(bus->pub.socket);
+        closed = close_socket(bus->pub.socket) && closed;
     for (size_t i = 0; i < bus->link_count; i++) {
-        nng_close(bus->links[i].sub);
-        nng_close(bus->links[i].req);
+        if (bus->links[i].sub_url != NULL)
+            closed = close_socket(bus->links[i].sub) && closed;
+        closed = close_socket(bus->links[i].req) && closed;
     }
     for (size_t i = 0; i < SLOTS; i++) {
         if (bus->slots[i].request != NULL)
@@ -418,6 +422,8 @@ void bus_close(struct bus *bus)
         bus->passed_first = (bus->passed_first + 1) % PASSED_MAX;
     }
     nng_aio_free(bus->at_once);
+    if (!closed)
+        return; /* NNG may yet call on_connected */
     pthread_mutex_destroy(&bus->mutex);
     close(bus->wake_fd);
     free(bus);

@@ -5,6 +5,8 @@
  * early can make an ipc listener of NNG 1.5.2 deaf. */
 #include "client.h"
 
+#include "closing.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -82,7 +84,7 @@ void client_close(struct client *client)
     if (client == NULL)
         return;
     for (size_t i = 0; i < client->socket_count; i++)
-        nng_close(client->sockets[i].socket);
+        close_socket(client->sockets[i].socket);
     if (client->directory_fd >= 0)
         close(client->directory_fd);
     free(client);
@@ -172,7 +174,7 @@ static bool dial(const char *url, nng_socket *socket)
         nng_socket_set_ms(*socket, NNG_OPT_RECONNMAXT, 200) == 0 &&
         nng_dial(*socket, url, NULL, NNG_FLAG_NONBLOCK) == 0)
         return true;
-    nng_close(*socket);
+    close_socket(*socket);
     return false;
 }
 
@@ -290,7 +292,7 @@ enum evt_status client_ask_read_side(const char *directory, const char *service,
             rc = *reply == NULL ? EVT_BAD : EVT_OK;
             nng_msg_free(msg);
         }
-        nng_close(socket);
+        close_socket(socket);
     }
     if (fd >= 0)
         close(fd);

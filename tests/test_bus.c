@@ -4,6 +4,7 @@
  * stepped by hand in one thread, as the host's loops would.  All waiting is
  * run_until: for a condition, with a bound. */
 #include "bus.h"
+#include "closing.h"
 #include "feed.h"
 #include "log.h"
 #include "probe.h"
@@ -440,7 +441,7 @@ static nng_msg *reply_of(struct asker *asker)
 
 static void close_askers(size_t count)
 {
-    nng_close(asking);
+    close_socket(asking);
     for (size_t i = 0; i < count; i++)
         nng_aio_free(askers[i].aio);
 }
@@ -624,7 +625,7 @@ Test(bus, garbage_frames_are_dropped_and_counted) /* HC21 F34 real */
     cr_assert_eq(reader.feed.counts.frames, 0);
     cr_assert_eq(reader.applied, 0);
     cr_assert_geq(before, 3);
-    nng_close(fake);
+    close_socket(fake);
     publish(3);
     open_publisher();
     run_until(caught_up, 2 * WATCH_MS, "the real publisher is found");
