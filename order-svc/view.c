@@ -222,10 +222,17 @@ static bool is(const json_t *object, const char *name, const char *value)
     return text != NULL && strcmp(text, value) == 0;
 }
 
+/* Whether the row shows one of a saga's ends.  The status alone may say so
+ * sooner: each log comes to the view by itself, and whoever has waited for the
+ * end wants to see what was undone for it. */
 static bool has_ended(const json_t *order)
 {
-    return is(order, "status", "CANCELLED") ||
-           (is(order, "status", "CONFIRMED") && is(order, "stock", "SHIPPED"));
+    if (is(order, "status", "CONFIRMED"))
+        return is(order, "stock", "SHIPPED") && is(order, "payment", "CHARGED");
+    return is(order, "status", "CANCELLED") &&
+           (is(order, "stock", "REJECTED") ||
+            (is(order, "stock", "RELEASED") && !is(order, "payment", "NONE") &&
+             !is(order, "payment", "CHARGED")));
 }
 
 static json_t *query_order(struct view_db *db, const json_t *request)

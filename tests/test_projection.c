@@ -708,6 +708,10 @@ Test(projection, a_query_waits_for_the_end_of_its_saga)
     one(INVENTORY, STOCK_SHIPPED, "o-1");
     publish(INVENTORY, 1, 1);
     settle();
+    cr_assert_null(answers[1]);
+    one(PAYMENT, PAYMENT_CHARGED, "o-1");
+    publish(PAYMENT, 1, 1);
+    settle();
     cr_assert(json_is_true(json_object_get(answers[1], "ended")));
 }
 

@@ -326,6 +326,29 @@ Test(views, a_confirmed_order_has_ended_only_when_it_is_shipped)
            "{\"ended\":false,\"order\":{\"status\":\"CONFIRMED\"}}");
 }
 
+/* The logs come by themselves: the word of the end may be the first. */
+Test(views, a_cancelled_order_has_ended_only_when_its_undoing_is_seen)
+{
+    struct event undoing[] = {
+        an_event("order", 9, ORDER_CANCELLED, "o-pending"),
+        an_event("payment", 9, PAYMENT_CHARGED, "o-pending"),
+        an_event("inventory", 9, STOCK_RELEASED, "o-pending"),
+        an_event("payment", 10, PAYMENT_REFUNDED, "o-pending"),
+    };
+    enum { UNDOING = sizeof undoing / sizeof undoing[0] };
+
+    make_logs();
+    open_view(&order_view);
+    project_mixed(1);
+    for (size_t i = 0; i < UNDOING; i++) {
+        project(&undoing[i]);
+        expect("{\"get\":\"order\",\"order\":\"%s\"}", "o-pending",
+               i < UNDOING - 1
+                   ? "{\"ended\":false,\"order\":{\"status\":\"CANCELLED\"}}"
+                   : "{\"ended\":true,\"order\":{\"status\":\"CANCELLED\"}}");
+    }
+}
+
 Test(views, orders_are_listed_newest_first_by_page_and_status)
 {
     make_logs();
