@@ -119,13 +119,20 @@ static enum evt_status redrive(struct shell *shell, const json_t *request,
 /* ---- accept: go on with a diverged publisher from what is there -------------
  */
 
+/* Whether what was heard last is of another log than the one we consumed. */
+static bool is_another_log(const struct feed *feed)
+{
+    return memcmp(feed->heard_head.at.log_id, feed->cursor.at.log_id,
+                  LOG_ID_BYTES) != 0;
+}
+
 /* Where consumption goes on.  Another log: from its beginning.  The same log,
  * shortened or forked: from its head, since what it has written under numbers
  * that we consumed before cannot be told from what we consumed. */
 static void accepted_position(const struct feed *feed, struct cursor *cursor)
 {
     *cursor = feed->heard_head;
-    if (feed->verdict != PULL_OTHER_LOG)
+    if (!is_another_log(feed))
         return;
     cursor->at.seq = 0;
     event_genesis(feed->source, cursor->at.log_id, cursor->hash);
@@ -165,15 +172,6 @@ static enum evt_status accept_publisher(struct shell *shell, struct feed *feed,
     return EVT_OK;
 }
 
-/* Whether what was heard last is of the log that the stream diverged to. */
-static bool head_is_known(const struct feed *feed)
-{
-    if (feed->verdict == PULL_OTHER_LOG)
-        return memcmp(feed->heard_head.at.log_id, feed->cursor.at.log_id,
-                      LOG_ID_BYTES) != 0;
-    return feed->heard_head.at.seq > 0 || feed->heard_ms > 0;
-}
-
 static enum evt_status accept_source(struct shell *shell, const json_t *request,
                                      json_t **reply)
 {
@@ -186,7 +184,7 @@ static enum evt_status accept_source(struct shell *shell, const json_t *request,
             continue;
         if (!feed->diverged)
             *reply = control_error(1, "that stream has not diverged");
-        else if (!head_is_known(feed))
+        else if (feed->verdict == PULL_OTHER_LOG && !is_another_log(feed))
             *reply = control_error(75, "that service has not been heard yet");
         else
             return accept_publisher(shell, feed, reply);

@@ -50,16 +50,24 @@ static bool cursor_equal(const struct cursor *a, const struct cursor *b)
            memcmp(a->hash, b->hash, HASH_BYTES) == 0;
 }
 
-/* A heartbeat says where the log ends.  It is only a hint: whatever differs
- * from the cursor, even an older head, is a reason to ask. */
-static void take_heartbeat(struct feed *feed, const struct frame *frame)
+/* Where the log ends, as its publisher says: `saga accept` goes on from there.
+ */
+static void note_head(struct feed *feed, const uint8_t log_id[], uint64_t seq,
+                      const uint8_t hash[])
 {
     struct cursor *head = &feed->heard_head;
 
-    head->at.seq = feed->head_seq = frame->first_seq - 1;
-    memcpy(head->at.log_id, frame->log_id, LOG_ID_BYTES);
-    memcpy(head->hash, frame->last_hash, HASH_BYTES);
-    if (!cursor_equal(head, &feed->cursor))
+    head->at.seq = feed->head_seq = seq;
+    memcpy(head->at.log_id, log_id, LOG_ID_BYTES);
+    memcpy(head->hash, hash, HASH_BYTES);
+}
+
+/* A heartbeat is only a hint: whatever differs from the cursor, even an older
+ * head, is a reason to ask. */
+static void take_heartbeat(struct feed *feed, const struct frame *frame)
+{
+    note_head(feed, frame->log_id, frame->first_seq - 1, frame->last_hash);
+    if (!cursor_equal(&feed->heard_head, &feed->cursor))
         feed->pull_wanted = true;
 }
 
@@ -203,20 +211,6 @@ static void take_cursor_on_us(struct feed *feed, const struct pull_reply *reply)
         }
 }
 
-/* The last heartbeat may be older than what this reply complains of, and the
- * head is where `saga accept` goes on.  Of another log only a heartbeat tells
- * the name. */
-static void take_reply_head(struct feed *feed, const struct pull_reply *reply)
-{
-    struct cursor *head = &feed->heard_head;
-
-    if (reply->verdict == PULL_OTHER_LOG)
-        return;
-    head->at.seq = reply->head_seq;
-    memcpy(head->at.log_id, feed->cursor.at.log_id, LOG_ID_BYTES);
-    memcpy(head->hash, reply->head_hash, HASH_BYTES);
-}
-
 /* The first reply of a log tells us its identity; the chain starts there. */
 static void adopt(struct feed *feed, const struct frame *frame)
 {
@@ -300,8 +294,12 @@ size_t feed_reply(struct feed *feed, uint64_t now_ms, const void *bytes,
     } else {
         feed->diverged = true;
         feed->verdict = reply.verdict;
-        take_reply_head(feed, &reply);
     }
+    /* The last heartbeat may be older than what stops the stream; but only a
+     * heartbeat tells the name of another log. */
+    if (feed->diverged && feed->verdict != PULL_OTHER_LOG)
+        note_head(feed, feed->cursor.at.log_id, reply.head_seq,
+                  reply.head_hash);
     feed->pull_wanted =
         feed->unchained ||
         (!feed->diverged && reply.head_seq > feed->cursor.at.seq + rows &&

@@ -66,7 +66,7 @@ static const char *const sql[STATEMENTS] = {
     [COUNT_PARKED] = "SELECT count(*) FROM parked",
 };
 
-enum { CHECKPOINT_FRAMES = 4000 };
+enum { CHECKPOINT_FRAMES = 4000 }; /* 16 MB of WAL */
 
 /* ---- helpers ---- */
 
@@ -266,10 +266,11 @@ enum evt_status store_checkpoint(struct store *store)
 {
     int in_log = 0, done = 0, rc;
 
-    /* an event and its tags dirty about one frame on average */
-    if (store->durable_seq < store->checkpointed_seq + CHECKPOINT_FRAMES)
+    if (store->wal_frames < store->checkpointed_frames)
+        store->checkpointed_frames = 0; /* SQLite has begun it anew */
+    if (store->wal_frames < store->checkpointed_frames + CHECKPOINT_FRAMES)
         return EVT_OK;
-    store->checkpointed_seq = store->durable_seq;
+    store->checkpointed_frames = store->wal_frames;
     rc = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
                                    &in_log, &done);
     return store_sqlite(store, rc, "checkpointing");

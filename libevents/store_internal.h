@@ -48,8 +48,9 @@ struct store {
      * of the last commit. */
     uint64_t head_seq, durable_seq;
     uint8_t head_hash[HASH_BYTES], durable_hash[HASH_BYTES];
-    uint64_t checkpointed_seq; /* the head at the last checkpoint */
-    sqlite3_stmt *scan;        /* the scan in progress */
+    int wal_frames;          /* as of the last commit */
+    int checkpointed_frames; /* of those, when a checkpoint was last tried */
+    sqlite3_stmt *scan;      /* the scan in progress */
 };
 
 enum evt_status store_fail(struct store *store, enum evt_status status,

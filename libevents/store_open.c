@@ -120,6 +120,16 @@ static enum evt_status insist(struct store *store, const char *pragma,
     return rc;
 }
 
+static int note_frames(void *arg, sqlite3 *db, const char *name, int frames)
+{
+    struct store *store = arg;
+
+    (void)db;
+    (void)name;
+    store->wal_frames = frames;
+    return SQLITE_OK;
+}
+
 static enum evt_status settle(struct store *store)
 {
     enum evt_status rc;
@@ -138,8 +148,8 @@ static enum evt_status settle(struct store *store)
         rc = execute(store, "PRAGMA synchronous = FULL", "setting up");
     if (rc == EVT_OK)
         rc = insist(store, "PRAGMA synchronous", "2");
-    if (rc == EVT_OK)
-        rc = execute(store, "PRAGMA wal_autocheckpoint = 0", "setting up");
+    /* also takes the place of SQLite's automatic checkpoint */
+    sqlite3_wal_hook(store->db, note_frames, store);
     return rc;
 }
 

@@ -333,6 +333,8 @@ Test(feed, a_log_that_contradicts_its_own_hashes_stops_the_stream)
         cr_assert_eq(take_reply(&feed, reply_of(nonce, PULL_OK, 3, 5)), 0);
     }
     cr_assert(feed.diverged);
+    cr_assert_eq(feed.heard_head.at.seq, EVENTS, "without a heartbeat, too");
+    cr_assert_eq(memcmp(feed.heard_head.at.log_id, log_id, LOG_ID_BYTES), 0);
 }
 
 Test(feed, a_pull_without_reply_is_sent_again) /* F39 */

@@ -717,6 +717,7 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
                             .command_id = "late",
                             .data = {.sku = "widget", .quantity = 1}};
 
+    trio->nodes[PAYMENT_SVC].deaf = true;
     trio_stop(trio, INVENTORY_SVC);
     cr_assert_eq(unlink(trio->nodes[INVENTORY_SVC].path), 0);
     cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
@@ -726,6 +727,12 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
     trio_status(trio, PAYMENT_SVC, &status);
     cr_assert(status.feeds[1].diverged);
     cr_assert_eq(status.feeds[1].verdict, PULL_OTHER_LOG);
+    /* It has only been asked so far; which log it is, a heartbeat tells. */
+    cr_assert_eq(told(trio, PAYMENT_SVC,
+                      "{\"do\":\"accept\",\"source\":\"inventory\"}", "code"),
+                 75);
+    trio->nodes[PAYMENT_SVC].deaf = false;
+    trio_run(trio, 1000);
     /* Accepted, it is read from its beginning. */
     cr_assert_eq(told(trio, PAYMENT_SVC,
                       "{\"do\":\"accept\",\"source\":\"inventory\"}", "seq"),

@@ -95,15 +95,20 @@ with_another_wal() {
     start payment
     within 30 payment_has_decided
     if gone "${pids[payment]}"; then
-        ends payment
-        echo "refused with $ended: $(tail -n 1 "$SAGA_DIR/payment.log")"
-        [ "$ended" -eq 65 ] || [ "$ended" -eq 74 ]
+        payment_refused
     elif "$saga" status | grep '^  !'; then
         asked 1 check --journal "$SAGA_DIR/journal"
-    else
+    elif all_is_well --journal "$SAGA_DIR/journal" >/dev/null; then
         echo 'the WAL had all that the copy lacks'
-        all_is_well --journal "$SAGA_DIR/journal" >/dev/null
+    else # it came to read what is spoilt later
+        payment_refused
     fi
+}
+payment_refused() {
+    within 5 gone "${pids[payment]}"
+    ends payment
+    echo "refused with $ended: $(tail -n 1 "$SAGA_DIR/payment.log")"
+    [ "$ended" -eq 65 ] || [ "$ended" -eq 74 ]
 }
 payment_has_decided() {
     gone "${pids[payment]}" || up || "$saga" status 2>&1 | grep -q '^  !'
