@@ -247,6 +247,23 @@ Test(feed, a_reply_that_ends_before_the_head_is_followed_by_another)
     cr_assert_eq(feed_wake_ms(&feed, 1000), 1000);
 }
 
+/* What is held lies behind the next gap, or in what the reply had already. */
+Test(feed, what_is_held_elsewhere_is_no_reason_not_to_ask)
+{
+    static const uint64_t replies[] = {2, 8};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct feed feed = feed_at(0);
+
+        cr_assert_eq(take(&feed, frame_of(6, 7)), 0);
+        cr_assert_gt(feed_pull(&feed, 1000, 1, message), 0);
+        cr_assert_eq(take_reply(&feed, reply_of(1, PULL_OK, 1, replies[i])),
+                     replies[i]);
+        cr_assert(feed.pull_wanted, "after %d", (int)replies[i]);
+        feed_close(&feed);
+    }
+}
+
 Test(feed, a_heartbeat_that_differs_is_a_reason_to_ask) /* HC3 */
 {
     struct feed feed = feed_at(5);

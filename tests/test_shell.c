@@ -436,7 +436,10 @@ Test(shell, a_database_locked_by_an_outsider_is_waited_for) /* HC54 F24 real */
     cr_assert_eq(trio_command(trio, ORDER_SVC, &first).code, ANSWER_BUSY);
     trio_run(trio, 200);
     cr_assert_str_eq(trio_story(trio, "o-1"), "");
+    /* Found out now, and not tried again at once though it is over. */
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &first).code, ANSWER_BUSY);
     sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &first).code, ANSWER_BUSY);
     sqlite3_close(db);
     trio_run(trio, 200);
     cr_assert_eq(trio_command(trio, ORDER_SVC, &first).code, ANSWER_DONE);
