@@ -22,7 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SOCKETS_MAX = 8 };
+enum {
+    SOCKETS_MAX = 8,
+    /* Never, for any wait: a service may take its time, and must not get its
+     * question twice.  Not NNG_DURATION_INFINITE, which would also give up a
+     * request whose connection is lost (nng_req(7); req.c, req0_pipe_close). */
+    RESEND_MS = INT32_MAX
+};
 
 struct client {
     int directory_fd; /* the data directory; -1 over tcp */
@@ -172,6 +178,7 @@ static bool dial(const char *url, nng_socket *socket)
     if (nng_socket_set_size(*socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) == 0 &&
         nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT, 10) == 0 &&
         nng_socket_set_ms(*socket, NNG_OPT_RECONNMAXT, 200) == 0 &&
+        nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, RESEND_MS) == 0 &&
         nng_dial(*socket, url, NULL, NNG_FLAG_NONBLOCK) == 0)
         return true;
     close_socket(*socket);

@@ -11,8 +11,11 @@
 #include "../order-svc/order.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -47,7 +50,8 @@ static uint64_t now_ms(void)
 static struct {
     struct bus *bus;
     pthread_t thread;
-    atomic_bool stop, silent;
+    atomic_bool stop, silent, deaf;
+    atomic_int taken; /* while it was deaf */
     int lock;
 } service = {.lock = -1};
 
@@ -83,8 +87,12 @@ static void *serve(void *unused)
         if (service.silent)
             continue;
         count = bus_gather(service.bus, inputs, INPUTS_MAX);
-        for (size_t i = 0; i < count; i++)
-            answer(&inputs[i]);
+        for (size_t i = 0; i < count; i++) {
+            if (service.deaf)
+                service.taken++;
+            else
+                answer(&inputs[i]);
+        }
         bus_release(service.bus);
     }
     return NULL;
@@ -114,14 +122,20 @@ static void start_order(const char *socket)
     cr_assert_eq(chdir("/"), 0);
 }
 
+static void stop_service(void)
+{
+    service.stop = true;
+    pthread_join(service.thread, NULL);
+    bus_close(service.bus);
+    service.bus = NULL;
+    service.stop = false;
+}
+
 static void tear_down(void)
 {
     client_close(client);
-    if (service.bus != NULL) {
-        service.stop = true;
-        pthread_join(service.thread, NULL);
-        bus_close(service.bus);
-    }
+    if (service.bus != NULL)
+        stop_service();
     if (service.lock >= 0)
         close(service.lock);
     cr_assert_eq(chdir("/"), 0);
@@ -205,6 +219,55 @@ Test(client, no_answer_in_time_is_busy)
     service.silent = false; /* the old answer is not taken for the new one */
     for (int i = 0; i < 5; i++)
         cr_assert_eq(ask("order", "qry", 5000), EVT_OK);
+}
+
+/* A REQ socket of NNG's that resends after a tenth of a second, not after a
+ * minute, unless it is told otherwise; the rest of the test finds it first. */
+int nng_req0_open(nng_socket *socket)
+{
+    int (*open_req)(nng_socket *) = NULL;
+    int rc;
+
+    *(void **)&open_req = dlsym(RTLD_NEXT, "nng_req0_open");
+    rc = open_req(socket);
+    return rc != 0 ? rc
+                   : nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, 100);
+}
+
+Test(client, however_long_it_waits_a_request_is_sent_once)
+{
+    start_order("qry");
+    service.deaf = true;
+    open_client(NULL);
+    cr_assert_eq(ask("order", "qry", 1000), EVT_BUSY);
+    cr_assert_eq(service.taken, 1);
+}
+
+static void *ask_order(void *rc)
+{
+    *(enum evt_status *)rc = ask("order", "qry", 20000);
+    return NULL;
+}
+
+Test(client, a_request_whose_connection_was_lost_is_sent_again)
+{
+    enum evt_status rc = EVT_IO;
+    uint64_t begun = now_ms();
+    pthread_t asking;
+
+    start_order("qry");
+    service.deaf = true;
+    open_client(NULL);
+    cr_assert_eq(pthread_create(&asking, NULL, ask_order, &rc), 0);
+    while (service.taken == 0)
+        cr_assert_lt(now_ms() - begun, 20000, "no request");
+    stop_service();
+    service.deaf = false;
+    cr_assert_eq(chdir(directory), 0);
+    start_service("ipc://run/order.qry");
+    cr_assert_eq(chdir("/"), 0);
+    pthread_join(asking, NULL);
+    cr_assert_eq(rc, EVT_OK);
 }
 
 Test(client, commands_are_answered_in_order)
