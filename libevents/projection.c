@@ -437,9 +437,10 @@ void reader_close(struct reader *reader)
     if (reader == NULL)
         return;
     if (reader->rebuild.phase != REBUILD_NONE) {
-        reader->rebuild.asked = false;
+        reader->rebuild.asked_count = 0;
         rebuild_abandon(reader, 75, "the read side is closing");
     }
+    json_decref(reader->rebuild.result);
     for (size_t i = 0; i < reader->waiting_count; i++)
         json_decref(reader->waiting[i].request);
     side_close(&reader->live);

@@ -14,6 +14,7 @@ enum {
     VIEW_RETRY_MS = 500, /* after a full disk or a locked database */
     CUT_MS_MAX = 2000,   /* how long a side may be held at a rebuild's cut */
     COMPARE_ROWS = 2000, /* in one step */
+    REBUILD_ASKED_MAX = 8,
     ANSWER_TEXT_MAX = MESSAGE_MAX - 512
 };
 
@@ -56,12 +57,17 @@ enum rebuild_phase {
 
 struct rebuild {
     enum rebuild_phase phase;
-    bool asked; /* by request `token`, to be answered */
-    uint64_t token, deadline_ms;
+    struct asked {
+        uint64_t token, deadline_ms;
+    } asked[REBUILD_ASKED_MAX]; /* to be answered */
+    size_t asked_count;
+    uint64_t begun_ms;
     uint64_t cut_ms;        /* when the cut is given up */
     struct view_diff *diff; /* while comparing */
     json_t *differences;    /* NULL: not compared yet */
-    bool tried_by_itself;   /* nobody asked, and it did not succeed yet */
+    /* These outlive a rebuild: */
+    bool tried_by_itself; /* nobody asked, and it did not succeed yet */
+    json_t *result;       /* of the last one that succeeded, or NULL */
 };
 
 struct reader {

@@ -19,23 +19,25 @@
 
 /* ---- beginning and ending ------------------------------------------------ */
 
+/* Answers all who have asked. */
 static void answer(struct reader *reader, json_t *reply)
 {
-    if (reader->rebuild.asked)
-        query_answer(reader, reader->rebuild.token, reply);
-    else
-        json_decref(reply);
-    reader->rebuild.asked = false;
+    struct rebuild *rebuild = &reader->rebuild;
+
+    for (size_t i = 0; i < rebuild->asked_count; i++)
+        query_answer(reader, rebuild->asked[i].token, json_incref(reply));
+    rebuild->asked_count = 0;
+    json_decref(reply);
 }
 
 static void forget(struct rebuild *rebuild)
 {
-    bool tried_by_itself = rebuild->tried_by_itself;
+    struct rebuild kept = {.tried_by_itself = rebuild->tried_by_itself,
+                           .result = rebuild->result};
 
     view_diff_close(rebuild->diff);
     json_decref(rebuild->differences);
-    memset(rebuild, 0, sizeof *rebuild);
-    rebuild->tried_by_itself = tried_by_itself;
+    *rebuild = kept;
 }
 
 /* Gives up; the old side goes on as if nothing had been. */
@@ -72,34 +74,47 @@ static enum evt_status begin(struct reader *reader, char why[STORE_WHY_BYTES])
         return rc;
     }
     reader->rebuild.phase = REBUILD_CATCHING_UP;
+    reader->rebuild.begun_ms = reader_now(reader);
     log_fact(LOG_INFO, NULL, NULL, "view %s: building generation %llu",
              reader->view->name, (unsigned long long)generation);
     return EVT_OK;
 }
 
+/* Whether somebody asks again for a rebuild that was done meanwhile. */
+static bool is_done(const struct reader *reader, json_int_t generation)
+{
+    return reader->rebuild.result != NULL && generation > 0 &&
+           (uint64_t)generation <= view_db_generation(reader->live.db);
+}
+
+/* It joins a rebuild that is under way. */
 void rebuild_ask(struct reader *reader, uint64_t token, const json_t *request)
 {
     struct rebuild *rebuild = &reader->rebuild;
-    int64_t timeout_ms = WAIT_MS_MAX;
+    int64_t timeout_ms = WAIT_MS_MAX, generation = 0;
     char why[STORE_WHY_BYTES] = "";
     enum evt_status rc = EVT_OK;
-    json_t *error = NULL;
+    json_t *reply = NULL;
 
     if (!request_number(request, "timeout_ms", 0, WAIT_MS_MAX, &timeout_ms))
-        error = view_error(65, "timeout_ms must be 0 to %d", WAIT_MS_MAX);
-    else if (rebuild->asked)
-        error = view_error(75, "a rebuild is running already");
+        reply = view_error(65, "timeout_ms must be 0 to %d", WAIT_MS_MAX);
+    else if (!request_number(request, "generation", 1, INT64_MAX, &generation))
+        reply = view_error(65, "generation must be a number from 1 on");
+    else if (is_done(reader, generation))
+        reply = json_incref(rebuild->result);
+    else if (rebuild->asked_count == REBUILD_ASKED_MAX)
+        reply = view_error(75, "%d wait for this rebuild already",
+                           REBUILD_ASKED_MAX);
     else if (rebuild->phase == REBUILD_NONE)
         rc = begin(reader, why);
     if (rc != EVT_OK)
-        error = view_error(rc == EVT_IO ? 74 : 75, "%s", why);
-    if (error != NULL) {
-        query_answer(reader, token, error);
+        reply = view_error(rc == EVT_IO ? 74 : 75, "%s", why);
+    if (reply != NULL) {
+        query_answer(reader, token, reply);
         return;
     }
-    rebuild->asked = true;
-    rebuild->token = token;
-    rebuild->deadline_ms = reader_now(reader) + (uint64_t)timeout_ms;
+    rebuild->asked[rebuild->asked_count++] =
+        (struct asked){token, reader_now(reader) + (uint64_t)timeout_ms};
 }
 
 /* ---- the cut ------------------------------------------------------------- */
@@ -264,11 +279,67 @@ static void swap(struct reader *reader)
     reader->counts.rebuilds++;
     rebuild->tried_by_itself = false;
     tell(reader);
-    answer(reader, json_pack("{s:s, s:I, s:I, s:O}", "view", reader->view->name,
-                             "generation", (json_int_t)generation, "events",
-                             (json_int_t)reader->live.folded, "differences",
-                             rebuild->differences));
+    json_decref(rebuild->result);
+    rebuild->result = json_pack(
+        "{s:s, s:I, s:I, s:O}", "view", reader->view->name, "generation",
+        (json_int_t)generation, "events", (json_int_t)reader->live.folded,
+        "differences", rebuild->differences);
+    answer(reader, json_incref(rebuild->result));
     forget(rebuild);
+}
+
+/* ---- who waits too long ---------------------------------------------------
+ */
+
+/* Whether source @i keeps the rebuild from going on: it has what one side
+ * lacks, and has said nothing for a while. */
+static bool is_awaited(const struct reader *reader, size_t i)
+{
+    const struct feed *live = &reader->live.feeds[i];
+    const struct feed *next = &reader->next.feeds[i];
+    uint64_t heard_ms = next->heard_ms > reader->rebuild.begun_ms
+                            ? next->heard_ms
+                            : reader->rebuild.begun_ms;
+    bool lacks = live->diverged ? !has_all(next)
+                                : next->cursor.at.seq != live->cursor.at.seq;
+
+    return lacks && reader_now(reader) >= heard_ms + FEED_LOST_MS;
+}
+
+static json_t *awaited(const struct reader *reader)
+{
+    json_t *services = json_array();
+
+    for (size_t i = 0; i < reader->source_count; i++)
+        if (is_awaited(reader, i))
+            json_array_append_new(services,
+                                  json_string(reader->next.feeds[i].source));
+    return services;
+}
+
+/* Whoever asks again under this generation misses nothing. */
+static json_t *still_rebuilding(const struct reader *reader)
+{
+    json_t *error = view_error(75, "still rebuilding, at %llu events",
+                               (unsigned long long)reader->next.folded);
+
+    json_object_set_new(
+        error, "generation",
+        json_integer((json_int_t)view_db_generation(reader->next.db)));
+    json_object_set_new(error, "awaited", awaited(reader));
+    return error;
+}
+
+static void answer_late(struct reader *reader)
+{
+    struct rebuild *rebuild = &reader->rebuild;
+
+    for (size_t i = rebuild->asked_count; i-- > 0;)
+        if (reader_now(reader) >= rebuild->asked[i].deadline_ms) {
+            query_answer(reader, rebuild->asked[i].token,
+                         still_rebuilding(reader));
+            rebuild->asked[i] = rebuild->asked[--rebuild->asked_count];
+        }
 }
 
 /* ---- the step ------------------------------------------------------------ */
@@ -349,9 +420,7 @@ void rebuild_step(struct reader *reader)
         ;
     if (rebuild->phase != REBUILD_NONE)
         urge(reader);
-    if (rebuild->asked && reader_now(reader) >= rebuild->deadline_ms)
-        answer(reader, view_error(75, "still rebuilding, at %llu events",
-                                  (unsigned long long)reader->next.folded));
+    answer_late(reader);
 }
 
 uint64_t rebuild_wake_ms(const struct reader *reader)
@@ -363,7 +432,8 @@ uint64_t rebuild_wake_ms(const struct reader *reader)
         return reader_now(reader);
     if (rebuild->phase == REBUILD_CUTTING)
         wake = rebuild->cut_ms;
-    if (rebuild->asked && rebuild->deadline_ms < wake)
-        wake = rebuild->deadline_ms;
+    for (size_t i = 0; i < rebuild->asked_count; i++)
+        if (rebuild->asked[i].deadline_ms < wake)
+            wake = rebuild->asked[i].deadline_ms;
     return wake;
 }

@@ -18,8 +18,9 @@ enum {
     CONTROL_MS = 10000,
     SHUTDOWN_MS = 3000,
     REDRIVE_MS = 60000,
-    REBUILD_MS = 60000, /* one answer; then it is asked again */
-    REBUILD_TIMES = 60,
+    REBUILD_MS = 3000, /* one answer; then it is asked again */
+    REBUILD_TIMES = 1200,
+    REBUILD_LATE_MS = 30000, /* a read side that is busy answers later */
     END_MS = 10000
 };
 
@@ -268,36 +269,94 @@ static int service_of_view(const char *name)
     return saga_service_number(name);
 }
 
-/* One question; it joins a rebuild that is under way.  *again: it answered
- * that it is still at it. */
-static json_t *ask_rebuild(struct saga *saga, int i, bool *again, int *code)
+/* A rebuild that is waited for. */
+struct rebuilding {
+    int service;
+    int64_t generation; /* that is being built; 0: not known yet */
+    char told[256];     /* what it waits for, as it was told last */
+};
+
+/* "inventory-svc does not answer ('./run.sh restart inventory' starts it)" */
+static void awaited_text(struct saga *saga, const char *service, char *text,
+                         size_t size)
+{
+    char start[START_BYTES];
+
+    if (saga_runs(saga, service))
+        snprintf(text, size,
+                 "%s-svc does not answer ('./saga status' shows more)",
+                 service);
+    else
+        snprintf(text, size, "%s-svc is not running ('%s' starts it)", service,
+                 saga_start(saga, service, start));
+}
+
+/* On stderr, each time that there is something new. */
+static void tell_rebuilding(struct saga *saga, struct rebuilding *rebuilding,
+                            const json_t *reply)
+{
+    const json_t *awaited = json_object_get(reply, "awaited"), *service;
+    char text[sizeof rebuilding->told], *at = text;
+    size_t i;
+
+    at += snprintf(at, sizeof text, "%s view: %s",
+                   view_names[rebuilding->service], json_text(reply, "error"));
+    json_array_foreach(awaited, i, service)
+    {
+        size_t left = sizeof text - (size_t)(at - text);
+        char one[128];
+
+        awaited_text(saga, json_string_value(service), one, sizeof one);
+        if (strlen(one) + 3 < left)
+            at += snprintf(at, left, "%s%s", i == 0 ? ": " : ", ", one);
+    }
+    if (strcmp(text, rebuilding->told) != 0)
+        fprintf(stderr, "saga: %s\n", text);
+    text_copy(rebuilding->told, sizeof rebuilding->told, text);
+}
+
+static json_t *rebuild_request(const struct rebuilding *rebuilding)
 {
     json_t *ask =
         json_pack("{s:s,s:i}", "do", "rebuild", "timeout_ms", REBUILD_MS);
-    json_t *reply = NULL;
+
+    if (rebuilding->generation > 0)
+        json_object_set_new(ask, "generation",
+                            json_integer(rebuilding->generation));
+    return ask;
+}
+
+/* One question; it joins a rebuild that is under way.  *again: it answered
+ * that it is still at it. */
+static json_t *ask_rebuild(struct saga *saga, struct rebuilding *rebuilding,
+                           bool *again, int *code)
+{
+    const char *service = shop_services[rebuilding->service], *error;
+    json_t *ask = rebuild_request(rebuilding), *reply = NULL;
     enum evt_status rc;
-    const char *error;
 
     rc = saga->read_side != NULL
-             ? client_ask_read_side(saga->read_side, shop_services[i], ask,
-                                    REBUILD_MS + 5000, &reply)
-             : client_ask(saga->client, shop_services[i], "qry", ask,
-                          REBUILD_MS + 5000, &reply);
+             ? client_ask_read_side(saga->read_side, service, ask,
+                                    REBUILD_MS + REBUILD_LATE_MS, &reply)
+             : client_ask(saga->client, service, "qry", ask,
+                          REBUILD_MS + REBUILD_LATE_MS, &reply);
     json_decref(ask);
     *again = false;
     if (rc != EVT_OK) {
-        *code = saga_no_view(saga, shop_services[i], rc);
+        *code = saga_no_view(saga, service, rc);
         return NULL;
     }
     error = json_text(reply, "error");
     if (error[0] == '\0')
         return reply;
-    *again = strncmp(error, "still rebuilding", 16) == 0;
+    *again = json_number(reply, "generation") > 0;
     *code = (int)json_number(reply, "code");
+    rebuilding->generation = json_number(reply, "generation");
     if (*again)
-        fprintf(stderr, "saga: %s\n", error);
+        tell_rebuilding(saga, rebuilding, reply);
     else
-        (void)saga_fail(saga, *code, "%s view: %s", view_names[i], error);
+        (void)saga_fail(saga, *code, "%s view: %s",
+                        view_names[rebuilding->service], error);
     json_decref(reply);
     return NULL;
 }
@@ -320,6 +379,7 @@ static void print_rebuilt(const json_t *reply)
 int verb_rebuild(struct saga *saga, int argc, char **argv)
 {
     int i, code = no_options(saga, argc, argv);
+    struct rebuilding rebuilding = {.told = ""};
     json_t *reply = NULL;
     bool again = true;
 
@@ -333,8 +393,9 @@ int verb_rebuild(struct saga *saga, int argc, char **argv)
         return saga_fail(saga, SAGA_USAGE,
                          "no view %s: there are order, stock and account",
                          argv[optind]);
+    rebuilding.service = i;
     for (int times = 0; times < REBUILD_TIMES && again; times++)
-        reply = ask_rebuild(saga, i, &again, &code);
+        reply = ask_rebuild(saga, &rebuilding, &again, &code);
     if (reply == NULL && again)
         return saga_fail(saga, SAGA_TRY_AGAIN,
                          "the %s view is still rebuilding; it goes on by "

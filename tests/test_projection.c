@@ -823,19 +823,59 @@ Test(projection, a_rebuild_waits_for_a_publisher_and_the_old_view_goes_on)
     settle();
     away[PAYMENT] = true;
     ask(1, "{\"do\":\"rebuild\",\"timeout_ms\":3000}");
-    ask(2, "{\"do\":\"rebuild\"}");
+    ask(2, "{\"do\":\"rebuild\"}"); /* it joins */
     settle();
-    cr_assert_null(answers[1]);
-    cr_assert_eq(number(answers[2], "code"), 75); /* one runs already */
     sagas(21, 21);
     publish(ORDER, 41, 42);
     pass_ms(3000);
     cr_assert_eq(number(answers[1], "code"), 75); /* it goes on */
+    cr_assert_eq(number(answers[1], "generation"), 2);
+    cr_assert_eq(json_array_size(json_object_get(answers[1], "awaited")), 1);
+    cr_assert_str_eq(json_string_value(json_array_get(
+                         json_object_get(answers[1], "awaited"), 0)),
+                     "payment");
+    cr_assert_null(answers[2]);
     cr_assert_eq(sql_number("SELECT count(*) FROM orders"), 21);
     away[PAYMENT] = false;
     pass_ms(6000);
     cr_assert_eq(number(status(), "view.generation"), 2);
+    cr_assert_eq(number(answers[2], "generation"), 2);
     cr_assert_eq(sql_number("SELECT sum(events) FROM orders"), 105);
+}
+
+/* Between two questions of one who waits a rebuild may end. */
+Test(projection, who_asks_again_for_a_generation_gets_what_came_of_it)
+{
+    json_t *first, *again;
+
+    sagas(1, 20);
+    open_reader();
+    settle();
+    edit("DELETE FROM orders WHERE order_id = 'o-8'");
+    first = answer_to("{\"do\":\"rebuild\"}");
+    cr_assert_eq(json_array_size(json_object_get(first, "differences")), 1);
+    first = json_copy(first);
+    again = answer_to("{\"do\":\"rebuild\",\"generation\":2}");
+    cr_assert(json_equal(first, again), "%s", json_dumps(again, 0));
+    again = answer_to("{\"do\":\"rebuild\",\"generation\":3}");
+    cr_assert_eq(number(again, "generation"), 3);
+    json_decref(first);
+}
+
+Test(projection, many_wait_for_one_rebuild_but_not_any_number)
+{
+    sagas(1, 20);
+    open_reader();
+    settle();
+    away[PAYMENT] = true;
+    for (uint64_t i = 1; i <= REBUILD_ASKED_MAX + 1; i++)
+        ask(i, "{\"do\":\"rebuild\"}");
+    settle();
+    cr_assert_eq(number(answers[REBUILD_ASKED_MAX + 1], "code"), 75);
+    away[PAYMENT] = false;
+    pass_ms(6000);
+    for (uint64_t i = 1; i <= REBUILD_ASKED_MAX; i++)
+        cr_assert_eq(number(answers[i], "generation"), 2);
 }
 
 Test(projection, a_crash_in_a_rebuild_leaves_the_old_view)
@@ -1018,6 +1058,7 @@ Test(projection, hostile_requests_are_answered_with_an_error) /* F48 */
         "{\"get\":{\"get\":\"status\"}}",
         "{\"do\":\"nothing\"}",
         "{\"do\":\"rebuild\",\"timeout_ms\":-1}",
+        "{\"do\":\"rebuild\",\"generation\":0}",
         "{\"get\":\"orders\",\"get\":\"orders\"}",
         "{\"get\":\"order\",\"order\":\"o-1\",\"after\":{}}",
         "{\"get\":\"order\",\"order\":\"o-1\",\"after\":[7]}",

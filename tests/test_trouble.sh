@@ -124,6 +124,30 @@ END
     [ ! -e "$SAGA_DIR" ]
 }
 
+rebuild_waits() {
+    start_all
+    seed
+    asked 0 place widget:1
+    asked 0 wait --quiet
+    end inventory
+    echo 'two ask, and are told within seconds whom that waits for'
+    for n in 1 2; do
+        "$saga" rebuild order >"$work/rebuilt-$n" 2>&1 &
+        others+=($!)
+    done
+    for n in 1 2; do
+        within 20 grep -qF "inventory-svc is not running ('./run.sh restart inventory' starts it)" \
+            "$work/rebuilt-$n"
+        shows "$(cat "$work/rebuilt-$n")" '^saga: order view: still rebuilding, at [0-9]+ events: '
+    done
+    asked 0 ls # the old one serves
+    start inventory
+    for pid in "${others[@]}"; do ends_with 0 wait "$pid"; done
+    for n in 1 2; do
+        shows "$(cat "$work/rebuilt-$n")" '^order view: generation 2 serves'
+    done
+}
+
 # ---- the six ends -----------------------------------------------------------
 
 six_ends() {
@@ -483,6 +507,8 @@ no_faults() {
 it 'a service that is down is named, with what starts it' in_shop down down
 it 'what files can tell is told without the services' from_files
 it 'without data everything says so' nowhere
+it 'a rebuild that waits says for whom, and goes on' \
+    in_shop rebuild rebuild_waits
 it 'each of the six ends has its trace' in_shop ends six_ends
 it 'why names whom an order waits for' in_shop why whys
 it 'an order whose deadline passes is cancelled' in_shop late deadline_passes
