@@ -30,16 +30,29 @@ struct owner {
     const char *heard_by;
 };
 
+/* What the services say of themselves, asked once. */
+struct answers {
+    json_t *status[SERVICES]; /* NULL: no answer; owned */
+    enum evt_status rc[SERVICES];
+};
+
 /* ---- looking ------------------------------------------------------------- */
 
-static json_t *ask_status(struct saga *saga, const char *service,
-                          enum evt_status *rc)
+static void ask_all(struct saga *saga, struct answers *answers)
 {
-    json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
+    json_t *ask = json_pack("{s:s}", "get", "status");
 
-    *rc = client_ask(saga->client, service, "qry", ask, 500, &reply);
+    memset(answers, 0, sizeof *answers);
+    for (unsigned i = 0; i < SERVICES; i++)
+        answers->rc[i] = client_ask(saga->client, shop_services[i], "qry", ask,
+                                    500, &answers->status[i]);
     json_decref(ask);
-    return reply;
+}
+
+static void answers_free(struct answers *answers)
+{
+    for (unsigned i = 0; i < SERVICES; i++)
+        json_decref(answers->status[i]);
 }
 
 static const json_t *feed_of(const json_t *status, const char *source)
@@ -58,51 +71,95 @@ static const json_t *feed_of(const json_t *status, const char *source)
 }
 
 /* When any other service last heard from @name. */
-static void ask_neighbours(struct saga *saga, const char *name,
+static void ask_neighbours(const struct answers *answers, const char *name,
                            struct owner *owner)
 {
     owner->heard_ms_ago = -1;
     for (unsigned i = 0; i < SERVICES; i++) {
-        const json_t *heard;
-        enum evt_status rc;
-        json_t *status;
+        const json_t *heard =
+            json_object_get(feed_of(answers->status[i], name), "heard_ms_ago");
 
-        if (strcmp(shop_services[i], name) == 0)
-            continue;
-        status = ask_status(saga, shop_services[i], &rc);
-        heard = json_object_get(feed_of(status, name), "heard_ms_ago");
         if (json_is_integer(heard) &&
             (owner->heard_ms_ago < 0 ||
              json_integer_value(heard) < owner->heard_ms_ago)) {
             owner->heard_ms_ago = json_integer_value(heard);
             owner->heard_by = shop_services[i];
         }
-        json_decref(status);
     }
 }
 
-static void look_at_owner(struct saga *saga, const struct flow_gap *gap,
-                          struct owner *owner)
+/* How service number @i is. */
+static enum owner_state state_of_service(const struct answers *answers,
+                                         unsigned i)
 {
-    enum evt_status rc;
-    json_t *status = ask_status(saga, gap->owner->name, &rc);
-    const char *state = json_string_value(json_object_get(status, "state"));
-    const char *trouble = json_string_value(
-        json_object_get(feed_of(status, gap->cause->source), "trouble"));
+    const char *state = json_text(answers->status[i], "state");
+
+    if (answers->status[i] == NULL)
+        return answers->rc[i] == EVT_NONE ? DOWN : SILENT;
+    for (unsigned k = FULL; k <= BEHIND; k++)
+        if (strcmp(state, state_words[k]) == 0)
+            return (enum owner_state)k;
+    return RUNNING;
+}
+
+static void look_at_owner(const struct answers *answers,
+                          const struct flow_gap *gap, struct owner *owner)
+{
+    unsigned i = (unsigned)saga_service_number(gap->owner->name);
+    const char *trouble =
+        json_text(feed_of(answers->status[i], gap->cause->source), "trouble");
 
     memset(owner, 0, sizeof *owner);
-    if (status == NULL)
-        owner->state = rc == EVT_NONE ? DOWN : SILENT;
-    else if (trouble != NULL && trouble[0] != '\0')
+    owner->state = state_of_service(answers, i);
+    if (owner->state == RUNNING && trouble[0] != '\0')
         owner->state = DIVERGED;
-    for (unsigned i = FULL; state != NULL && i <= BEHIND; i++)
-        if (strcmp(state, state_words[i]) == 0)
-            owner->state = (enum owner_state)i;
-    if (trouble != NULL)
-        snprintf(owner->trouble, sizeof owner->trouble, "%s", trouble);
-    json_decref(status);
-    if (owner->state == DOWN || owner->state == SILENT)
-        ask_neighbours(saga, gap->owner->name, owner);
+    snprintf(owner->trouble, sizeof owner->trouble, "%s", trouble);
+    ask_neighbours(answers, gap->owner->name, owner);
+}
+
+static bool open_gap(const struct story *story, size_t i)
+{
+    return !story->gaps[i].ignored || story->parked[i] != NULL;
+}
+
+/* Marks the owners of whatever may follow from @rule. */
+static void mark_needed(const struct rule *rule, bool needed[SERVICES],
+                        bool seen[MESSAGE_TYPES])
+{
+    for (size_t i = 0; i < MAY_EMIT_MAX; i++) {
+        enum message_type type = rule->may_emit[i];
+
+        if (type == NO_MESSAGE || seen[type])
+            continue;
+        seen[type] = true;
+        for (unsigned k = 0; k < SERVICES; k++) {
+            const struct rule *next = service_rule(saga_services[k], type);
+
+            if (next == NULL)
+                continue;
+            needed[k] = true;
+            mark_needed(next, needed, seen);
+        }
+    }
+}
+
+/* Which services the saga needs to go on to its end, beside those that it
+ * waits for; with nothing open it is order-svc's timer that ends it. */
+static void find_needed(const struct story *story, bool needed[SERVICES])
+{
+    bool seen[MESSAGE_TYPES] = {false};
+    size_t open = 0;
+
+    memset(needed, 0, SERVICES * sizeof needed[0]);
+    for (size_t i = 0; i < story->gap_count; i++)
+        if (open_gap(story, i)) {
+            mark_needed(story->gaps[i].rule, needed, seen);
+            open++;
+        }
+    needed[0] = needed[0] || open == 0;
+    for (size_t i = 0; i < story->gap_count; i++)
+        if (open_gap(story, i))
+            needed[saga_service_number(story->gaps[i].owner->name)] = false;
 }
 
 /* When order-svc gives the order up, in Unix time; 0: no timer is armed. */
@@ -136,22 +193,31 @@ static double seconds(int64_t ms)
     return (double)(ms > 0 ? ms : 0) / 1000;
 }
 
-static void print_owner(const char *name, const char *source,
+/* "payment-svc is down. Start it:  ./run.sh restart payment", as far as it
+ * goes for a service that is not at fault for a single event. */
+static void print_state(const struct saga *saga, const char *name,
                         const struct owner *owner)
 {
+    char start[START_BYTES];
+
+    printf("%s", owner->state == DOWN     ? "is down"
+                 : owner->state == SILENT ? "runs but does not answer"
+                                          : "runs, but: ");
+    if (owner->state != DOWN && owner->state != SILENT) {
+        printf("%s ('./saga status' shows more).\n", state_words[owner->state]);
+        return;
+    }
+    if (owner->heard_ms_ago >= 0)
+        printf(", last heard %.1f s ago by %s", seconds(owner->heard_ms_ago),
+               owner->heard_by);
+    printf(". %s it:  %s\n", owner->state == DOWN ? "Start" : "Wake or restart",
+           saga_start(saga, name, start));
+}
+
+static void print_owner(const struct saga *saga, const char *name,
+                        const char *source, const struct owner *owner)
+{
     switch (owner->state) {
-    case DOWN:
-    case SILENT:
-        printf("%s-svc %s", name,
-               owner->state == DOWN ? "is down" : "runs but does not answer");
-        if (owner->heard_ms_ago >= 0)
-            printf(", last heard %.1f s ago by %s",
-                   seconds(owner->heard_ms_ago), owner->heard_by);
-        printf(owner->state == DOWN ? ". Start it:  ./run.sh restart %s\n"
-                                    : ". Wake or restart it:  ./run.sh restart "
-                                      "%s\n",
-               name);
-        break;
     case DIVERGED:
         printf("%s-svc has stopped reading %s: %s. Go on with what is there:"
                "  ./saga accept %s %s\n",
@@ -169,14 +235,27 @@ static void print_owner(const char *name, const char *source,
         printf("%s-svc runs and will come to it.\n", name);
         break;
     default:
-        printf("%s-svc runs, but: %s ('./saga status' shows more).\n", name,
-               state_words[owner->state]);
+        printf("%s-svc ", name);
+        print_state(saga, name, owner);
     }
 }
 
-static bool open_gap(const struct story *story, size_t i)
+/* Those that are missing and whose turn comes later. */
+static void print_missing(const struct saga *saga, const struct story *story,
+                          const struct answers *answers)
 {
-    return !story->gaps[i].ignored || story->parked[i] != NULL;
+    bool needed[SERVICES];
+
+    find_needed(story, needed);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        struct owner owner = {.state = state_of_service(answers, i)};
+
+        if (!needed[i] || owner.state == RUNNING)
+            continue;
+        ask_neighbours(answers, shop_services[i], &owner);
+        printf("It also needs %s-svc, which ", shop_services[i]);
+        print_state(saga, shop_services[i], &owner);
+    }
 }
 
 /* Whether how the owner of gap @i does was told with an earlier one. */
@@ -189,27 +268,27 @@ static bool told_before(const struct story *story, size_t i)
     return false;
 }
 
-static void print_gap(struct saga *saga, const struct story *story, size_t i,
-                      int64_t now)
+static void print_gap(const struct saga *saga, const struct story *story,
+                      const struct answers *answers, size_t i, int64_t now)
 {
     const struct flow_gap *gap = &story->gaps[i];
     const char *name = gap->owner->name;
     struct owner owner;
-    char answers[128];
+    char wanted[128];
 
-    story_answers(gap->rule, answers, sizeof answers);
+    story_answers(gap->rule, wanted, sizeof wanted);
     printf("It waits for %s's answer to %s (%s #%" PRIu64 "), since %.1f s:\n"
            "%s.\n",
            name, shop_type_name(gap->cause->type), gap->cause->source,
-           gap->cause->at.seq, seconds(now - gap->cause->time_ms), answers);
+           gap->cause->at.seq, seconds(now - gap->cause->time_ms), wanted);
     if (story->parked[i] != NULL) {
         printf("%s-svc has parked it: %s. Handle it now:  ./saga redrive %s\n",
                name, story->parked[i], name);
         return;
     }
-    look_at_owner(saga, gap, &owner);
+    look_at_owner(answers, gap, &owner);
     if (owner.state == DIVERGED || !told_before(story, i))
-        print_owner(name, gap->cause->source, &owner);
+        print_owner(saga, name, gap->cause->source, &owner);
 }
 
 /* When the order came to the status that it has. */
@@ -291,11 +370,34 @@ static void unreadable_json(struct saga *saga, const struct story *story,
     json_decref(all);
 }
 
+/* What order-svc's timer will do; @due is when, in Unix time. */
+static void print_deadline(const struct story *story,
+                           const struct answers *answers, int64_t due,
+                           int64_t now)
+{
+    static const char *const as_soon[] = {
+        [RUNNING] = "", [DOWN] = "it runs", [SILENT] = "it answers"};
+    enum owner_state order = state_of_service(answers, 0);
+    const char *can = order <= SILENT ? as_soon[order] : "it can record that";
+    double at = seconds(due - story->events[0].time_ms);
+
+    if (due <= now)
+        printf("Its deadline, %.1f s, has passed: order-svc gives up as soon "
+               "as %s.\n",
+               at, order == RUNNING ? "it comes to it" : can);
+    else if (order == RUNNING)
+        printf("At %.1f s order-svc gives up and cancels (in %.1f s).\n", at,
+               seconds(due - now));
+    else
+        printf("At %.1f s (in %.1f s) its deadline passes: order-svc gives up "
+               "and cancels then, or later, as soon as %s.\n",
+               at, seconds(due - now), can);
+}
+
 static void print_unfinished(struct saga *saga, const struct story *story,
-                             const char *status)
+                             const struct answers *answers, const char *status)
 {
     int64_t now = unix_ms_now(), due = deadline_of(saga, story->order);
-    int64_t begun = story->events[0].time_ms;
     size_t open = 0;
 
     printf("%s is %s for %.1f s. ", story->order,
@@ -303,7 +405,7 @@ static void print_unfinished(struct saga *saga, const struct story *story,
            seconds(now - status_since(story)));
     for (size_t i = 0; i < story->gap_count; i++)
         if (open_gap(story, i)) {
-            print_gap(saga, story, i, now);
+            print_gap(saga, story, answers, i, now);
             open++;
         }
     open += print_unreadable(saga, story);
@@ -311,28 +413,25 @@ static void print_unfinished(struct saga *saga, const struct story *story,
         printf("Nobody has anything to do about it%s.\n",
                due != 0 ? " before its deadline"
                         : ": that should not be ('./saga check')");
-    if (due > now)
-        printf("At %.1f s order-svc gives up and cancels (in %.1f s).\n",
-               seconds(due - begun), seconds(due - now));
-    else if (due != 0)
-        printf("Its deadline, %.1f s, has passed: order-svc gives up as soon "
-               "as it runs.\n",
-               seconds(due - begun));
+    print_missing(saga, story, answers);
+    if (due != 0)
+        print_deadline(story, answers, due, now);
 }
 
-static json_t *gap_json(struct saga *saga, const struct story *story, size_t i)
+static json_t *gap_json(const struct story *story,
+                        const struct answers *answers, size_t i)
 {
     const struct flow_gap *gap = &story->gaps[i];
     struct owner owner = {.heard_ms_ago = -1};
-    char answers[128];
+    char wanted[128];
     json_t *json;
 
-    story_answers(gap->rule, answers, sizeof answers);
+    story_answers(gap->rule, wanted, sizeof wanted);
     if (story->parked[i] == NULL)
-        look_at_owner(saga, gap, &owner);
+        look_at_owner(answers, gap, &owner);
     json = json_pack(
         "{s:s,s:s,s:I,s:{s:s,s:I,s:s},s:s}", "service", gap->owner->name, "for",
-        answers, "since_ms", (json_int_t)gap->cause->time_ms, "event", "source",
+        wanted, "since_ms", (json_int_t)gap->cause->time_ms, "event", "source",
         gap->cause->source, "seq", (json_int_t)gap->cause->at.seq, "type",
         shop_type_name(gap->cause->type), "state",
         story->parked[i] != NULL ? "parked" : state_words[owner.state]);
@@ -344,26 +443,47 @@ static json_t *gap_json(struct saga *saga, const struct story *story, size_t i)
     return json;
 }
 
+/* [{"service","state"}] of those that print_missing names. */
+static json_t *missing_json(const struct story *story,
+                            const struct answers *answers)
+{
+    json_t *missing = json_array();
+    bool needed[SERVICES];
+
+    find_needed(story, needed);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        enum owner_state state = state_of_service(answers, i);
+
+        if (needed[i] && state != RUNNING)
+            json_array_append_new(missing, json_pack("{s:s,s:s}", "service",
+                                                     shop_services[i], "state",
+                                                     state_words[state]));
+    }
+    return missing;
+}
+
 static void print_json(struct saga *saga, const struct story *story,
-                       const char *status)
+                       const struct answers *answers, const char *status)
 {
     json_t *waits = json_array();
     int64_t due = deadline_of(saga, story->order);
+    bool ended = story_ended(story);
 
     for (size_t i = 0; i < story->gap_count; i++)
         if (open_gap(story, i))
-            json_array_append_new(waits, gap_json(saga, story, i));
+            json_array_append_new(waits, gap_json(story, answers, i));
     unreadable_json(saga, story, waits);
     saga_print_json(json_pack(
-        "{s:s,s:s,s:s,s:b,s:I,s:o,s:o}", "order", story->order, "status",
-        status, "reason", story_reason(story), "ended", story_ended(story),
-        "begun_ms",
+        "{s:s,s:s,s:s,s:b,s:I,s:o,s:o,s:o}", "order", story->order, "status",
+        status, "reason", story_reason(story), "ended", ended, "begun_ms",
         (json_int_t)(story->count > 0 ? story->events[0].time_ms : 0), "waits",
-        waits, "deadline_ms", due != 0 ? json_integer(due) : json_null()));
+        waits, "missing", ended ? json_array() : missing_json(story, answers),
+        "deadline_ms", due != 0 ? json_integer(due) : json_null()));
 }
 
 int verb_why(struct saga *saga, int argc, char **argv)
 {
+    struct answers answers;
     struct story story;
     char status[32];
     int code;
@@ -374,21 +494,23 @@ int verb_why(struct saga *saga, int argc, char **argv)
     code = story_read(saga, argv[1], &story);
     if (code != SAGA_YES)
         return code;
+    ask_all(saga, &answers);
     story_status(&story, status, sizeof status);
     if (story.count == 0) {
         code = saga_fail(saga, SAGA_BAD_DATA,
                          "%s: none of its events can be read by this program",
                          argv[1]);
     } else if (saga->json) {
-        print_json(saga, &story, status);
+        print_json(saga, &story, &answers, status);
     } else if (story_ended(&story)) {
         const char *reason = story_reason(&story);
 
         printf("%s has ended: %s%s%s. It waits for nothing.\n", story.order,
                status, reason[0] != '\0' ? ", " : "", reason);
     } else {
-        print_unfinished(saga, &story, status);
+        print_unfinished(saga, &story, &answers, status);
     }
+    answers_free(&answers);
     story_free(&story);
     return code;
 }

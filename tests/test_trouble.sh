@@ -284,6 +284,48 @@ whys() {
     asked 0 wait w-1
     all_is_well
 }
+why_all_down() {
+    start_all --order-deadline-ms 600000
+    seed
+    asked 0 wait --quiet
+    end payment
+    asked 0 place widget:1 --id w-3 --no-wait
+    within 30 has_event inventory StockReserved w-3
+    within 30 reads_order inventory
+
+    echo 'who comes later is missing, too, and nobody keeps time'
+    end order
+    asked 0 why w-3
+    shows "$said" '^payment-svc is down, .* Start it:  \./run\.sh restart payment$'
+    shows "$said" '^It also needs order-svc, which is down.*\. Start it:  \./run\.sh restart order$'
+    shows_no "$said" 'inventory-svc'
+    shows "$said" '^At 600.0 s \(in [0-9.]+ s\) its deadline passes: order-svc gives up and cancels then, or later, as soon as it runs\.$'
+    asked_json 0 why w-3
+    has waits.0.service payment
+    same order "$(field 'missing.*.service')"
+    has missing.0.state down
+
+    echo 'one that runs waits for one that does not'
+    start payment
+    within 30 has_event payment PaymentCharged w-3
+    asked 0 why w-3
+    shows "$said" '^order-svc is down.* Start it:  \./run\.sh restart order$'
+
+    echo 'all are down: one command starts them'
+    end_all
+    asked 0 why w-3
+    shows "$said" '^order-svc is down\. Start it:  \./run\.sh$'
+    shows "$said" '^It also needs inventory-svc, which is down\. Start it:  \./run\.sh$'
+    shows_no "$said" 'restart'
+    start_all
+    asked 0 wait w-3
+    all_is_well
+}
+# It has come to the end of order's log: to what it does itself, that is.
+reads_order() {
+    [ "$("$saga" status --json | "$tools/json" "services.$1.feeds.0.seq")" -eq \
+        "$("$saga" status --json | "$tools/json" services.order.log.head)" ]
+}
 why_says() { "$saga" why "$1" | grep -q -- "$2"; }
 deadline_passes() { # HC31, HC32
     start_all --order-deadline-ms 1000
@@ -511,6 +553,8 @@ it 'a rebuild that waits says for whom, and goes on' \
     in_shop rebuild rebuild_waits
 it 'each of the six ends has its trace' in_shop ends six_ends
 it 'why names whom an order waits for' in_shop why whys
+it 'why names all who are missing for an order to end' \
+    in_shop missing why_all_down
 it 'an order whose deadline passes is cancelled' in_shop late deadline_passes
 it 'an event of a newer version is parked, and redriven after an upgrade' \
     in_shop newer parked_newer
