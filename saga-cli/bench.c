@@ -413,10 +413,7 @@ static int tell(struct bench *bench, const char *service,
                                         count, 10000, answers);
 
     if (rc != EVT_OK)
-        return saga_fail(bench->saga, SAGA_NOT_RUNNING,
-                         "%s-svc does not answer: not running ('./run.sh' "
-                         "starts it)",
-                         service);
+        return saga_no_answer(bench->saga, service, rc);
     for (size_t i = 0; i < count; i++)
         if (answers[i].code != ANSWER_DONE)
             return saga_fail(bench->saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
@@ -484,9 +481,7 @@ static int connect_sockets(struct bench *bench)
         nng_socket_get_int(bench->sub, NNG_OPT_RECVFD, &bench->sub_fd) != 0 ||
         nng_dial(bench->sub, pub, NULL, 0) != 0 ||
         nng_dial(bench->req, cmd, NULL, 0) != 0)
-        return saga_fail(bench->saga, SAGA_NOT_RUNNING,
-                         "order-svc does not answer: not running ('./run.sh' "
-                         "starts it)");
+        return saga_not_running(bench->saga, "order");
     return SAGA_YES;
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,7 +38,7 @@ int saga_no_service(const struct saga *saga, const char *name)
 
 int saga_fail(const struct saga *saga, int code, const char *format, ...)
 {
-    char text[512];
+    char text[2 * START_BYTES];
     va_list args;
 
     va_start(args, format);
@@ -106,16 +107,62 @@ bool saga_runs(const struct saga *saga, const char *service)
     return held;
 }
 
+/* Whether that is what run.sh takes by itself where we are. */
+static bool is_usual(const char *directory)
+{
+    struct stat given, usual;
+
+    if (stat(directory, &given) == 0 && stat("./var", &usual) == 0)
+        return given.st_dev == usual.st_dev && given.st_ino == usual.st_ino;
+    return strcmp(directory, "./var") == 0 || strcmp(directory, "var") == 0;
+}
+
+/* Writes @word so that a shell reads it as one. */
+static void print_quoted(FILE *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_./+:@%,-";
+
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        fputs(word, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *word != '\0'; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+    fputc('\'', out);
+}
+
+const char *saga_run(const struct saga *saga, const char *words,
+                     char text[START_BYTES])
+{
+    FILE *out = fmemopen(text, START_BYTES, "w");
+
+    if (out == NULL)
+        abort();
+    if (!is_usual(saga->directory)) {
+        fputs("SAGA_DIR=", out);
+        print_quoted(out, saga->directory);
+        fputc(' ', out);
+    }
+    fprintf(out, "./run.sh%s%s", words[0] != '\0' ? " " : "", words);
+    fclose(out);
+    text[START_BYTES - 1] = '\0';
+    return text;
+}
+
 const char *saga_start(const struct saga *saga, const char *service,
                        char text[START_BYTES])
 {
     bool others = false; /* then run.sh would find the directory in use */
+    char words[32] = "";
 
     for (int i = 0; i < SERVICES; i++)
         others = others || saga_runs(saga, shop_services[i]);
-    snprintf(text, START_BYTES, others ? "./run.sh restart %s" : "./run.sh",
-             service);
-    return text;
+    if (others)
+        snprintf(words, sizeof words, "restart %s", service);
+    return saga_run(saga, words, text);
 }
 
 int saga_not_running(const struct saga *saga, const char *service)
@@ -154,7 +201,7 @@ int saga_no_view(const struct saga *saga, const char *service,
 
 struct store *saga_open_log(struct saga *saga, const char *service, int *code)
 {
-    char path[4096], why[STORE_WHY_BYTES];
+    char path[4096], why[STORE_WHY_BYTES], start[START_BYTES];
     struct store *log = NULL;
     enum evt_status rc;
 
@@ -164,9 +211,9 @@ struct store *saga_open_log(struct saga *saga, const char *service, int *code)
         return log;
     if (rc == EVT_NONE)
         *code = saga_fail(saga, SAGA_NO_SUCH,
-                          "no data of %s-svc in %s ('./run.sh' makes some, "
-                          "SAGA_DIR names another directory)",
-                          service, saga->directory);
+                          "no data of %s-svc in %s ('%s' makes some, SAGA_DIR "
+                          "names another directory)",
+                          service, saga->directory, saga_run(saga, "", start));
     else
         *code = saga_fail(saga,
                           rc == EVT_BUSY ? SAGA_TRY_AGAIN

@@ -236,9 +236,11 @@ static int insist_on(struct saga *saga, const char *service, const char *point,
                      bool settable)
 {
     const char *closest = NULL;
+    char restart[32], start[START_BYTES];
     int code = SAGA_YES;
     json_t *reply = ask_faults(saga, service, &code);
 
+    snprintf(restart, sizeof restart, "restart %s", service);
     if (reply == NULL)
         return code;
     if (!knows(reply, point, &closest))
@@ -250,9 +252,8 @@ static int insist_on(struct saga *saga, const char *service, const char *point,
     else if (settable && !json_is_true(json_object_get(reply, "enabled")))
         code = saga_fail(saga, SAGA_NO,
                          "%s-svc was started without --faults, so none can be "
-                         "set ('./run.sh restart %s' starts it anew with "
-                         "--faults)",
-                         service, service);
+                         "set ('%s' starts it anew with --faults)",
+                         service, saga_run(saga, restart, start));
     json_decref(reply);
     return code;
 }

@@ -272,8 +272,8 @@ static int service_of_view(const char *name)
 /* A rebuild that is waited for. */
 struct rebuilding {
     int service;
-    int64_t generation; /* that is being built; 0: not known yet */
-    char told[256];     /* what it waits for, as it was told last */
+    int64_t generation;         /* that is being built; 0: not known yet */
+    char told[4 * START_BYTES]; /* what it waits for, as it was told last */
 };
 
 /* "inventory-svc does not answer ('./run.sh restart inventory' starts it)" */
@@ -304,7 +304,7 @@ static void tell_rebuilding(struct saga *saga, struct rebuilding *rebuilding,
     json_array_foreach(awaited, i, service)
     {
         size_t left = sizeof text - (size_t)(at - text);
-        char one[128];
+        char one[START_BYTES + 80];
 
         awaited_text(saga, json_string_value(service), one, sizeof one);
         if (strlen(one) + 3 < left)

@@ -63,9 +63,14 @@ int saga_getopt(const struct saga *saga, int argc, char **argv,
 
 /* Whether a process holds the lock of the service's data directory. */
 bool saga_runs(const struct saga *saga, const char *service);
+/* What to type to have run.sh do @words ("restart order", or "") on the data
+ * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart order", or
+ * without the first word if that is ./var.  Returns @text. */
+enum { START_BYTES = 1024 };
+const char *saga_run(const struct saga *saga, const char *words,
+                     char text[START_BYTES]);
 /* What to type to have a service that is down: './run.sh', or, while others
  * run on that directory, './run.sh restart SERVICE'.  Returns @text. */
-enum { START_BYTES = 40 };
 const char *saga_start(const struct saga *saga, const char *service,
                        char text[START_BYTES]);
 

@@ -21,12 +21,12 @@ down() {
     same 0 "$ended"
     echo 'one is down'
     asked 69 status
-    shows "$said" '^  payment +- +down  \(\./run\.sh restart payment starts it\)$'
+    shows "$said" '^  payment +- +down  \('"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment starts it\)$'
     asked_json 69 status
     has services.payment null
     has running false
     asked 69 fund alice 1
-    shows "$said" "^saga: payment-svc does not answer: not running \('\./run\.sh restart payment' starts it\)$"
+    shows "$said" "^saga: payment-svc does not answer: not running \('SAGA_DIR=$SAGA_DIR \./run\.sh restart payment' starts it\)$"
     asked_json 69 fund alice 1
     has code 69
     asked 0 show customer:alice
@@ -44,12 +44,12 @@ down() {
     ends order
     ends inventory
     asked 69 status
-    shows "$said" '^  order +- +down  \(\./run\.sh starts it\)$'
+    shows "$said" '^  order +- +down  \('"SAGA_DIR=$SAGA_DIR"' \./run\.sh starts it\)$'
     local words
     while read -r words; do
         # shellcheck disable=SC2086 # words of one line
         asked 69 $words
-        shows "$said" "^saga: [a-z]+-svc does not answer: not running \('\./run\.sh' starts it\)$"
+        shows "$said" "^saga: [a-z]+-svc does not answer: not running \('SAGA_DIR=$SAGA_DIR \./run\.sh' starts it\)$"
         # shellcheck disable=SC2086
         asked_json 69 $words
         has code 69
@@ -70,6 +70,27 @@ END
     asked 69 fault ls
     asked 0 shutdown --all
     shows "$said" '^order-svc was not running$'
+}
+hints() {
+    mkdir -p "$work/plain/var" "$work/plain/it's here"
+    cd "$work/plain" || return 1
+    echo 'the directory that run.sh takes by itself is not named'
+    unset SAGA_DIR
+    asked 69 status
+    shows "$said" '  order +- +down  \(\./run\.sh starts it\)$'
+    asked 69 status --dir "$work/plain/var/"
+    shows "$said" 'down  \(\./run\.sh starts it\)$'
+    asked 66 log order
+    shows "$said" "\('\./run\.sh' makes some"
+    echo 'any other is, so that a shell can read it'
+    asked 69 status --dir "it's here"
+    shows "$said" "down  \(SAGA_DIR='it'\\\\''s here' \./run\.sh starts it\)$"
+    asked 69 fund alice 1 --dir /no/such/place
+    shows "$said" "\('SAGA_DIR=/no/such/place \./run\.sh' starts it\)$"
+    asked 66 log order --dir /no/such/place
+    shows "$said" "\('SAGA_DIR=/no/such/place \./run\.sh' makes some"
+    SAGA_DIR=/no/such/place asked 69 bench --sagas 1
+    shows "$said" "\('SAGA_DIR=/no/such/place \./run\.sh' starts it\)$"
 }
 from_files() {
     export SAGA_DIR=$work/down
@@ -136,7 +157,7 @@ rebuild_waits() {
         others+=($!)
     done
     for n in 1 2; do
-        within 20 grep -qF "inventory-svc is not running ('./run.sh restart inventory' starts it)" \
+        within 20 grep -qF "inventory-svc is not running ('SAGA_DIR=$SAGA_DIR ./run.sh restart inventory' starts it)" \
             "$work/rebuilt-$n"
         shows "$(cat "$work/rebuilt-$n")" '^saga: order view: still rebuilding, at [0-9]+ events: '
     done
@@ -235,7 +256,7 @@ whys() {
     asked 0 why w-1
     shows "$said" "^w-1 is PENDING for [0-9.]+ s. It waits for payment's answer to StockReserved \(inventory #[0-9]+\), since"
     shows "$said" '^PaymentCharged or PaymentDeclined\.$'
-    shows "$said" '^payment-svc runs but does not answer.* Wake or restart it:  \./run\.sh restart payment$'
+    shows "$said" '^payment-svc runs but does not answer.* Wake or restart it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment$'
     shows "$said" '^At 600.0 s order-svc gives up and cancels \(in [0-9.]+ s\)\.$'
     asked_json 0 why w-1
     has waits.0.service payment
@@ -263,7 +284,7 @@ whys() {
     echo 'payment is down'
     end payment KILL
     asked 0 why w-1
-    shows "$said" '^payment-svc is down, .*Start it:  \./run\.sh restart payment$'
+    shows "$said" '^payment-svc is down, .*Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment$'
     asked_json 0 why w-1
     has waits.0.state down
     has status CANCELLING
@@ -296,8 +317,8 @@ why_all_down() {
     echo 'who comes later is missing, too, and nobody keeps time'
     end order
     asked 0 why w-3
-    shows "$said" '^payment-svc is down, .* Start it:  \./run\.sh restart payment$'
-    shows "$said" '^It also needs order-svc, which is down.*\. Start it:  \./run\.sh restart order$'
+    shows "$said" '^payment-svc is down, .* Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment$'
+    shows "$said" '^It also needs order-svc, which is down.*\. Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart order$'
     shows_no "$said" 'inventory-svc'
     shows "$said" '^At 600.0 s \(in [0-9.]+ s\) its deadline passes: order-svc gives up and cancels then, or later, as soon as it runs\.$'
     asked_json 0 why w-3
@@ -309,13 +330,13 @@ why_all_down() {
     start payment
     within 30 has_event payment PaymentCharged w-3
     asked 0 why w-3
-    shows "$said" '^order-svc is down.* Start it:  \./run\.sh restart order$'
+    shows "$said" '^order-svc is down.* Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart order$'
 
     echo 'all are down: one command starts them'
     end_all
     asked 0 why w-3
-    shows "$said" '^order-svc is down\. Start it:  \./run\.sh$'
-    shows "$said" '^It also needs inventory-svc, which is down\. Start it:  \./run\.sh$'
+    shows "$said" '^order-svc is down\. Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh$'
+    shows "$said" '^It also needs inventory-svc, which is down\. Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh$'
     shows_no "$said" 'restart'
     start_all
     asked 0 wait w-3
@@ -541,12 +562,13 @@ no_faults() {
     start payment
     all_up
     asked 1 fault set order handler/slow
-    shows "$said" 'started without --faults, so none can be set'
+    shows "$said" "started without --faults, so none can be set \('SAGA_DIR=$SAGA_DIR \./run\.sh restart order' starts it anew"
     asked_json 0 fault ls order
     has order.enabled false
 }
 
 it 'a service that is down is named, with what starts it' in_shop down down
+it 'a hint starts the directory that was looked at' hints
 it 'what files can tell is told without the services' from_files
 it 'without data everything says so' nowhere
 it 'a rebuild that waits says for whom, and goes on' \
