@@ -255,25 +255,37 @@ static const char *environment(const char *name, const char *otherwise)
     return value != NULL && value[0] != '\0' ? value : otherwise;
 }
 
-/* `saga`, `saga help`, `saga --version` and the like: no verb is asked. */
-static int about_itself(const struct saga *saga, const char *word)
+static bool is_help(const char *word)
 {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 ||
+           strcmp(word, "-h") == 0;
+}
+
+/* `saga`, `saga help`, `saga --version` and the like: no verb is asked, and
+ * nothing else is said.  @argv ends with NULL. */
+static int about_itself(const struct saga *saga, char **argv)
+{
+    const char *word = argv[1];
+
     if (word == NULL && !saga->json) {
         print_help(stderr);
         return SAGA_USAGE;
     }
     if (word == NULL)
         return saga_fail(saga, SAGA_USAGE, "what? ('saga --help')");
-    if (strcmp(word, "--version") == 0) {
+    if (!is_help(word) && strcmp(word, "--version") != 0)
+        return unknown_verb(saga, word);
+    if (argv[2] != NULL)
+        return saga_fail(saga, SAGA_USAGE,
+                         "%s stands alone: what is %s? ('./saga --help')", word,
+                         argv[2]);
+    if (!is_help(word)) {
         if (saga->json)
             saga_print_json(json_pack("{s:s}", "version", OPTIONS_VERSION));
         else
             puts("saga " OPTIONS_VERSION);
         return SAGA_YES;
     }
-    if (strcmp(word, "help") != 0 && strcmp(word, "--help") != 0 &&
-        strcmp(word, "-h") != 0)
-        return unknown_verb(saga, word);
     if (saga->json)
         print_help_json();
     else
@@ -299,12 +311,17 @@ int main(int argc, char **argv)
     argc = take_globals(&saga, argc, argv);
     if (argc < 0)
         return saga_fail(&saga, SAGA_USAGE, "that option needs a value");
-    help = argc >= 2 && strcmp(argv[1], "help") == 0;
-    if (argc < 2 || argv[1][0] == '-' || (help && argc == 2))
-        return about_itself(&saga, argv[1]);
+    help = argc > 2 && is_help(argv[1]);
+    if (argc < 2 || (!help && (argv[1][0] == '-' || is_help(argv[1]))))
+        return about_itself(&saga, argv);
     verb = find_verb(argv[help ? 2 : 1]);
     if (verb == NULL)
         return unknown_verb(&saga, argv[help ? 2 : 1]);
+    if (help && argc > 3)
+        return saga_fail(&saga, SAGA_USAGE,
+                         "help with one verb, not with %s and %s ('./saga help "
+                         "VERB')",
+                         argv[2], argv[3]);
     if (help)
         return print_verb_help(&saga, verb);
     for (int i = 2; i < argc; i++)

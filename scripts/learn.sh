@@ -19,6 +19,10 @@ if [ $# -eq 0 ]; then
     echo "saga learn 4   walks through chapter 4; docs/tutorial/ has the files"
     exit 0
 fi
+if [ $# -gt 1 ]; then
+    echo "learn: one chapter at a time, not $1 and $2 (learn [CHAPTER])" >&2
+    exit 64
+fi
 if [[ ! $1 =~ ^[0-9]{1,2}$ ]]; then
     echo "learn: a chapter is a number ('./saga learn' lists them)" >&2
     exit 64

@@ -25,6 +25,9 @@ fail() { # CODE TEXT
 }
 
 usage='ls | show N | run N [--without A[,B]] | run --all'
+refuse() { # TEXT
+    fail 64 "$1 ($usage)"
+}
 
 file_of() { # N, or the whole name
     local found=('')
@@ -147,13 +150,20 @@ run() {
             --all) all=yes ;;
             --without)
                 without=${2:-}
-                [ -n "$without" ] || fail 64 '--without what?'
+                [ -n "$without" ] || refuse '--without what?'
                 shift
                 ;;
-            *) number=$1 ;;
+            -*) refuse "$1 is no option" ;;
+            *)
+                [ -z "$number" ] || refuse "one scenario at a time, not $number and $1"
+                number=$1
+                ;;
         esac
         shift
     done
+    [ $all = no ] || [ -z "$number$without" ] ||
+        refuse "all of them, or ${number:-one without $without}?"
+    [ $all = yes ] || [ -n "$number" ] || refuse 'run which one?'
     command -v clitest >/dev/null || fail 69 \
         "clitest is missing:  scripts/packages.sh install test"
     [ -x build/bin/saga ] || fail 69 "nothing is built yet:  make"
@@ -161,7 +171,6 @@ run() {
         run_all
         return
     fi
-    [ -n "$number" ] || fail 64 "$usage"
     file=$(file_of "$number")
     story_of "$file" above
     if [ -n "$without" ]; then
@@ -218,18 +227,23 @@ run_all() {
 }
 
 case ${1:-} in
-    ls) list ;;
+    ls)
+        [ $# -eq 1 ] || refuse "what is $2?"
+        list
+        ;;
     show)
-        [ $# -eq 2 ] || fail 64 "$usage"
+        [ $# -ge 2 ] || refuse 'show which one?'
+        [ $# -eq 2 ] || refuse "one scenario at a time, not $2 and $3"
         file=$(file_of "$2")
         cat "$file"
         ;;
     run) run "${@:2}" ;;
     one-of-all) one_of_all "$2" "$3" ;; # this script's own
     file) # FILE: the commands of any document, for docs.sh
-        [ -e "${2:-}" ] || fail 64 "$usage"
+        [ -e "${2:-}" ] || refuse 'which file?'
         export SAGA_BUILD=build
         run_one "$2"
         ;;
-    *) fail 64 "$usage" ;;
+    '') fail 64 "$usage" ;;
+    *) refuse "what is $1?" ;;
 esac

@@ -56,6 +56,37 @@ scripts_json() {
     shows "$(field error)" "no scenario '99'"
     asked_json 64 learn 1
 }
+extra_words() { # one that is not understood is not passed over
+    local words
+    while read -r words; do
+        # shellcheck disable=SC2086 # words of one line
+        asked 64 $words
+        shows "$said" '^(saga|scenario|learn): .*(extra|--foo|8|--all|--without)'
+        same 1 "$(wc -l <<<"$said")"
+        # shellcheck disable=SC2086
+        asked_json 64 $words
+        has code 64
+    done <<'END'
+scenario run 7 8
+scenario run --foo
+scenario run 7 --foo
+scenario run --all 7
+scenario run --all --without outbox
+scenario run 7 --without
+scenario show 7 8
+scenario ls extra
+scenario extra
+help place extra
+--help place extra
+--version extra
+END
+    asked 64 learn 0 8
+    shows "$said" '^learn: one chapter at a time, not 0 and 8 \(learn \[CHAPTER\]\)$'
+    asked 64 scenario run
+    shows "$said" '^scenario: run which one\? \(ls \| show N'
+    asked 0 --help place
+    shows "$said" '^usage: saga place'
+}
 wrong_words() {
     for verb in $verbs; do
         case $verb in scenario | learn) continue ;; esac # scripts
@@ -594,6 +625,7 @@ start_all >&2 && seed &&
     { "$saga" stock gizmo 100000 && "$saga" fund alice 100000; } >&2
 it 'help, too, is one JSON value when that is asked for' help_json
 it 'scenarios and chapters are listed as JSON' scripts_json
+it 'extra words are told on one line, with 64' extra_words
 it 'wrong words are told on one line, with 64' wrong_words
 it 'wrong values are told on one line, with 64' wrong_values
 it 'no other address than the loopback one is taken' bus_elsewhere
