@@ -172,6 +172,19 @@ static enum evt_status accept_publisher(struct shell *shell, struct feed *feed,
     return EVT_OK;
 }
 
+/* Why @source's log, whatever a stranger calls it, is not accepted. */
+static json_t *accept_error(const struct shell *shell, int code,
+                            const char *source, const char *why)
+{
+    char text[256];
+
+    snprintf(text, sizeof text,
+             "%s: %s's log %s ('./saga status' shows whom each one reads)",
+             shell->service->name,
+             text_is_id(source, SERVICE_BYTES) ? source : "nobody", why);
+    return control_error(code, text);
+}
+
 static enum evt_status accept_source(struct shell *shell, const json_t *request,
                                      json_t **reply)
 {
@@ -183,14 +196,17 @@ static enum evt_status accept_source(struct shell *shell, const json_t *request,
         if (strcmp(feed->source, source) != 0)
             continue;
         if (!feed->diverged)
-            *reply = control_error(1, "that stream has not diverged");
+            *reply = accept_error(shell, 1, source,
+                                  "has not diverged, nothing to accept");
         else if (feed->verdict == PULL_OTHER_LOG && !is_another_log(feed))
-            *reply = control_error(75, "that service has not been heard yet");
+            *reply = accept_error(shell, 75, source, "was not heard of yet");
         else
             return accept_publisher(shell, feed, reply);
         return EVT_OK;
     }
-    *reply = control_error(64, "not a publisher that this service consumes");
+    *reply = source == NULL
+                 ? control_error(64, "accept whose log?")
+                 : accept_error(shell, 64, source, "is none that it reads");
     return EVT_OK;
 }
 
