@@ -10,9 +10,31 @@
 
 enum { PATIENCE_MS = 10000, ANSWER_MS = 3000 }; /* in all, and of one try */
 
-/* --id ID (or --reason TEXT for cancel); leaves the words in argv[optind]. */
+/* Whether the words are those that @names (ends with NULL) says; if not, which
+ * one is missing, or too much. */
+static int check_words(const struct saga *saga, int argc, char **argv,
+                       const char *const *names)
+{
+    char all[64] = "";
+    int given = argc - optind, wanted = 0;
+
+    for (; names[wanted] != NULL; wanted++)
+        snprintf(all + strlen(all), sizeof all - strlen(all), " %s",
+                 names[wanted]);
+    if (given < wanted)
+        return saga_fail(saga, SAGA_USAGE, "%s is missing: ./saga %s%s",
+                         names[given], argv[0], all);
+    if (given > wanted)
+        return saga_fail(saga, SAGA_USAGE, "'%s' is too much: ./saga %s%s",
+                         argv[optind + wanted], argv[0], all);
+    return SAGA_YES;
+}
+
+/* --id ID (or --reason TEXT for cancel); leaves the words, which are @names,
+ * in argv[optind]. */
 static int one_option(const struct saga *saga, int argc, char **argv,
-                      const char *name, const char **value, int words)
+                      const char *name, const char **value,
+                      const char *const *names)
 {
     const struct option known[] = {{name, required_argument, NULL, 'o'}, {0}};
     int c;
@@ -22,9 +44,7 @@ static int one_option(const struct saga *saga, int argc, char **argv,
             return SAGA_USAGE;
         *value = optarg;
     }
-    if (argc - optind != words)
-        return saga_fail(saga, SAGA_USAGE, "see './saga %s --help'", argv[0]);
-    return SAGA_YES;
+    return check_words(saga, argc, argv, names);
 }
 
 static int set_id(const struct saga *saga, const char *id,
@@ -149,9 +169,10 @@ tell(struct saga *saga, const char *service, const struct command *command,
 
 int verb_cancel(struct saga *saga, int argc, char **argv)
 {
+    static const char *const names[] = {"ORDER", NULL};
     struct command command = {.type = CANCEL_ORDER};
     const char *reason = "cancelled by customer", *why, *field;
-    int code = one_option(saga, argc, argv, "reason", &reason, 1);
+    int code = one_option(saga, argc, argv, "reason", &reason, names);
 
     if (code == SAGA_YES)
         code = set_id(saga, NULL, &command);
@@ -171,26 +192,33 @@ int verb_cancel(struct saga *saga, int argc, char **argv)
                 command.order_id);
 }
 
+/* What stands in a command's words: "sku", and as SKU QTY in its help. */
+struct words {
+    const char *what, *names[3];
+};
+
 /* NAME AMOUNT [--id ID]: all but the amount, which is left in argv[optind + 1].
  */
 static int set_id_and_name(const struct saga *saga, int argc, char **argv,
-                           struct command *command, const char *what,
+                           struct command *command, const struct words *words,
                            char *name, size_t size)
 {
     const char *id = NULL;
-    int code = one_option(saga, argc, argv, "id", &id, 2);
+    int code = one_option(saga, argc, argv, "id", &id, words->names);
 
     if (code == SAGA_YES)
         code = set_id(saga, id, command);
-    return code == SAGA_YES ? set_name(saga, what, argv[optind], name, size)
-                            : code;
+    return code == SAGA_YES
+               ? set_name(saga, words->what, argv[optind], name, size)
+               : code;
 }
 
 int verb_stock(struct saga *saga, int argc, char **argv)
 {
+    static const struct words words = {"sku", {"SKU", "QTY", NULL}};
     struct command command = {.type = RECEIVE_STOCK};
     struct payload *data = &command.data;
-    int code = set_id_and_name(saga, argc, argv, &command, "sku", data->sku,
+    int code = set_id_and_name(saga, argc, argv, &command, &words, data->sku,
                                SKU_BYTES);
 
     if (code != SAGA_YES)
@@ -204,10 +232,12 @@ int verb_stock(struct saga *saga, int argc, char **argv)
 
 int verb_fund(struct saga *saga, int argc, char **argv)
 {
+    static const struct words words = {"customer",
+                                       {"CUSTOMER", "AMOUNT", NULL}};
     struct command command = {.type = DEPOSIT_FUNDS};
     struct payload *data = &command.data;
     char amount[CENTS_BYTES];
-    int code = set_id_and_name(saga, argc, argv, &command, "customer",
+    int code = set_id_and_name(saga, argc, argv, &command, &words,
                                data->customer, CUSTOMER_BYTES);
 
     if (code == SAGA_YES)
@@ -221,10 +251,11 @@ int verb_fund(struct saga *saga, int argc, char **argv)
 
 int verb_product(struct saga *saga, int argc, char **argv)
 {
+    static const struct words words = {"sku", {"SKU", "PRICE", NULL}};
     struct command command = {.type = LIST_PRODUCT};
     struct payload *data = &command.data;
     char price[CENTS_BYTES];
-    int code = set_id_and_name(saga, argc, argv, &command, "sku", data->sku,
+    int code = set_id_and_name(saga, argc, argv, &command, &words, data->sku,
                                SKU_BYTES);
 
     if (code == SAGA_YES)

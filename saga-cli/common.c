@@ -328,25 +328,40 @@ uint64_t saga_mono_ms(void)
 
 size_t saga_distance(const char *a, const char *b)
 {
-    size_t row[64], columns = strlen(b);
+    size_t rows[3][64]; /* of the last three letters of @a */
+    size_t columns = strlen(b), length = strlen(a);
 
-    if (strlen(a) >= 64 || columns >= 63)
+    if (length >= 64 || columns >= 63)
         return 64;
     for (size_t j = 0; j <= columns; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
+        rows[0][j] = j;
+    for (size_t i = 1; i <= length; i++) {
+        size_t *row = rows[i % 3], *above = rows[(i + 2) % 3];
 
         row[0] = i;
         for (size_t j = 1; j <= columns; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
 
-            diagonal = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            best = above[j] + 1 < best ? above[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+                a[i - 2] == b[j - 1] && rows[(i + 1) % 3][j - 2] + 1 < best)
+                best = rows[(i + 1) % 3][j - 2] + 1;
+            row[j] = best;
         }
     }
-    return row[columns];
+    return rows[length % 3][columns];
+}
+
+bool saga_is_closer(const char *word, const char *other, size_t *least)
+{
+    size_t distance = saga_distance(word, other);
+    size_t a = strlen(word), b = strlen(other);
+
+    if (distance >= *least || 3 * distance > (a > b ? a : b))
+        return false;
+    *least = distance;
+    return true;
 }
 
 bool saga_number(const char *text, int64_t least, int64_t most, int64_t *number)

@@ -217,16 +217,14 @@ static bool knows(const json_t *reply, const char *point, const char **closest)
     {
         const char *name = json_text(fault, "point");
         const char *behind = strchr(name, '/');
-        size_t distance = saga_distance(point, name);
 
-        if (distance == 0)
+        if (strcmp(point, name) == 0)
             return true;
         if (behind != NULL && strcmp(point, behind + 1) == 0)
-            distance = 0; /* "decline" for payment/decline */
-        if (distance < least) {
-            least = distance;
-            *closest = name;
-        }
+            least = 0; /* "decline" for payment/decline */
+        else if (!saga_is_closer(point, name, &least))
+            continue;
+        *closest = name;
     }
     return false;
 }

@@ -189,16 +189,11 @@ static const struct verb *find_verb(const char *name)
 static int unknown_verb(const struct saga *saga, const char *name)
 {
     const char *closest = NULL;
-    size_t least = 3;
+    size_t least = SIZE_MAX;
 
-    for (size_t i = 0; i < VERBS; i++) {
-        size_t distance = saga_distance(name, verbs[i].name);
-
-        if (distance < least) {
-            least = distance;
+    for (size_t i = 0; i < VERBS; i++)
+        if (saga_is_closer(name, verbs[i].name, &least))
             closest = verbs[i].name;
-        }
-    }
     if (closest != NULL)
         return saga_fail(saga, SAGA_USAGE,
                          "no verb %s (did you mean %s? './saga --help' lists "
@@ -230,7 +225,8 @@ static int take_global(struct saga *saga, int argc, char **argv, int i)
     return 2;
 }
 
-/* Leaves the verb and its own words in argv. */
+/* Leaves the verb and its own words in argv; -1: a value is missing, and that
+ * is reported. */
 static int take_globals(struct saga *saga, int argc, char **argv)
 {
     int kept = 1;
@@ -238,8 +234,11 @@ static int take_globals(struct saga *saga, int argc, char **argv)
     for (int i = 1; i < argc;) {
         int taken = take_global(saga, argc, argv, i);
 
-        if (taken < 0)
+        if (taken < 0) {
+            (void)saga_fail(saga, SAGA_USAGE,
+                            "%s needs a value ('./saga --help')", argv[i]);
             return -1;
+        }
         if (taken == 0)
             argv[kept++] = argv[i++];
         i += taken;
@@ -310,7 +309,7 @@ int main(int argc, char **argv)
         isatty(STDOUT_FILENO) && environment("NO_COLOR", NULL) == NULL;
     argc = take_globals(&saga, argc, argv);
     if (argc < 0)
-        return saga_fail(&saga, SAGA_USAGE, "that option needs a value");
+        return SAGA_USAGE;
     help = argc > 2 && is_help(argv[1]);
     if (argc < 2 || (!help && (argv[1][0] == '-' || is_help(argv[1]))))
         return about_itself(&saga, argv);

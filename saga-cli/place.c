@@ -43,6 +43,18 @@ static int parse_line(struct placing *placing, const char *text)
         return saga_fail(placing->saga, SAGA_USAGE,
                          "%s: a line is SKU:QUANTITY, as in widget:2", text);
     memcpy(line->sku, text, length);
+    if (!text_is_id(line->sku, SKU_BYTES))
+        return saga_fail(
+            placing->saga, SAGA_USAGE,
+            "a sku is 1 to %d letters, digits and . _ - , not '%s' "
+            "(lines stand apart: place widget:1 gadget:2)",
+            SKU_BYTES - 1, line->sku);
+    for (uint32_t i = 0; i < data->line_count; i++)
+        if (strcmp(data->lines[i].sku, line->sku) == 0)
+            return saga_fail(placing->saga, SAGA_USAGE,
+                             "%s stands there twice: %s:QUANTITY once, for all "
+                             "of it",
+                             line->sku, line->sku);
     if (!saga_number(colon + 1, 1, QUANTITY_MAX, &line->quantity))
         return saga_fail(placing->saga, SAGA_USAGE,
                          "quantity must be 1 to %d, not %s (%s)", QUANTITY_MAX,

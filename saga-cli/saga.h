@@ -129,8 +129,12 @@ uint64_t saga_mono_ms(void);
 const char *json_text(const json_t *object, const char *name);
 int64_t json_number(const json_t *object, const char *name);
 
-/* How many letters make one word the other (Levenshtein); 64 for long ones. */
+/* How many letters, or pairs of neighbours that changed places, make one word
+ * the other (Damerau and Levenshtein); 64 for long ones. */
 size_t saga_distance(const char *a, const char *b);
+/* Whether @other may be meant by @word - it differs in fewer letters than
+ * *least, and in at most a third of them; then *least becomes how many. */
+bool saga_is_closer(const char *word, const char *other, size_t *least);
 
 /* A whole number within bounds, and nothing behind it. */
 bool saga_number(const char *text, int64_t least, int64_t most,

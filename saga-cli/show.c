@@ -459,26 +459,43 @@ static enum evt_status ask_view(const struct question *question, json_t **reply)
     return rc;
 }
 
+/* What the view said instead, and what to type about it. */
+static int view_refused(const struct question *question, const json_t *reply)
+{
+    const char *error = json_text(reply, "error");
+    int code = (int)json_number(reply, "code");
+
+    if (code != SAGA_NO_SUCH)
+        return saga_fail(question->saga, code > 0 ? code : SAGA_IO, "%s",
+                         error);
+    switch (question->tag) {
+    case TAG_SKU:
+        return saga_fail(question->saga, code,
+                         "%s ('./saga stock %s 1' receives one)", error,
+                         question->key);
+    case TAG_CUSTOMER:
+        return saga_fail(question->saga, code,
+                         "%s ('./saga fund %s 10.00' opens an account)", error,
+                         question->key);
+    default:
+        return story_no_such_order(question->saga, question->key);
+    }
+}
+
 static int show_view(const struct question *question, json_t *reply)
 {
-    const json_t *error = json_object_get(reply, "error");
     int code = SAGA_YES;
 
-    if (error != NULL) {
-        code = (int)json_number(reply, "code");
-        code = code == SAGA_NO_SUCH && question->tag == TAG_ORDER
-                   ? story_no_such_order(question->saga, question->key)
-                   : saga_fail(question->saga, code > 0 ? code : SAGA_IO, "%s",
-                               json_string_value(error));
-    } else if (question->saga->json) {
+    if (json_object_get(reply, "error") != NULL)
+        code = view_refused(question, reply);
+    else if (question->saga->json)
         saga_print_json(json_incref(reply));
-    } else if (question->tag == TAG_SKU) {
+    else if (question->tag == TAG_SKU)
         print_sku(reply);
-    } else if (question->tag == TAG_CUSTOMER) {
+    else if (question->tag == TAG_CUSTOMER)
         print_customer(reply);
-    } else {
+    else
         print_order(reply);
-    }
     json_decref(reply);
     return code;
 }

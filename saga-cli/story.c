@@ -160,12 +160,9 @@ static void find_similar(struct saga *saga, const char *id, char *similar)
         {
             const char *other =
                 json_string_value(json_object_get(order, "order"));
-            size_t distance = other == NULL ? 64 : saga_distance(id, other);
 
-            if (distance < least) {
-                least = distance;
+            if (other != NULL && saga_is_closer(id, other, &least))
                 snprintf(similar, ID_BYTES, "%s", other);
-            }
         }
     json_decref(reply);
     json_decref(ask);

@@ -24,7 +24,14 @@ help_for_all() {
     shows "$said" "^saga: no verb plcae \(did you mean place\?"
     asked 64 pirouette
     shows "$said" "^saga: no verb pirouette \('\./saga --help' lists them\)"
+    for verb in foo top; do # a third of the letters, at most
+        asked 64 $verb
+        shows "$said" "^saga: no verb $verb \('\./saga --help' lists them\)"
+    done
+    asked 64 stat
+    shows "$said" 'did you mean status\?'
     asked 64 ls --dir
+    shows "$said" "^saga: --dir needs a value \('\./saga --help'\)$"
 }
 help_json() {
     asked_json 0 help
@@ -160,6 +167,26 @@ accept order bakery
 rebuild bakery
 shutdown bakery
 END
+}
+told_what() { # PATTERN VERB...: what is wrong is in the one line
+    asked "${code:-64}" "${@:2}"
+    shows "$said" "^saga: $1"
+}
+what_is_wrong() {
+    told_what 'widget stands there twice: widget:QUANTITY once' \
+        place widget:1 gizmo:1 widget:2
+    told_what "a sku is 1 to [0-9]+ letters, .* not 'widget:1,gadget' \(lines stand apart" \
+        place widget:1,gadget:2
+    told_what 'ORDER is missing: \./saga cancel ORDER$' cancel
+    told_what 'AMOUNT is missing: \./saga fund CUSTOMER AMOUNT$' fund alice
+    told_what 'CUSTOMER is missing: \./saga fund CUSTOMER AMOUNT$' fund
+    told_what 'QTY is missing: \./saga stock SKU QTY$' stock widget --id x
+    told_what "'7' is too much: \./saga product SKU PRICE$" product widget 5 7
+    code=66
+    told_what "no sku nope \('\./saga stock nope 1' receives one\)$" \
+        show sku:nope
+    told_what "no customer nope \('\./saga fund nope 10.00' opens an account\)$" \
+        show customer:nope
 }
 bus_elsewhere() {
     asked 69 status --bus tcp://192.0.2.1:7000
@@ -630,6 +657,7 @@ it 'scenarios and chapters are listed as JSON' scripts_json
 it 'extra words are told on one line, with 64' extra_words
 it 'wrong words are told on one line, with 64' wrong_words
 it 'wrong values are told on one line, with 64' wrong_values
+it 'what is wrong, or missing, is named' what_is_wrong
 it 'no other address than the loopback one is taken' bus_elsewhere
 it 'place says how it ended, and why not' place_text
 it 'place --json is one value, whatever happens' place_json
