@@ -317,6 +317,11 @@ lab: all ## build without protections: make lab WITHOUT=inbox,guards
 .PHONY: lab-test
 lab-test: all ## each scenario without what its file names: red or green?
 	$(Q)scripts/lab-test.sh $(SCENARIO)
+	$(Q)$(if $(SCENARIO),:,scripts/lab-worlds.sh check)
+
+.PHONY: lab-worlds
+lab-worlds: all $(BUILD)/tests/test_worlds ## write what a search finds where something is missing
+	$(Q)scripts/lab-worlds.sh write
 
 # ---- documents --------------------------------------------------------------
 

@@ -11,7 +11,10 @@
 #
 # Code is quoted by name, never pasted: the fence reads
 #     ```c libevents/shell.c run_batch
-# and the block is that function, table or struct of that file.
+# and the block is that function, table or struct of that file.  So is what a
+# search through small worlds has found:
+#     ```text lab/worlds.txt guards S3
+# is the shortest way to S3 without guards.
 #
 # shellcheck disable=SC2016  # the backticks are Markdown's
 set -euo pipefail
@@ -147,21 +150,38 @@ region() { # FILE NAME
         { before = $0 }' "$1"
 }
 
+# Of the part "== NAMES" of FILE, the way to what WHAT begins.
+way() { # FILE NAMES WHAT
+    awk -v part="== $2" -v what=": $3" '
+        /^== / { inside = $0 == part }
+        inside && /^-- / && index($0, what) { telling = 1 }
+        /^$/ { telling = 0 }
+        telling' "$1"
+}
+
+quoted() { # KIND FILE NAME...
+    case $1 in
+        c) region "$2" "$3" ;;
+        text) way "$2" "$3" "$4" ;;
+    esac
+}
+
 # The document with its quoted code as it stands in the source.
 with_code() { # FILE
-    local line quoting='' file name
+    local line quoting='' words
     while IFS= read -r line; do
         if [ -n "$quoting" ]; then
             [ "$line" != '```' ] || { quoting='' && echo "$line"; }
             continue
         fi
         printf '%s\n' "$line"
-        if [[ $line =~ ^'```c '([^ ]+)' '([a-z_]+)$ ]]; then
-            file=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]} quoting=yes
-            if [ ! -e "$file" ] || [ -z "$(region "$file" "$name")" ]; then
-                echo "docs: $1: $file has no $name" >&2
+        if [[ $line =~ ^'```'(c' '[^ ]+' '[a-z_]+|text' '[^ ]+' '[a-z,]+' '.+)$ ]]; then
+            read -ra words <<<"${BASH_REMATCH[1]}"
+            quoting=yes
+            if [ ! -e "${words[1]}" ] || [ -z "$(quoted "${words[@]}")" ]; then
+                echo "docs: $1: ${words[1]} has no ${words[*]:2}" >&2
             else
-                region "$file" "$name"
+                quoted "${words[@]}"
             fi
         fi
     done <"$1"
@@ -196,7 +216,7 @@ check_lengths() {
     for file in docs/tutorial/[0-9]*.md; do
         words=$(prose "$file" | wc -w)
         [ "$words" -le 1200 ] || wrong "$file: $words words, 1200 are the limit"
-        lines=$(awk '/^```c / { n = 0; inside = 1; next }
+        lines=$(awk '/^```(c|text) / { n = 0; inside = 1; next }
             /^```/ { inside = 0 }
             inside && ++n > most { most = n }
             END { print most + 0 }' "$file")

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# lab.sh without NAME[,NAME...] | older NAME | chapter 12 - builds programs of
-# the ablation lab: a copy of the source under build/lab/, changed.
+# lab.sh without NAME[,NAME...] | worlds NAME[,NAME...] | older NAME | chapter 12
+# - builds programs of the ablation lab: a copy of the source under build/lab/,
+# changed.
 #
 #   without inbox,guards   lab/mark.patch and lab/without-{inbox,guards}.patch
 #                          applied; lies in build/lab/inbox,guards
+#   worlds inbox,guards    the same copy, and there the search through small
+#                          worlds: its program searches what the patched
+#                          domains do; prints the command that runs it
 #   older inventory        lab/older-inventory.patch: a program of an earlier
 #                          day, which leaves nothing out and marks nothing;
 #                          where $LAB_WITHOUT is set, without that as well
@@ -29,7 +33,7 @@ known() {
 }
 
 [ $# -eq 2 ] || fail 64 \
-    'usage: lab.sh without NAME[,NAME...] | older NAME | chapter 12'
+    'usage: lab.sh without NAME[,NAME...] | worlds NAME[,NAME...] | older NAME | chapter 12'
 patches=() copy=build/lab
 
 leave_out() { # NAME,...
@@ -47,7 +51,7 @@ leave_out() { # NAME,...
 }
 
 case $1 in
-    without) leave_out "$2" ;;
+    without | worlds) leave_out "$2" ;;
     older)
         [ -e "lab/older-$2.patch" ] || fail 64 "no older program of '$2'"
         [ -z "${LAB_WITHOUT:-}" ] || leave_out "$LAB_WITHOUT"
@@ -60,7 +64,7 @@ case $1 in
         patches=("$page") # a page with a diff in it is a patch with prose
         copy=build/lab/chapter-12
         ;;
-    *) fail 64 'without, older, or chapter?' ;;
+    *) fail 64 'without, worlds, older, or chapter?' ;;
 esac
 
 # The files that a page tells its reader to write.
@@ -107,5 +111,16 @@ if [ "$(cat "$copy/made-from" 2>/dev/null)" != "$made_from" ]; then
     # Who asks and judges is the real one.
     ln -sf ../../../../bin/saga "$copy/build/bin/saga"
     echo "$made_from" >"$copy/made-from"
+fi
+if [ "$1" = worlds ]; then
+    mkdir -p "$copy/tests" "$copy/lab"
+    cp -u lab/worlds.txt "$copy/lab"
+    cp -u tests/world.[ch] tests/test_worlds.c "$copy/tests"
+    env -u MAKEFLAGS -u MFLAGS make -s -j2 -C "$copy" \
+        build/tests/test_worlds >&2 9>&- ||
+        fail 1 "the search does not build in $copy"
+    printf 'cd %q && LAB_WITHOUT=%q build/tests/test_worlds -j1 --filter %q\n' \
+        "$copy" "${copy##*/}" 'ladder/*'
+    exit
 fi
 echo "$copy/build"

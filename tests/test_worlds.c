@@ -5,7 +5,12 @@
  * `make worlds` writes it anew: then read the diff.  So does what becomes of
  * them when a decision is deceived about a state, one guard after another: a
  * search that does not miss what is gone proves nothing.  What is broken is
- * shown by the shortest way there.  Next: world.c, which does the walking. */
+ * shown by the shortest way there.
+ *
+ * The ladder is the same search where a protection is missing.  `make lab-test`
+ * builds this file with domains that were patched (lab/), tells it their names
+ * in $LAB_WITHOUT, and lab/worlds.txt says what it has to find.  Next: world.c,
+ * which does the walking. */
 #include "world.h"
 
 #include <criterion/criterion.h>
@@ -94,6 +99,28 @@ static const char *order_id(unsigned i)
     return ids[i];
 }
 
+/* ---- what is missing: a program of the lab, or (nothing) the real one -------
+ */
+
+static const char *without(void)
+{
+    const char *names = getenv("LAB_WITHOUT");
+
+    return names != NULL && names[0] != '\0' ? names : "nothing";
+}
+
+static bool is_without(const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *at = without(); at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, length) == 0 && strchr(",", at[length]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* ---- walking one ----------------------------------------------------------
  */
 
@@ -172,7 +199,7 @@ static struct explored walk(const struct small_world *small, bool repeats,
                             struct seen *seen)
 {
     struct event commands[4];
-    struct script script = {commands, 0, small->deadline};
+    struct script script = {commands, 0, false};
     struct world start = shop(small);
 
     for (unsigned i = 0; i < small->orders; i++) {
@@ -191,6 +218,9 @@ static struct explored walk(const struct small_world *small, bool repeats,
         start.crashes = 1;
         memcpy(start.durable, start.cursor, sizeof start.durable);
     }
+    start.no_inbox = is_without("inbox");
+    start.no_catchup = is_without("catchup");
+    script.deadlines = small->deadline && !is_without("deadline");
     *seen = (struct seen){.small = small, .repeats = repeats};
     return world_explore(&start, &script, look, seen);
 }
@@ -243,12 +273,12 @@ static char *text_of(const char *path)
     return text != NULL ? text : strdup("");
 }
 
-/* Compares @text with the part of worlds.txt that begins with the line
- * "== @part", or writes it there when `make worlds` asks for it. */
-static void compare(const char *part, const char *text)
+/* Compares @text with the part of @name (as seen from this file) that begins
+ * with the line "== @part", or writes it where @write_to says. */
+static void compare(const char *name, const char *write_to, const char *part,
+                    const char *text)
 {
     char here[] = __FILE__, path[512], head[80];
-    const char *write_to = getenv("SAGA_WORLDS");
     char *golden, *from, *end;
 
     snprintf(head, sizeof head, "== %s\n\n", part);
@@ -260,10 +290,10 @@ static void compare(const char *part, const char *text)
         fclose(out);
         return;
     }
-    snprintf(path, sizeof path, "%s/worlds.txt", dirname(here));
+    snprintf(path, sizeof path, "%s/%s", dirname(here), name);
     golden = text_of(path);
     from = strstr(golden, head);
-    cr_assert_not_null(from, "%s has no part '%s': make worlds", path, part);
+    cr_assert_not_null(from, "%s has no part '%s'", path, part);
     from += strlen(head);
     end = strstr(from, "== ");
     if (end != NULL)
@@ -271,6 +301,11 @@ static void compare(const char *part, const char *text)
     cr_assert_str_eq(text, from, "%s differs; '%s' now reads:\n%s", path, part,
                      text);
     free(golden);
+}
+
+static void compare_worlds(const char *part, const char *text)
+{
+    compare("worlds.txt", getenv("SAGA_WORLDS"), part, text);
 }
 
 static void explore_part(const char *part, const struct small_world *worlds,
@@ -283,7 +318,7 @@ static void explore_part(const char *part, const struct small_world *worlds,
     cr_assert_not_null(out);
     print_worlds(out, worlds, count);
     fclose(out);
-    compare(part, text);
+    compare_worlds(part, text);
     free(text);
 }
 
@@ -462,7 +497,99 @@ Test(teeth, a_guard_that_is_gone_is_missed)
                     deceive_kind(out, &service->rules[r], &service->kinds[k]);
     }
     fclose(out);
-    compare("teeth", text);
+    compare_worlds("teeth", text);
+    free(text);
+}
+
+/* ---- the ladder: what each protection is for -------------------------------
+ */
+
+/* The small worlds, and some with few things that may happen: the less there
+ * is, the plainer is what goes wrong. */
+// clang-format off
+static const struct small_world plain[] = {
+    {"one order, a deadline", 2, 3980, 1, true, false, true, false, 0, 1},
+    {"one order, restarts, nobody cancels",
+     2, 3980, 1, true, false, false, true, 1, 1},
+    {"one order, restarts", 2, 3980, 1, true, true, true, true, 0, 1},
+};
+// clang-format on
+enum { RUNGS = SMALL_WORLDS + sizeof plain / sizeof plain[0] };
+static const struct small_world *rung(size_t i)
+{
+    return i < SMALL_WORLDS ? small_world(i) : &plain[i - SMALL_WORLDS];
+}
+
+static size_t first_line(const char *text)
+{
+    return strcspn(text, "\n");
+}
+
+/* Another world before number @i is broken in the same way. */
+static bool is_known(const struct explored found[RUNGS], size_t i)
+{
+    const char *violation = found[i].violation;
+    size_t length = first_line(violation);
+
+    for (size_t k = 0; k < i; k++) {
+        if (found[k].violation != NULL &&
+            first_line(found[k].violation) == length &&
+            strncmp(found[k].violation, violation, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What breaks there, by the shortest way, and how its orders stand then. */
+static void print_way(FILE *out, const struct small_world *small,
+                      const struct explored *found)
+{
+    char end[END_BYTES];
+
+    fprintf(out, "-- %s: %s", small->name, found->violation);
+    for (unsigned i = 0; i < small->orders; i++)
+        fprintf(out, "=> %s is %s\n", order_id(i),
+                world_end(&found->broken, order_id(i), end));
+    fputc('\n', out);
+}
+
+static void print_ladder(FILE *out)
+{
+    static struct explored found[RUNGS];
+
+    for (size_t i = 0; i < RUNGS; i++) {
+        struct seen seen;
+
+        found[i] = walk(rung(i), false, &seen);
+        fprintf(out, "%s: ", rung(i)->name);
+        if (found[i].violation == NULL)
+            fprintf(out, "%zu worlds, all hold\n", found[i].worlds);
+        else
+            fprintf(out, "%.*s (%zu steps)\n",
+                    (int)first_line(found[i].violation), found[i].violation,
+                    found[i].steps);
+    }
+    fputc('\n', out);
+    for (size_t i = 0; i < RUNGS; i++) {
+        if (found[i].violation != NULL && !is_known(found, i))
+            print_way(out, rung(i), &found[i]);
+    }
+    for (size_t i = 0; i < RUNGS; i++)
+        free(found[i].violation);
+}
+
+/* The complete code holds everywhere; what a lab's program does instead is
+ * exactly what lab/worlds.txt says of it. */
+Test(ladder, each_protection_that_is_missing_is_missed)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    cr_assert_not_null(out);
+    print_ladder(out);
+    fclose(out);
+    compare("../lab/worlds.txt", getenv("LAB_WORLDS"), without(), text);
     free(text);
 }
 

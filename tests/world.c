@@ -337,12 +337,12 @@ static struct step take(struct world *world, unsigned service,
     step.refusal = decision.refusal;
     step.field = decision.field;
     if (decision.emitted && !is_writable(&decision.event)) {
-        assert(world_delusion.on != NO_MESSAGE);
-        world->spoilt = 1;
+        world->spoilt = 1; /* no writer would take it: world_broken tells */
     } else if (decision.emitted) {
         decision.event.cause = *because;
         step.emitted = append(world, service, &decision.event);
-        save_cursors(world, service); /* in the event's transaction */
+        if (!world->no_inbox)
+            save_cursors(world, service); /* in the event's transaction */
     }
     return step;
 }
@@ -368,7 +368,7 @@ struct step world_command(struct world *world, const struct event *command,
 
     while (service_rule(world_services[service], command->type) == NULL)
         service++;
-    if (known_command(world, service, command_id))
+    if (!world->no_inbox && known_command(world, service, command_id))
         return (struct step){.service = service, .cause = cause};
     memset(&because, 0, sizeof because);
     text_copy(because.command_id, sizeof because.command_id, command_id);
@@ -428,19 +428,30 @@ static size_t events_of(const struct world *world, const char *order_id,
     return count;
 }
 
-struct step world_expire(struct world *world, const char *order_id)
+/* The timer of @order_id that is armed, or NULL; @because of which event. */
+static const struct timer *armed(const struct world *world,
+                                 const char *order_id, struct cause *because)
 {
-    struct event events[SERVICES * WORLD_LOG_MAX], command;
+    struct event events[SERVICES * WORLD_LOG_MAX];
     const struct event *set;
     const struct timer *timer =
         flow_timer(world_services, SERVICES, events,
                    events_of(world, order_id, events), &set);
+
+    if (timer != NULL)
+        *because = because_of(set);
+    return timer;
+}
+
+struct step world_expire(struct world *world, const char *order_id)
+{
     struct cause because;
+    const struct timer *timer = armed(world, order_id, &because);
+    struct event command;
 
     if (timer == NULL)
         return (struct step){0};
     command = an_event(NULL, timer->send, order_id);
-    because = because_of(set);
     return take(world, AT_ORDER, numbered[intern(&command)], &because);
 }
 
@@ -633,9 +644,9 @@ const char *world_broken(const struct world *world)
  */
 
 struct move {
-    enum { DELIVER, COMMAND, EXPIRE, SAVE, RESTART } kind;
-    unsigned a, b; /* consumer, publisher | which command | seq of the
-                      OrderPlaced | service */
+    enum { DELIVER, LOSE, COMMAND, EXPIRE, SAVE, RESTART } kind;
+    unsigned a, b; /* consumer, publisher (both) | which command | seq of the
+                      OrderPlaced | service (both) */
 };
 
 struct node {
@@ -654,6 +665,9 @@ static struct step make_move(struct world *world, const struct script *script,
     switch (move.kind) {
     case DELIVER:
         return world_deliver(world, move.a, move.b);
+    case LOSE:
+        world->cursor[move.a][move.b]++;
+        return (struct step){0};
     case EXPIRE:
         return world_expire(world,
                             world_event(world, AT_ORDER, move.a)->order_id);
@@ -674,7 +688,7 @@ static struct step make_move(struct world *world, const struct script *script,
 }
 
 /* Every step that may be taken from @world; returns how many. */
-enum { MOVES_MAX = SERVICES * (SERVICES + 2) + WORLD_LOG_MAX + 16 };
+enum { MOVES_MAX = SERVICES * (2 * SERVICES + 2) + WORLD_LOG_MAX + 16 };
 static size_t moves_from(const struct world *world, const struct script *script,
                          struct move moves[MOVES_MAX])
 {
@@ -682,8 +696,11 @@ static size_t moves_from(const struct world *world, const struct script *script,
 
     for (unsigned c = 0; c < SERVICES; c++) {
         for (unsigned p = 0; p < SERVICES; p++) {
-            if (c != p && world->cursor[c][p] < world->length[p])
-                moves[count++] = (struct move){DELIVER, c, p};
+            if (c == p || world->cursor[c][p] == world->length[p])
+                continue;
+            moves[count++] = (struct move){DELIVER, c, p};
+            if (world->no_catchup)
+                moves[count++] = (struct move){LOSE, c, p};
         }
     }
     assert(script->command_count <= 16);
@@ -701,9 +718,20 @@ static size_t moves_from(const struct world *world, const struct script *script,
     return count;
 }
 
-/* The way to @node, printed step by step, into a text the caller frees. */
+static void print_lost(FILE *out, const struct world *after, struct move move)
+{
+    unsigned seq = after->cursor[move.a][move.b];
+    const struct event *event = world_event(after, move.b, seq);
+
+    fprintf(out, "%s <- %s %u %s\n    lost on the way\n",
+            world_services[move.a]->name, event->source, seq,
+            shop_type_name(event->type));
+}
+
+/* The way to @node, in @steps, printed one by one, into a text the caller
+ * frees. */
 static char *way_to(const struct node *node, const struct script *script,
-                    const char *what)
+                    const char *what, size_t *steps)
 {
     const struct node *way[SERVICES * SERVICES * WORLD_LOG_MAX];
     size_t length = 0, bytes;
@@ -714,6 +742,7 @@ static char *way_to(const struct node *node, const struct script *script,
     fprintf(out, "%s\n", what);
     for (; node->from != NULL; node = node->from)
         way[length++] = node;
+    *steps = length;
     while (length-- > 0) {
         struct world world = way[length]->from->world;
         struct move move = way[length]->by;
@@ -723,6 +752,8 @@ static char *way_to(const struct node *node, const struct script *script,
             fprintf(out, "%s %s\n", world_services[move.a]->name,
                     move.kind == SAVE ? "makes its cursors durable"
                                       : "starts again");
+        if (move.kind == LOSE)
+            print_lost(out, &world, move);
         world_print_step(out, &step);
     }
     fclose(out);
@@ -769,6 +800,26 @@ static void leave(struct walk *walk, struct node *node)
     }
 }
 
+/* Nothing is left to come.  A saga ends by its events alone; only where those
+ * may be lost, it may be the deadline that ends it. */
+static bool at_rest(const struct world *world, const struct script *script)
+{
+    struct cause because;
+    unsigned watched =
+        script->deadlines && world->no_catchup ? world->length[AT_ORDER] : 0;
+
+    if (!world_quiet(world))
+        return false;
+    for (unsigned seq = 1; seq <= watched; seq++) {
+        const struct event *event = world_event(world, AT_ORDER, seq);
+
+        if (event->type == ORDER_PLACED &&
+            armed(world, event->order_id, &because) != NULL)
+            return false;
+    }
+    return true;
+}
+
 struct explored world_explore(const struct world *start,
                               const struct script *script, look_fn *look,
                               void *ctx)
@@ -778,13 +829,16 @@ struct explored world_explore(const struct world *start,
 
     reach(&walk, start, NULL, (struct move){DELIVER, 0, 0});
     for (node = walk.nodes; node && !walk.found.violation; node = next) {
-        bool quiet = world_quiet(&node->world);
+        bool quiet = at_rest(&node->world, script);
         const char *what = world_broken(&node->world);
 
         if (what == NULL && look != NULL)
             what = look(ctx, &node->world, quiet);
-        if (what != NULL)
-            walk.found.violation = way_to(node, script, what);
+        if (what != NULL) {
+            walk.found.violation =
+                way_to(node, script, what, &walk.found.steps);
+            walk.found.broken = node->world;
+        }
         walk.found.worlds++;
         walk.found.quiet += quiet;
         leave(&walk, node);

@@ -27,7 +27,11 @@ struct world {
      * All zeros while `crashes` is 0: then nobody ever restarts. */
     uint16_t durable[SERVICES][SERVICES];
     uint16_t crashes;
-    uint16_t spoilt; /* a deceived service decided what cannot be written */
+    /* Protections of the shell that this world goes without, for the ladder:
+     * cursors are only saved lazily and commands have no memory; or an event
+     * may pass a service by that never notices. */
+    uint16_t no_inbox, no_catchup;
+    uint16_t spoilt; /* a service decided what cannot be written */
 };
 
 /* What one step came to.  Pointers live as long as the process. */
@@ -106,7 +110,8 @@ struct step world_redeliver(struct world *world, unsigned consumer,
 /* The timer of @order_id fires, if one is armed. */
 struct step world_expire(struct world *world, const char *order_id);
 
-/* Every cursor stands at its publisher's head. */
+/* Every cursor stands at its publisher's head.  (Without catch-up,
+ * world_explore calls no world quiet while a deadline is still to come.) */
 bool world_quiet(const struct world *world);
 /* Delivers until it is quiet. */
 void world_settle(struct world *world);
@@ -130,7 +135,8 @@ const char *world_end(const struct world *world, const char *order_id,
 /* What may happen at any moment besides deliveries: commands (each under its
  * place in the list as command id, a PLACE_ORDER under its order's), the
  * deadlines of all orders, and (if the world has crashes) that a service makes
- * its cursors durable, or starts again from those that are. */
+ * its cursors durable, or starts again from those that are; (without catch-up)
+ * that an event is lost on its way to one service. */
 struct script {
     const struct event *commands;
     size_t command_count;
@@ -152,6 +158,8 @@ struct explored {
     size_t worlds, edges, quiet;
     char *violation; /* NULL, or what was broken, then the shortest way there,
                         one step a line; the caller frees it */
+    size_t steps;    /* of that way */
+    struct world broken; /* where it ends */
 };
 
 /* Called for every world that is reached, once; returns NULL or what is wrong
