@@ -2,8 +2,8 @@
 # What the three real processes survive: kills, pauses, any order of starting,
 # every fault point.  Each test ends with everything done and nothing broken,
 # and with every order that was acknowledged.  Disks and other surroundings are
-# test_disks.sh's, strangers and overload test_strangers.sh's; every single
-# system call is tests/crash's.
+# test_disks.sh's, strangers test_strangers.sh's; every single system call is
+# tests/crash's.
 #
 # KILLS=200 kills more often than the usual 40; SEED=n decides which.
 # shellcheck source=tests/tap.sh
