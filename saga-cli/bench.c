@@ -110,7 +110,7 @@ static int service_use(struct bench *bench, const char *service,
     json_t *ask = json_pack("{s:s}", "get", "status"), *status;
     int code = SAGA_YES;
 
-    status = saga_ask(bench->saga, service, ask, NULL, &code);
+    status = saga_ask_on(bench->saga, service, "qry", ask, 5000, &code);
     json_decref(ask);
     if (status == NULL)
         return code;
@@ -188,7 +188,7 @@ static void make_order(struct bench *bench, struct command *command)
              (unsigned long long)n);
     text_copy(command->order_id, ID_BYTES, order->id);
     text_copy(command->command_id, ID_BYTES, order->id);
-    if (n % 100 < bench->decline_percent)
+    if (n * bench->decline_percent % 100 < bench->decline_percent) /* evenly */
         snprintf(data->customer, CUSTOMER_BYTES, "bench-poor");
     else
         snprintf(data->customer, CUSTOMER_BYTES, "bench-%u",
@@ -792,18 +792,18 @@ static int measure_and_check(struct bench *bench)
                                : SAGA_YES;
 }
 
-static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+/* Keeps what an option says, if it is in its range. */
+static int number(const struct bench *bench, const char *name, int64_t least,
+                  int64_t most, uint64_t *out)
 {
-    char *end;
-    unsigned long long value;
+    int64_t value;
 
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
-        value < min || value > max)
-        return false;
-    *out = value;
-    return true;
+    if (!saga_number(optarg, least, most, &value))
+        return saga_fail(bench->saga, SAGA_USAGE,
+                         "%s must be %lld to %lld, not %s", name,
+                         (long long)least, (long long)most, optarg);
+    *out = (uint64_t)value;
+    return SAGA_YES;
 }
 
 static int options(struct bench *bench, int argc, char **argv)
@@ -817,34 +817,35 @@ static int options(struct bench *bench, int argc, char **argv)
         {"rate", required_argument, NULL, 'r'},
         {"no-check", no_argument, NULL, 'n'},
         {0}};
-    bool good = true;
-    int c;
+    int c, rc = SAGA_YES;
 
-    optind = 1;
-    while ((c = saga_getopt(bench->saga, argc, argv, known)) != -1 && good) {
+    while (rc == SAGA_YES &&
+           (c = saga_getopt(bench->saga, argc, argv, known)) != -1) {
         if (c == '?')
             return SAGA_USAGE;
         if (c == 's')
-            good = number(optarg, 1, 100000000, &bench->sagas);
+            rc = number(bench, "sagas", 1, 100000000, &bench->sagas);
         else if (c == 'i')
-            good = number(optarg, 1, 100000, &bench->inflight);
+            rc = number(bench, "inflight", 1, 100000, &bench->inflight);
         else if (c == 'd')
-            good = number(optarg, 0, 100, &bench->decline_percent);
+            rc = number(bench, "decline", 0, 100, &bench->decline_percent);
         else if (c == 'l')
-            good = number(optarg, 1, LINES_MAX, &bench->lines);
+            rc = number(bench, "lines", 1, LINES_MAX, &bench->lines);
         else if (c == 'r')
-            good = number(optarg, 1, 1000000, &bench->rate);
+            rc = number(bench, "rate", 1, 1000000, &bench->rate);
         else if (c == 'n')
             bench->unchecked = true;
         else
-            good = number(optarg, 1, COMMANDS_PER_REQUEST, &bench->batch);
+            rc = number(bench, "batch", 1, COMMANDS_PER_REQUEST, &bench->batch);
     }
-    if (!good || optind != argc)
+    if (rc == SAGA_YES && optind != argc)
         return saga_fail(bench->saga, SAGA_USAGE,
-                         "that is no use of bench ('./saga bench --help')");
+                         "bench takes options only, not %s ('./saga bench "
+                         "--help')",
+                         argv[optind]);
     if (bench->batch > bench->inflight)
         bench->batch = bench->inflight;
-    return SAGA_YES;
+    return rc;
 }
 
 int verb_bench(struct saga *saga, int argc, char **argv)
@@ -853,15 +854,15 @@ int verb_bench(struct saga *saga, int argc, char **argv)
                                  .inflight = 1000,
                                  .lines = 1,
                                  .batch = 1}; /* NNG's threads use it */
+    struct service_use unused[SERVICES + 1];
     int rc;
 
     bench.saga = saga;
     rc = options(&bench, argc, argv);
-
+    if (rc == SAGA_YES)
+        rc = all_use(&bench, unused); /* all answer: what is begun can end */
     if (rc == SAGA_YES)
         rc = open_bench(&bench);
-    else
-        return rc;
     if (rc != SAGA_YES)
         return rc;
     rc = seed(&bench);

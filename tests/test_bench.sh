@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# `saga bench` on real services: that it does what it is told, and that what it
+# counts is so.  How fast anything is does not matter here; docs/performance.md
+# says that.
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/tap.sh"
+# shellcheck source=tests/processes.sh
+. "$(dirname "$0")/processes.sh"
+
+# Events in a service's log, or those of one type alone.
+events() { # SERVICE [TYPE]
+    sqlite3 "$SAGA_DIR/$1/log.db" \
+        "SELECT count(*) FROM event WHERE type GLOB '${2:-*}'"
+}
+
+# ---- what it is told --------------------------------------------------------
+
+wrong_options() {
+    export SAGA_DIR=$work/nowhere # looked at before anybody is asked
+    local option wrong range
+    while read -r option wrong range; do
+        asked 64 bench "--$option" "$wrong"
+        same "saga: $option must be $range, not $wrong" "$said"
+        asked_json 64 bench "--$option" "$wrong"
+        has code 64
+    done <<'END_OF_OPTIONS'
+sagas 0 1 to 100000000
+inflight 100001 1 to 100000
+decline 101 0 to 100
+lines 99 1 to 10
+batch 100 1 to 64
+rate x 1 to 1000000
+END_OF_OPTIONS
+    asked 64 bench 200
+    shows "$said" "^saga: bench takes options only, not 200 \('\./saga bench --help'\)$"
+}
+
+one_is_away() {
+    start_all
+    end payment TERM
+    asked 69 bench --sagas 10
+    same "saga: payment-svc does not answer: not running ('./run.sh restart payment' starts it)" "$said"
+    start payment
+    all_up
+    kill -STOP "${pids[payment]}"
+    asked 75 bench --sagas 10
+    shows "$said" '^saga: payment-svc runs but does not answer'
+    kill -CONT "${pids[payment]}"
+    # and for neither has anything been written
+    same '0 0 0' "$(events order) $(events inventory) $(events payment)"
+}
+
+# ---- what it does -----------------------------------------------------------
+
+closed_loop() {
+    start_all
+    asked_json 0 bench --sagas 200
+    has sagas 200
+    has confirmed 200
+    has cancelled 0
+    has refused 0
+    has check_holds true
+    same 'order inventory payment' "$(field 'processes.*.service' | xargs)"
+    same 200 "$(events order OrderConfirmed)"
+    asked 0 bench --sagas 100 --inflight 40 --batch 16 --lines 3
+    shows "$said" '^100 sagas, 40 in flight, 16 a request: [0-9]+ a second$'
+    shows "$said" '^  100 confirmed, 0 cancelled, 0 refused'
+    shows "$said" '^  check: every promise holds$'
+    same 300 "$(events order OrderConfirmed)"
+}
+
+# So many of them as was asked for, wherever one stops.
+declined() {
+    start_all
+    local sagas percent cancelled
+    while read -r sagas percent cancelled; do
+        asked_json 0 bench --sagas "$sagas" --decline "$percent" --no-check
+        has cancelled "$cancelled"
+        has confirmed $((sagas - cancelled))
+    done <<'END_OF_RUNS'
+50 50 25
+20 10 2
+100 1 1
+30 67 20
+10 100 10
+END_OF_RUNS
+    all_is_well
+}
+
+# Answers that are slow, and far more orders than may wait for one.
+overload() {
+    start_all
+    asked 0 fault set order handler/slow
+    asked_json 0 bench --sagas 6000 --rate 100000
+    "$saga" fault clear --all
+    [ "$(field busy)" -gt 0 ]
+    [ "$(field confirmed)" -gt 0 ]
+    has cancelled 0
+    has refused 0
+    has check_holds true
+    same 6000 $(($(field confirmed) + $(field busy)))
+    # What was answered busy was never begun, and what was begun has ended.
+    same "$(field confirmed)" "$(events order OrderPlaced)"
+    same "$(field confirmed)" "$(events order OrderConfirmed)"
+    all_is_well
+}
+
+it 'an option out of its range is named, with the range' wrong_options
+it 'without all three services nothing is begun' in_shop away one_is_away
+it 'a closed loop confirms all, and the check holds' in_shop loop closed_loop
+it 'the declined are spread evenly' in_shop declined declined
+it 'an overload is answered busy, and nothing is lost' in_shop rate overload
