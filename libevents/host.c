@@ -12,6 +12,7 @@
 #include "log.h"
 #include "options.h"
 #include "place.h"
+#include "syncs.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -206,6 +207,7 @@ static void add_status(void *ctx, json_t *json)
         json, "uptime_ms",
         json_integer((json_int_t)(real_mono_ms(NULL) - host->started_ms)));
     json_object_set_new(json, "faults", json_boolean(host->options.faults));
+    json_object_set_new(json, "syncs", json_integer((json_int_t)syncs()));
     if (host->shell == NULL)
         return; /* a lone read side */
     pthread_mutex_lock(&host->mutex);
@@ -707,6 +709,7 @@ int host_main(int argc, char **argv, const struct service *service,
     if (sodium_init() < 0)
         abort();
     store_quicken();
+    syncs_count();
     host->service = service;
     host->view = view;
     host->started_ms = real_mono_ms(NULL);

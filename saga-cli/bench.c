@@ -95,7 +95,7 @@ static uint64_t now_ns(void)
 /* A service as one moment finds it. */
 struct service_use {
     int pid;
-    uint64_t commits, appended;
+    uint64_t commits, appended, syncs;
     struct use use;
 };
 
@@ -117,6 +117,7 @@ static int service_use(struct bench *bench, const char *service,
     found->pid = (int)json_number(status, "pid");
     found->commits = count_of(status, "commits");
     found->appended = count_of(status, "appended");
+    found->syncs = (uint64_t)json_number(status, "syncs");
     json_decref(status);
     if (!use_read(found->pid, &found->use))
         return saga_fail(bench->saga, SAGA_IO, "/proc/%d cannot be read",
@@ -610,13 +611,14 @@ static json_t *report_process(const struct bench *bench, const char *name,
         json_object_set_new(threads, thread_name(thread, name),
                             json_real(a_saga(bench, thread->cpu_ns) / 1e3));
     }
-    return json_pack("{s:s,s:f,s:o,s:f,s:f,s:f}", "service", name,
-                     "cpu_us_per_saga", a_saga(bench, after->use.cpu_ns) / 1e3,
-                     "thread_cpu_us_per_saga", threads,
-                     "written_bytes_per_saga",
-                     a_saga(bench, after->use.write_bytes), "fsyncs_per_saga",
-                     a_saga(bench, commits), "events_per_commit",
-                     commits ? (double)appended / (double)commits : 0.0);
+    return json_pack(
+        "{s:s,s:f,s:o,s:f,s:f,s:f,s:f}", "service", name, "cpu_us_per_saga",
+        a_saga(bench, after->use.cpu_ns) / 1e3, "thread_cpu_us_per_saga",
+        threads, "written_bytes_per_saga",
+        a_saga(bench, after->use.write_bytes), "fsyncs_per_saga",
+        a_saga(bench, after->syncs - before->syncs), "commits_per_saga",
+        a_saga(bench, commits), "events_per_commit",
+        commits ? (double)appended / (double)commits : 0.0);
 }
 
 static json_t *report_latency(const struct bench *bench)
@@ -657,10 +659,11 @@ static void print_process(const json_t *process)
     json_t *cpu, *threads = json_object_get(process, "thread_cpu_us_per_saga");
     int shown = 0;
 
-    printf("  %-10s %8.1f %9.0f %9.4f %9.1f  ", json_text(process, "service"),
-           real_of(process, "cpu_us_per_saga"),
+    printf("  %-10s %8.1f %9.0f %9.4f %9.4f %9.1f  ",
+           json_text(process, "service"), real_of(process, "cpu_us_per_saga"),
            real_of(process, "written_bytes_per_saga"),
            real_of(process, "fsyncs_per_saga"),
+           real_of(process, "commits_per_saga"),
            real_of(process, "events_per_commit"));
     json_object_foreach(threads, name, cpu) if (shown++ < 4)
         printf(" %s %.1f", name, json_number_value(cpu));
@@ -688,8 +691,8 @@ static void print_report(const struct bench *bench, const json_t *told)
            "%.2f, max %.2f\n",
            percentile_ms(bench, 0.5), percentile_ms(bench, 0.9),
            percentile_ms(bench, 0.99), percentile_ms(bench, 1));
-    printf("  per saga     CPU us   written    fsyncs  events/    CPU us by "
-           "thread\n  %40s\n",
+    printf("  per saga     CPU us   written    fsyncs   commits   events/   "
+           "CPU us by thread\n  %50s\n",
            "commit");
     json_array_foreach(processes, i, process) print_process(process);
     printf("  %-10s %8.1f\n  %-10s %8.1f\n", "together",

@@ -105,8 +105,63 @@ overload() {
     all_is_well
 }
 
+# ---- what it counts ---------------------------------------------------------
+
+# SYNCS of a service so far, by its own count.
+synced() { # SERVICE
+    "$saga" status --json | "$tools/json" "services.$1.syncs"
+}
+# Every thread of it is traced.
+attached() { # PID
+    ! grep -q '^TracerPid:[[:space:]]*0$' "/proc/$1"/task/*/status
+}
+
+# The kernel saw as many as a service counted, between the same two moments.
+kernel_agrees() {
+    start_all
+    asked 0 bench --sagas 50 --no-check # so that no file is new
+    local s a b c d seen
+    for s in order payment; do
+        asked 0 wait --quiet
+        a=$(synced $s)
+        strace -qq -f -c -e trace=fdatasync,fsync -o "$SAGA_DIR/$s.calls" \
+            -p "${pids[$s]}" &
+        others+=($!)
+        within 30 attached "${pids[$s]}"
+        b=$(synced $s)
+        asked_json 0 bench --sagas 4000 --inflight 10 --no-check
+        "$saga" wait --quiet
+        c=$(synced $s)
+        kill -INT "${others[-1]}"
+        wait "${others[-1]}" || true # it ends by that signal
+        d=$(synced $s)
+        seen=$(awk '$NF ~ /^f(data)?sync$/ { n += $4 } END { print n + 0 }' \
+            "$SAGA_DIR/$s.calls")
+        echo "$s: $seen seen, counted from $a, $b to $c, $d"
+        [ "$seen" -ge $((c - b)) ]
+        [ "$seen" -le $((d - a)) ]
+        # What it tells is the part of them that its sagas cost.
+        said=$("$tools/json" 'processes.*' <<<"$said" | grep "\"$s\"")
+        "$tools/json" fsyncs_per_saga commits_per_saga <<<"$said" |
+            awk -v seen="$seen" '{ told[NR] = $1 * 4000 } END {
+                printf "%.2f told, %.2f of commits\n", told[1], told[2]
+                whole = told[1] - int(told[1] + 0.5)
+                exit !(told[2] > 20 && told[1] > told[2] && told[1] < seen &&
+                    whole * whole < 1e-6) }'
+    done
+}
+can_trace() {
+    command -v strace >/dev/null && strace -qq -o /dev/null true 2>/dev/null
+}
+
 it 'an option out of its range is named, with the range' wrong_options
 it 'without all three services nothing is begun' in_shop away one_is_away
 it 'a closed loop confirms all, and the check holds' in_shop loop closed_loop
 it 'the declined are spread evenly' in_shop declined declined
 it 'an overload is answered busy, and nothing is lost' in_shop rate overload
+if can_trace; then
+    it 'the kernel sees the syncs that are counted' in_shop syncs kernel_agrees
+else
+    skip 'the kernel sees the syncs that are counted' \
+        'strace cannot trace here, or is not there'
+fi

@@ -6,6 +6,7 @@
 #include "faultvfs.h"
 #include "scratch.h"
 #include "store.h"
+#include "syncs.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -1119,6 +1120,43 @@ Test(store, a_checkpoint_that_fails_is_told) /* HC51 F16 */
     store_close(store);
     faultvfs_set(0, 0, 0, false);
     cr_assert_eq(expect_whole_file(), 7000);
+}
+
+static void set_up_counted(void)
+{
+    syncs_count(); /* below faultvfs, which counts the same calls */
+    set_up();
+}
+
+/* What the kernel sees is compared in test_bench.sh. */
+Test(syncs, each_is_counted, .init = set_up_counted, .fini = tear_down)
+{
+    char why[STORE_WHY_BYTES] = "";
+    struct store *store = NULL;
+    uint64_t before;
+
+    cr_assert_eq(store_open("/", "payment", NULL, log_id, &store, why), EVT_IO);
+    cr_assert_eq(syncs(), 0, "nothing was opened");
+    faultvfs_set(FAULT_SYNCS, 0, 0, false);
+    store = open_with(FAULTVFS);
+    cr_assert_gt(syncs(), 0, "it was made, and checkpointed");
+    cr_assert_eq(batch(store, 3000), EVT_OK);
+    before = syncs();
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(batch(store, 1), EVT_OK);
+    cr_assert_eq(syncs(), before + 5, "each commit");
+    cr_assert_eq(store_begin(store), EVT_OK);
+    cr_assert_eq(store_commit(store), EVT_OK);
+    cr_assert_eq(syncs(), before + 5, "but not one of nothing");
+    for (int i = 0; i < 1000; i++)
+        cr_assert_eq(batch(store, 4), EVT_OK);
+    before = syncs();
+    cr_assert_eq(store_checkpoint(store), EVT_OK);
+    cr_assert_eq(syncs(), before + 2, "the WAL, then the database");
+    store_close(store);
+    cr_assert_eq(syncs(), faultvfs_calls());
+    faultvfs_set(0, 0, 0, false);
+    cr_assert_eq(expect_whole_file(), 7005);
 }
 
 Test(store, a_log_that_grows_is_checkpointed)
