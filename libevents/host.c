@@ -263,6 +263,8 @@ static json_t *clear_fault(const json_t *request)
         return failed(64, "a point is text");
     if (fault_clear(json_string_value(point)) != EVT_OK)
         return failed(66, "no such fault point ('./saga fault ls' shows all)");
+    log_fact(LOG_WARN, NULL, NULL, "fault cleared: %s",
+             point == NULL ? "all" : json_string_value(point));
     return json_pack("{s:b}", "done", 1);
 }
 

@@ -89,6 +89,7 @@ struct timer {
 /* A decision to use in a rule's place while the fault point @name is set. */
 struct fault_rule {
     const char *name; /* "payment/decline" */
+    const char *what; /* happens then, as `saga fault ls` says it */
     enum message_type on;
     decide_fn *decide;
 };

@@ -24,7 +24,7 @@ static void declare_faults(const struct service *service)
     fault_declare("crash/before-publish", "kill -9 after the answers");
     fault_declare("crash/after-publish", "kill -9 after a frame was published");
     for (size_t i = 0; i < service->fault_count; i++)
-        fault_declare(service->faults[i].name, "decides otherwise than usual");
+        fault_declare(service->faults[i].name, service->faults[i].what);
 }
 
 uint64_t shell_now(const struct shell *shell)

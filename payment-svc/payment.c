@@ -194,7 +194,8 @@ static const struct kind kinds[] = {
 };
 
 static const struct fault_rule faults[] = {
-    { "payment/decline", STOCK_RESERVED, decline_on_purpose },
+    { "payment/decline", "declines every payment",
+      STOCK_RESERVED, decline_on_purpose },
 };
 // clang-format on
 

@@ -53,8 +53,10 @@ static void say(FILE *out, const struct event *event)
         fputs(cents_text(data->amount_cents, a), out);
         break;
     case PAYMENT_DECLINED:
-        fprintf(out, "%s: needs %s, has %s", data->reason,
-                cents_text(data->needed, a), cents_text(data->available, b));
+        fputs(data->reason, out);
+        if (data->available < data->needed) /* else money was not why */
+            fprintf(out, ": needs %s, has %s", cents_text(data->needed, a),
+                    cents_text(data->available, b));
         break;
     default: /* OrderCancelling, OrderCancelled, PaymentVoided: a reason */
         fputs(data->reason, out);

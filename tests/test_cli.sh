@@ -495,7 +495,7 @@ faults() {
         before-publish after-publish read-before-commit read-after-commit; do
         shows "$said" "^crash/$point .* off +off +off$"
     done
-    shows "$said" '^payment/decline .* - +- +off$'
+    shows "$said" '^payment/decline +declines every payment +- +- +off$'
     asked_json 0 fault ls payment
     has payment.enabled true
     asked 0 fault set payment payment/decline --times 1 --after 1
@@ -507,13 +507,18 @@ faults() {
     asked_json 1 place widget:1
     has status CANCELLED
     has events.2.type PaymentDeclined
+    asked 0 trace "$(field order)"
+    shows "$said" ' PaymentDeclined +2 +declined by a fault$' # alice has enough
     asked 0 place widget:1
     asked_json 0 fault ls payment
     shows "$said" '"point":"payment/decline"[^}]*"fired":1'
     asked 0 fault clear payment payment/decline
+    logged payment '"message":"fault set: payment/decline"'
+    logged payment '"message":"fault cleared: payment/decline"'
     asked 0 fault set order handler/slow
     shows "$said" 'until it is cleared'
     asked 0 fault clear --all
+    logged order '"message":"fault cleared: all"'
     asked 0 fault ls
     shows_no "$said" ON
     asked 66 fault set order no/such

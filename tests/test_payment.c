@@ -209,6 +209,7 @@ Test(payment, can_be_made_to_decline_by_a_fault)
 
     cr_assert_eq(payment_service.fault_count, 1);
     cr_assert_str_eq(fault->name, "payment/decline");
+    cr_assert_str_eq(fault->what, "declines every payment");
     cr_assert_eq(fault->on, STOCK_RESERVED);
     world_decide(&world, AT_PAYMENT, &cause, fault->decide, &out);
     cr_assert_eq(out.event.type, PAYMENT_DECLINED);
