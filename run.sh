@@ -96,7 +96,8 @@ parse() {
     fi
 }
 parse "$@"
-[[ -z $bus || $bus =~ ^tcp://(127\.0\.0\.1|localhost):[1-9][0-9]{3,4}$ ]] ||
+[[ -z $bus || ($bus =~ ^tcp://(127\.0\.0\.1|localhost):([1-9][0-9]{3,4})$ &&
+    ${BASH_REMATCH[2]} -ge 1024 && ${BASH_REMATCH[2]} -le 65526) ]] ||
     fail 64 "--bus wants tcp://127.0.0.1:PORT (nothing on the wire is authenticated), not '$bus'"
 
 given_dir=${SAGA_DIR:-}

@@ -60,7 +60,7 @@ static bool read_bus(struct options *options, const struct service *service,
             "%s-svc: %s: only tcp://127.0.0.1:PORT, since nothing on the wire "
             "is authenticated yet\n",
             service->name, bus);
-    *code = 69;
+    *code = 64;
     return false;
 }
 

@@ -231,9 +231,7 @@ static unsigned print_json(const struct verdict_run *run)
     }
     verdict = json_pack("{s:b, s:o, s:O}", "holds", broken == 0, "invariants",
                         list, "violations", run->violations);
-    json_dumpf(verdict, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(verdict);
+    saga_print_json(verdict);
     return broken;
 }
 

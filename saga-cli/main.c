@@ -328,7 +328,7 @@ int main(int argc, char **argv)
             return print_verb_help(&saga, verb);
     if (client_open(saga.directory, saga.bus, &saga.client, why, sizeof why) !=
         EVT_OK)
-        return saga_fail(&saga, SAGA_NOT_RUNNING, "%s", why);
+        return saga_fail(&saga, SAGA_USAGE, "%s", why);
     saga.verb = verb->name;
     code = verb->run(&saga, argc - 1, argv + 1);
     client_close(saga.client);

@@ -152,9 +152,7 @@ static int verdict(const struct saga *saga, const struct finding *finding)
     json = json_pack("{s:b, s:I, s:I, s:O}", "intact", intact, "events",
                      (json_int_t)finding->events, "witnesses",
                      (json_int_t)finding->witnesses, "edited", finding->edited);
-    json_dumpf(json, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(json);
+    saga_print_json(json);
     return intact ? SAGA_YES : SAGA_NO;
 }
 

@@ -189,7 +189,7 @@ what_is_wrong() {
         show customer:nope
 }
 bus_elsewhere() {
-    asked 69 status --bus tcp://192.0.2.1:7000
+    asked 64 status --bus tcp://192.0.2.1:7000
     shows "$said" 'only tcp://127.0.0.1:PORT'
 }
 
@@ -465,11 +465,13 @@ states() {
     asked 0 check --final
     shows "$said" '^all 14 hold$'
     asked_json 0 check --final
+    same 1 "$(wc -l <<<"$said")" # compact, as all JSON is
     has holds true
     has 'invariants.#' 16 || has 'invariants.#' 17
     asked 0 verify
     shows "$said" '^  ok +[0-9]+ events chain, 6 cursors'
     asked_json 0 verify payment
+    same 1 "$(wc -l <<<"$said")"
     has intact true
     has witnesses 2
 }

@@ -503,8 +503,8 @@ Test(options, what_makes_no_sense_ends_it, .init = no_environment)
                  {"--order-deadline-ms 604800001", 64},
                  {"--order-deadline-ms 99999999999999999999", 64},
                  {"--order-deadline-ms x", 64},
-                 {"--bus tcp://10.0.0.1:7000", 69},
-                 {"--bus ipc:///tmp/x", 69},
+                 {"--bus tcp://10.0.0.1:7000", 64},
+                 {"--bus ipc:///tmp/x", 64},
                  {"--help", 0},
                  {"--version", 0}};
 

@@ -234,6 +234,7 @@ usage() {
     ends_with 64 "$run" -d --order-deadline-ms soon
     ends_with 64 "$run" -d --bus
     ends_with 64 "$run" -d --bus tcp://0.0.0.0:4444
+    ends_with 64 "$run" -d --bus tcp://127.0.0.1:65527 # nine ports from there
     ends_with 64 env SAGA_BUS=ipc:///tmp "$run" -d
     [ ! -e "$SAGA_DIR" ]
     ends_with 0 "$run" --help

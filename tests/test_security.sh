@@ -120,7 +120,7 @@ only_loopback() {
     local bus
     for bus in tcp://0.0.0.0:7000 tcp://192.0.2.1:7000 'tcp://[::]:7000' \
         tcp://example.org:7000; do
-        said=$(SAGA_DIR=$work/none ends_with 69 \
+        said=$(SAGA_DIR=$work/none ends_with 64 \
             "$SAGA_BUILD/bin/order-svc" --bus "$bus" 2>&1)
         shows "$said" 'only tcp://127\.0\.0\.1'
     done
