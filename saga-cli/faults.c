@@ -82,7 +82,6 @@ static void print_point(const struct answers *answers, const json_t *fault)
     putchar('\n');
 }
 
-/* "payment: handler/slow, 3 times, after 2 passes, 50 % ..." */
 /* When a point is to fire. */
 struct setting {
     int64_t after, times, percent;

@@ -422,9 +422,10 @@ static void print_customer(const json_t *reply)
                time_text(json_number(line, "time_ms"), when, sizeof when),
                json_text(line, "type"),
                cents_text(json_number(line, "amount_cents"), money));
-        printf(" %12s  %s\n",
+        printf(" %12s%s%s\n",
                cents_text(json_number(line, "balance_cents"), money),
-               json_text(line, "order"));
+               json_text(line, "order")[0] != '\0' ? "  " : "",
+               json_text(line, "order")); /* a deposit is for none */
     }
     if (count > STATEMENT_SHOWN || json_is_true(json_object_get(reply, "more")))
         printf("  ... and older ones (./saga log payment)\n");

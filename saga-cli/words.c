@@ -53,10 +53,11 @@ static void say(FILE *out, const struct event *event)
         fputs(cents_text(data->amount_cents, a), out);
         break;
     case PAYMENT_DECLINED:
-        fputs(data->reason, out);
-        if (data->available < data->needed) /* else money was not why */
-            fprintf(out, ": needs %s, has %s", cents_text(data->needed, a),
+        if (data->available < data->needed) /* that is why, then */
+            fprintf(out, "needs %s, has %s", cents_text(data->needed, a),
                     cents_text(data->available, b));
+        else
+            fputs(data->reason, out);
         break;
     default: /* OrderCancelling, OrderCancelled, PaymentVoided: a reason */
         fputs(data->reason, out);

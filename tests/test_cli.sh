@@ -201,6 +201,7 @@ place_text() {
     shows "$said" '^ +3 .*PaymentCharged +2 +44.80$'
     asked 1 place gadget:2 --id o-poor --customer bob
     shows "$said" 'CANCELLED: insufficient funds'
+    shows "$said" 'PaymentDeclined +2 +needs 98.00, has 20.00$'
     shows "$said" 'StockReleased ↺ 2 .* OrderPlaced|StockReleased ↺ 2 +3'
     asked 1 place gadget:500 --id o-many
     shows "$said" 'CANCELLED: insufficient stock'
@@ -317,6 +318,8 @@ story() { # deposit 50, deposit 80, pay 30
     shows "$said" '^  balance +50.00$'
     asked 0 show customer:carol
     shows "$said" '^  balance +100.00$'
+    shows "$said" '^  #[0-9]+ .* FundsDeposited +50.00 +50.00$'
+    shows_no "$said" ' $'
 
     # The same by the clock.
     asked_json 0 log payment --from "$first"
@@ -385,6 +388,12 @@ logs() {
     has 0.seq 2
     asked_json 0 log --all
     same 'inventory order payment' "$(field '*.source' | sort -u | paste -sd ' ')"
+    # Ordinary events leave the causes in one column.
+    asked 1 place gadget:2 --id o-logged --customer bob
+    asked 0 log payment
+    shows "$said" 'PaymentDeclined  needs 98.00, has 20'
+    same 1 "$(sed 's/ <- .*//; s/.* \(Funds\|Payment\)/\1/; s/./x/g' <<<"$said" |
+        sort -u | wc -l)"
     asked_json 0 log order --from 999999
     has '#' 0
     # A cause is never shown behind its effect.
