@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # docs.sh check | write | run FILE... - keeps the documents and the system one.
 #
-#   check   tests and scenarios that docs/hard-cases.md and docs/guarantees.md
-#           name are there, and every promise of the README is among the latter;
+#   check   tests and scenarios that docs/hard-cases.md, docs/guarantees.md and
+#           SECURITY.md name are there, and every promise of the README is among the latter;
 #           links lead somewhere; quoted code is what stands in the source; words
 #           are known to hunspell or to docs/words.txt; lengths are kept
 #   write   puts into the documents the code that they quote
@@ -20,8 +20,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
-documents=(README.md CONTRIBUTING.md docs/*.md docs/tutorial/*.md scenarios/*.md
-    lab/*.md)
+documents=(*.md docs/*.md docs/tutorial/*.md scenarios/*.md lab/*.md tests/*.md)
 bad=0
 wrong() {
     printf 'docs: %s\n' "$*" >&2
@@ -120,6 +119,18 @@ check_guarantees() {
     done < <(grep '^| [A-Z]' $page)
 }
 
+# What SECURITY.md says of a name of several words, a test of that name proves.
+check_security() {
+    local name count=0
+    while read -r name; do
+        count=$((count + 1))
+        [[ " ${!known[*]} " == *"/$name "* ]] ||
+            wrong "SECURITY.md: there is no test $name"
+    done < <(grep '^|' SECURITY.md | grep -oE '`[a-z0-9]+(_[a-z0-9]+){2,}`' |
+        tr -d '`')
+    [ $count -ge 10 ] || wrong 'SECURITY.md: where are its tests?'
+}
+
 # ---- links --------------------------------------------------------------------
 
 check_links() {
@@ -204,7 +215,7 @@ prose() {
     awk '/^ *```/ { inside = !inside; next }
          !inside && !/^    / && !/^<!--/' "$1" |
         sed -e 's/`[^`]*`//g' -e 's/](\([^)]*\))/]/g' -e 's|https\?://[^ ]*||g' \
-            -e 's/\<\(HC\|[SLQJ]\)[0-9][0-9]*\>//g' -e "s/'s\>//g"
+            -e 's/\<\(HC\|[SLQJF]\)[0-9][0-9]*\>//g' -e 's/n-th//g' -e "s/'s\>//g"
 }
 
 check_lengths() {
@@ -275,6 +286,7 @@ case ${1:-} in
         know_tests
         check_cases
         check_guarantees
+        check_security
         check_links
         check_code
         check_lengths
