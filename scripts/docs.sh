@@ -4,7 +4,7 @@
 #   check   tests and scenarios that docs/hard-cases.md, docs/guarantees.md and
 #           SECURITY.md name are there, and every promise of the README is among the latter;
 #           links lead somewhere; quoted code is what stands in the source; words
-#           are known to hunspell or to docs/words.txt; lengths are kept
+#           are known to hunspell or to docs/words.txt; lengths and widths are kept
 #   write   puts into the documents the code that they quote
 #   run     the commands of FILEs (all chapters without one), as scenarios are
 #           run: what stands there is what comes out
@@ -235,6 +235,16 @@ check_lengths() {
     done
 }
 
+# Tables and what readers type may be as wide as they have to.
+check_width() {
+    local file wide
+    for file in "${documents[@]}"; do
+        wide=$(sed -E '/^(\||\$ )/d' "$file" |
+            LC_ALL=C.UTF-8 grep -E '^.{121,}' | head -n 1) || true
+        [ -z "$wide" ] || wrong "$file: more than 120 columns: ${wide:0:60}..."
+    done
+}
+
 check_words() {
     local file unknown
     # All at once first: the dictionary takes longer to read than they do.
@@ -290,6 +300,7 @@ case ${1:-} in
         check_links
         check_code
         check_lengths
+        check_width
         check_words
         [ $bad -eq 0 ] && echo "docs: ${#documents[@]} documents, all true"
         exit $bad
