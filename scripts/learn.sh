@@ -78,7 +78,7 @@ paragraph=''
 tell() {
     [ -n "$paragraph" ] || return 0
     sed -e 's/\*\*\([^*]*\)\*\*/\1/g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g' \
-        <<<"$paragraph" | fold -s -w 78
+        <<<"$paragraph" | fold -s -w 78 | sed 's/ *$//'
     paragraph=''
 }
 

@@ -102,6 +102,11 @@ walked() {
     said=$(timeout 120 "$root/scripts/learn.sh" 0 < <(yes ''))
     shows "$said" 'CONFIRMED · 5 events'
     shows "$said" 'all 14 hold'
+    # Of a command's line, the last word is the question; then a blank is right.
+    if grep -v '^\$ ' <<<"$said" | grep -nE ' $'; then
+        echo 'these lines end with blanks'
+        return 1
+    fi
 }
 
 it 'services refuse a directory that a program of the lab has marked' \
