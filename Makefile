@@ -176,7 +176,9 @@ BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke $(BUILD)/bench/layers \
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/loop.o \
     $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
-	$(Q)$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIB) \
+	    $(if $(filter %/layers,$@),$(NNG)) $(LIBS)
+$(BUILD)/bench/layers: $(BUILD)/bench/start.o
 
 # Fuzz targets: with libFuzzer's main, or with one that replays a corpus.
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
@@ -203,7 +205,7 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 # Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
 SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
-tests: all $(TESTS) $(TOOLS) $(NEXT) ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) $(BUILD)/bench/layers ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 
@@ -295,7 +297,7 @@ bench: all $(BUILD)/bench/floor ## the system against the floor, in turn
 	$(Q)bench/run.sh $(BUILD)
 
 .PHONY: bench-layers
-bench-layers: $(BUILD)/bench/layers ## each layer alone, and cost against size
+bench-layers: all $(BUILD)/bench/layers ## each layer alone, and cost against size
 	$(Q)bench/layers.sh $(BUILD)
 
 .PHONY: bench-smoke bench-smoke-write

@@ -1,21 +1,25 @@
 /* layers.c - each layer alone: what it can do in a second, on one core.
  *
- *   layers codec|append|size|account|catchup|rebuild|sagas N DIR
+ *   layers codec|append|size|account|catchup|rebuild|sagas N DIR [ORDER-SVC]
  *
  * Prints lines of "what<TAB>for how much<TAB>figure<TAB>unit"; layers.sh runs
- * all of them, in turn, and plots.  N bounds the work (events, or sagas). */
+ * all of them, in turn, and plots.  N bounds the work (events, or sagas).  With
+ * the program of order-svc, "size" measures its start, too. */
 #include "cache.h"
 #include "codec.h"
 #include "loop.h"
 #include "order.h"
 #include "payment.h"
 #include "shell.h"
+#include "start.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,14 +78,26 @@ static struct event deposit(uint64_t n)
     return event;
 }
 
+enum { PATH_BYTES = 4096 };
+
+/* Where a service on @directory has it. */
+static void log_path(const char *directory, const char *service,
+                     char path[PATH_BYTES])
+{
+    snprintf(path, PATH_BYTES, "%s/%s", directory, service);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        fail(path, strerror(errno));
+    snprintf(path, PATH_BYTES, "%s/%s/log.db", directory, service);
+}
+
 static struct store *open_log(const char *directory, const char *service)
 {
     uint8_t log_id[LOG_ID_BYTES];
-    char path[4096], why[STORE_WHY_BYTES] = "";
+    char path[PATH_BYTES], why[STORE_WHY_BYTES] = "";
     struct store *store = NULL;
 
     memset(log_id, 7, sizeof log_id);
-    snprintf(path, sizeof path, "%s/%s.db", directory, service);
+    log_path(directory, service, path);
     if (store_open(path, service, NULL, log_id, &store, why) != EVT_OK)
         fail(path, why);
     return store;
@@ -157,18 +173,6 @@ static void append_by_batch(const char *directory, uint64_t count)
     store_close(store);
 }
 
-static uint64_t memory_kib(void)
-{
-    unsigned long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-
-    if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1)
-        pages = 0;
-    if (file != NULL)
-        fclose(file);
-    return pages * 4;
-}
-
 /* The whole log read, decoded and folded into one state after the other. */
 static double replay(struct store *store, uint64_t count)
 {
@@ -215,31 +219,6 @@ static double query(struct store *store, uint64_t count)
         store_scan_end(store);
     }
     return (now_s() - begun) * 1e6 / QUERIES;
-}
-
-/* What a log costs as it grows: to 10 thousand events, 100 thousand, ... */
-static void by_size(const char *directory, uint64_t count)
-{
-    struct store *store = open_log(directory, "order");
-    uint64_t n = 0;
-
-    for (uint64_t size = 10000; size <= count; size *= 10) {
-        double begun, took;
-
-        append(store, order_event, 1u << TAG_ORDER, n, size - 5000, 1000);
-        took =
-            append(store, order_event, 1u << TAG_ORDER, size - 5000, size, 100);
-        n = size;
-        tell("append at", size, 5000 / took, "events/s");
-        store_close(store);
-        begun = now_s();
-        store = open_log(directory, "order");
-        tell("start at", size, (now_s() - begun) * 1e3, "ms");
-        tell("query at", size, query(store, size), "us");
-        tell("replay at", size, (double)size / replay(store, size), "events/s");
-        tell("memory at", size, (double)memory_kib() / 1024, "MiB");
-    }
-    store_close(store);
 }
 
 static unsigned kind_named(const struct service *service, const char *name)
@@ -335,28 +314,28 @@ static void late_send(void *ctx, enum channel channel, uint64_t to,
     late->reply = (struct input){INPUT_REPLY, to, late->bytes, length};
 }
 
-static void catch_up(const char *directory, uint64_t count)
+/* How many events a second it takes from the log of order, @count long. */
+static double catch_up_rate(const char *directory, uint64_t count)
 {
-    struct store *writer = open_log(directory, "order");
     struct late *late = calloc(1, sizeof *late);
     struct env env = {.ctx = late,
                       .mono_ms = late_mono_ms,
                       .wall_ms = late_wall_ms,
                       .random = late_random,
                       .send = late_send};
-    char path[4096], why[STORE_WHY_BYTES] = "";
+    char path[PATH_BYTES], why[STORE_WHY_BYTES] = "";
     struct shell_config config = {.path = path};
     double begun;
 
     if (late == NULL)
         abort();
-    append(writer, order_event, 1u << TAG_ORDER, 0, count, 1000);
-    store_close(writer);
-    snprintf(path, sizeof path, "%s/order.db", directory);
+    log_path(directory, "order", path);
     if (store_open_readonly(path, "order", NULL, &late->publisher, why) !=
         EVT_OK)
         fail(path, why);
-    snprintf(path, sizeof path, "%s/payment.db", directory);
+    log_path(directory, "payment", path);
+    if (unlink(path) != 0 && errno != ENOENT) /* of a smaller log */
+        fail(path, strerror(errno));
     if (shell_open(&payment_service, &env, &config, &late->shell, why) !=
         EVT_OK)
         fail(path, why);
@@ -373,10 +352,111 @@ static void catch_up(const char *directory, uint64_t count)
         if (now_s() > begun + 600)
             fail("catching up", "takes longer than ten minutes");
     }
-    tell("catch-up", count, (double)count / (now_s() - begun), "events/s");
+    begun = now_s() - begun;
     shell_close(late->shell);
     store_close(late->publisher);
     free(late);
+    return (double)count / begun;
+}
+
+static void catch_up(const char *directory, uint64_t count)
+{
+    struct store *writer = open_log(directory, "order");
+
+    append(writer, order_event, 1u << TAG_ORDER, 0, count, 1000);
+    store_close(writer);
+    tell("catch-up", count, catch_up_rate(directory, count), "events/s");
+}
+
+/* ---- as a log grows ---- */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* order-svc on a log of @size events: its view is made first, which is no part
+ * of a start. */
+static void service_at(const char *program, const char *directory,
+                       uint64_t size)
+{
+    enum { STARTS = 5 };
+    double took_ms[STARTS];
+
+    start_service(program, directory);
+    start_catch_up(directory, size);
+    start_end();
+    for (int i = 0; i < STARTS; i++) {
+        took_ms[i] = start_service(program, directory);
+        if (i == STARTS - 1)
+            tell("service memory at", size, (double)start_memory_kib() / 1024,
+                 "MiB");
+        start_end();
+    }
+    qsort(took_ms, STARTS, sizeof took_ms[0], compare);
+    tell("service start at", size, took_ms[STARTS / 2], "ms");
+}
+
+/* The same once more, behind a writer of events @from to @to - 1 who did not
+ * close its log: a start writes all the WAL anew, and copies it. */
+static void crash_at(const char *program, const char *directory, uint64_t from,
+                     uint64_t to, uint64_t size)
+{
+    char wal[PATH_BYTES + 8];
+    pid_t pid = fork();
+    struct stat left;
+    int status = 0;
+
+    if (pid == 0) {
+        struct store *store = open_log(directory, "order");
+
+        append(store, order_event, 1u << TAG_ORDER, from, to, 100);
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+        fail("a writer", "could not crash");
+    snprintf(wal, sizeof wal, "%s/order/log.db-wal", directory);
+    if (stat(wal, &left) != 0 || left.st_size == 0)
+        fail(wal, "is not left");
+    tell("service start after a crash at", size,
+         start_service(program, directory), "ms");
+    start_end();
+}
+
+/* What a log costs as it grows: to 10 thousand events, 100 thousand, ... */
+static void by_size(const char *directory, uint64_t count, const char *program)
+{
+    enum { LAST = 5000, CRASHED = 5000 };
+    struct store *store = open_log(directory, "order");
+    uint64_t n = 0;
+
+    for (uint64_t size = 10000; size <= count; size *= 10) {
+        double begun, took;
+
+        append(store, order_event, 1u << TAG_ORDER, n, size - LAST, 1000);
+        took =
+            append(store, order_event, 1u << TAG_ORDER, size - LAST, size, 100);
+        n = size;
+        tell("append at", size, LAST / took, "events/s");
+        store_close(store);
+        begun = now_s();
+        store = open_log(directory, "order");
+        tell("start at", size, (now_s() - begun) * 1e3, "ms");
+        tell("query at", size, query(store, size), "us");
+        tell("replay at", size, (double)size / replay(store, size), "events/s");
+        tell("memory at", size, (double)memory_kib(getpid()) / 1024, "MiB");
+        store_close(store);
+        tell("catch-up at", size, catch_up_rate(directory, size), "events/s");
+        if (program != NULL) {
+            service_at(program, directory, size);
+            crash_at(program, directory, n, n + CRASHED, size);
+            n += CRASHED;
+        }
+        store = open_log(directory, "order");
+    }
+    store_close(store);
 }
 
 /* The views thrown away, and folded again from the three logs. */
@@ -395,7 +475,7 @@ static void rebuild(const char *directory, uint64_t sagas)
     events = loop_head(loop, 0) + loop_head(loop, 1) + loop_head(loop, 2);
     loop_close(loop);
     for (int i = 0; i < SERVICES; i++) {
-        char path[4096];
+        char path[PATH_BYTES];
 
         snprintf(path, sizeof path, "%s/%s/view.db", directory,
                  shop_services[i]);
@@ -446,12 +526,12 @@ static void sagas_by_size(const char *directory, uint64_t events)
 
 int main(int argc, char **argv)
 {
-    uint64_t count = argc == 4 ? strtoull(argv[2], NULL, 10) : 0;
+    uint64_t count = argc == 4 || argc == 5 ? strtoull(argv[2], NULL, 10) : 0;
     const char *what = argv[1];
 
     if (count == 0) {
         fprintf(stderr, "usage: layers codec|append|size|account|catchup|"
-                        "rebuild|sagas N DIR\n");
+                        "rebuild|sagas N DIR [ORDER-SVC]\n");
         return 64;
     }
     if (sodium_init() < 0)
@@ -462,7 +542,7 @@ int main(int argc, char **argv)
     else if (strcmp(what, "append") == 0)
         append_by_batch(argv[3], count);
     else if (strcmp(what, "size") == 0)
-        by_size(argv[3], count);
+        by_size(argv[3], count, argv[4]);
     else if (strcmp(what, "account") == 0)
         account(argv[3], count);
     else if (strcmp(what, "catchup") == 0)

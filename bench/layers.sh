@@ -3,7 +3,8 @@
 # size: `make bench-layers`.  Figures go to OUT/layers.tsv and, when gnuplot is
 # there, plots to OUT/*.svg (plots.sh); OUT is docs/performance.
 #
-# LAYERS_SIZE (1000000) is how large a log becomes; BENCH_DIR as in run.sh.
+# LAYERS_SIZE (1000000) is how large a log becomes; at ten million the data
+# takes some GB.  BENCH_DIR as in run.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8
@@ -14,9 +15,11 @@ mkdir -p "$out"
 
 layer() { # WHAT N
     printf '  %s\n' "$1" >&2
-    mkdir "$work/data"
-    "$build/bench/layers" "$1" "$2" "$work/data" 2>"$work/err" || {
+    mkdir -m 700 "$work/data"
+    "$build/bench/layers" "$1" "$2" "$work/data" "$build/bin/order-svc" \
+        2>"$work/err" || {
         cat "$work/err" >&2
+        tail -n 5 "$work/data/service.log" >&2 2>/dev/null || true
         exit 74
     }
     rm -r "$work/data"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# plots.sh OUT - OUT/*.svg, drawn by gnuplot from OUT/layers.tsv.
+# plots.sh OUT - OUT/*.svg, drawn by gnuplot from OUT/layers.tsv: of what has
+# figures there.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 out=$(readlink -f "$1")
@@ -17,6 +18,10 @@ points 'query at' query
 points 'start at' start
 points 'memory at' memory
 points 'saga at' saga
+points 'catch-up at' catch_up
+points 'service start at' service
+points 'service start after a crash at' crashed
+points 'service memory at' resident
 
 plot() { # FILE, and the rest of the script on standard input
     {
@@ -27,20 +32,32 @@ plot() { # FILE, and the rest of the script on standard input
         cat
     } | gnuplot
 }
+# The curves of a plot that have points: FILE, what gnuplot is told behind it,
+# and so on in pairs.
+curves() {
+    local told=plot
+    while [ $# -gt 0 ]; do
+        [ ! -s "$work/$1" ] || told+=" '$1' $2,"
+        shift 2
+    done
+    echo "${told%,}"
+}
 plot append <<'END'
 set title 'append and commit: events a second, by events a transaction'
 set logscale y; set yrange [*:*]; unset key
 plot 'by_batch'
 END
-plot size <<'END'
+plot size <<END
 set title 'events a second, by events in the log'
-plot 'append' title 'append, 100 a commit', 'replay' title 'read, decode, fold'
+$(curves append "title 'append, 100 a commit'" \
+    replay "title 'read, decode, fold'" \
+    catch_up "title 'catch-up of a consumer'")
 END
 plot query <<'END'
 set title 'by events in the log'
 set y2tics; set y2range [0:*]; set ylabel 'microseconds'; set y2label 'ms, MiB'
 plot 'query' title 'one saga by its tag (us)', \
-    'start' axes x1y2 title 'start-up (ms)', \
+    'start' axes x1y2 title 'opening the log (ms)', \
     'memory' axes x1y2 title 'memory of the reader (MiB)'
 END
 plot saga <<'END'
@@ -48,3 +65,12 @@ set title 'CPU of a whole saga (us), by events in the three logs'
 unset key
 plot 'saga'
 END
+if [ -s "$work/service" ]; then
+    plot service <<END
+set title 'order-svc, by events in its log'
+set ylabel 'ms'; set y2label 'MiB'; set y2tics; set y2range [0:*]
+$(curves service "title 'exec to first answers (ms)'" \
+    crashed "title 'the same after a crash (ms)'" \
+    resident "axes x1y2 title 'memory of the process (MiB)'")
+END
+fi

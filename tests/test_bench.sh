@@ -154,6 +154,42 @@ can_trace() {
     command -v strace >/dev/null && strace -qq -o /dev/null true 2>/dev/null
 }
 
+# ---- a whole service --------------------------------------------------------
+
+# The start of a service is in the curves, each figure once, and plots draw what
+# there is: figures of before have no such curves.
+by_size() {
+    local data=$work/by-size out=$work/plots what
+    mkdir -m 700 "$data" "$out"
+    "$SAGA_BUILD/bench/layers" size 10000 "$data" "$SAGA_BUILD/bin/order-svc" \
+        >"$out/layers.tsv"
+    cat "$out/layers.tsv"
+    for what in 'append' 'start' 'query' 'replay' 'memory' 'catch-up' \
+        'service start' 'service start after a crash' 'service memory'; do
+        awk -F '\t' -v what="$what at" '$1 == what && $2 == 10000 &&
+            $3 > 0 { n++ } END { exit n != 1 }' "$out/layers.tsv" || {
+            echo "$what: not there"
+            return 1
+        }
+    done
+    # Those were services, and each ended by itself.
+    same 7 "$(grep -c 'running, log at event 1[05]000' "$data/service.log")"
+    same 7 "$(grep -c 'ended, exit code 0' "$data/service.log")"
+    # The last one found what had been written before the crash.
+    shows "$(tail -n 2 "$data/service.log")" 'log at event 15000'
+    command -v gnuplot >/dev/null || return 0
+    awk -F '\t' '$1 == "append" || $1 == "saga at"' \
+        "$root/docs/performance/layers.tsv" >>"$out/layers.tsv"
+    "$root/bench/plots.sh" "$out"
+    shows "$(cat "$out/service.svg")" 'exec to first answers'
+    shows "$(cat "$out/size.svg")" 'catch-up of a consumer'
+    sed -i '/^service\|^catch/d' "$out/layers.tsv"
+    rm "$out"/*.svg
+    "$root/bench/plots.sh" "$out"
+    [ -s "$out/size.svg" ]
+    [ ! -e "$out/service.svg" ]
+}
+
 it 'an option out of its range is named, with the range' wrong_options
 it 'without all three services nothing is begun' in_shop away one_is_away
 it 'a closed loop confirms all, and the check holds' in_shop loop closed_loop
@@ -165,3 +201,4 @@ else
     skip 'the kernel sees the syncs that are counted' \
         'strace cannot trace here, or is not there'
 fi
+it 'a service starts on logs that grow, and is measured' by_size
