@@ -39,7 +39,7 @@ one_is_away() {
     start_all
     end payment TERM
     asked 69 bench --sagas 10
-    same "saga: payment-svc does not answer: not running ('./run.sh restart payment' starts it)" "$said"
+    same "saga: payment-svc does not answer: not running ('SAGA_DIR=$SAGA_DIR ./run.sh restart payment' starts it)" "$said"
     start payment
     all_up
     kill -STOP "${pids[payment]}"
