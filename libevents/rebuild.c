@@ -172,6 +172,17 @@ static void begin_cut(struct reader *reader)
     reader->rebuild.cut_ms = reader_now(reader) + CUT_MS_MAX;
 }
 
+/* Whether the new side lacks what the old one has, or of another log than the
+ * old one's, what its publisher is known to have. */
+static bool lacks(const struct reader *reader, size_t i)
+{
+    const struct feed *live = &reader->live.feeds[i];
+    const struct feed *next = &reader->next.feeds[i];
+
+    return live->diverged ? !has_all(next)
+                          : next->cursor.at.seq < live->cursor.at.seq;
+}
+
 /* Whoever is behind the other asks at once: no heartbeat tells the new side
  * that there is more, and the old one may have missed a frame. */
 static void urge(struct reader *reader)
@@ -180,9 +191,9 @@ static void urge(struct reader *reader)
         struct feed *live = &reader->live.feeds[i];
         struct feed *next = &reader->next.feeds[i];
 
-        if (next->cursor.at.seq < live->cursor.at.seq)
+        if (lacks(reader, i))
             next->pull_wanted = true;
-        if (live->cursor.at.seq < next->cursor.at.seq)
+        if (!live->diverged && live->cursor.at.seq < next->cursor.at.seq)
             live->pull_wanted = true;
     }
 }
@@ -300,10 +311,10 @@ static bool is_awaited(const struct reader *reader, size_t i)
     uint64_t heard_ms = next->heard_ms > reader->rebuild.begun_ms
                             ? next->heard_ms
                             : reader->rebuild.begun_ms;
-    bool lacks = live->diverged ? !has_all(next)
-                                : next->cursor.at.seq != live->cursor.at.seq;
+    bool behind = !live->diverged && live->cursor.at.seq < next->cursor.at.seq;
 
-    return lacks && reader_now(reader) >= heard_ms + FEED_LOST_MS;
+    return (behind || lacks(reader, i)) &&
+           reader_now(reader) >= heard_ms + FEED_LOST_MS;
 }
 
 static json_t *awaited(const struct reader *reader)

@@ -978,6 +978,33 @@ Test(projection, a_replaced_log_makes_the_view_build_itself_anew) /* F21 */
     cr_assert_eq(number(status(), "view.generation"), 2);
 }
 
+/* Of the other log all is there; who is away is another publisher. */
+Test(projection, a_rebuild_that_began_by_itself_is_joined)
+{
+    const json_t *awaited;
+
+    sagas(1, 5);
+    open_reader();
+    settle();
+    store_close(logs[ORDER]);
+    logs[ORDER] = NULL;
+    unlink(path_of("order.db"));
+    open_log(ORDER, 'x');
+    one(ORDER, ORDER_PLACED, "o-new");
+    away[PAYMENT] = true;
+    pass_ms(3 * PULL_IDLE_MS);
+    cr_assert_eq(number(status(), "view.generation"), 1);
+    ask(1, "{\"do\":\"rebuild\",\"timeout_ms\":3000}");
+    ask(2, "{\"do\":\"rebuild\"}");
+    pass_ms(3000);
+    awaited = json_object_get(answers[1], "awaited");
+    cr_assert_eq(json_array_size(awaited), 1);
+    cr_assert_str_eq(json_string_value(json_array_get(awaited, 0)), "payment");
+    away[PAYMENT] = false;
+    pass_ms(6000);
+    cr_assert_eq(number(answers[2], "generation"), 2);
+}
+
 /* HC11: an edited log can be followed by nobody.  The view tries once. */
 Test(projection, a_log_that_does_not_chain_is_said_and_the_old_view_serves)
 {

@@ -635,6 +635,7 @@ Test(shell, a_control_that_cannot_be_done_says_why)
         {"{\"do\":3}", 65},
         {"{\"do\":\"accept\"}", 64},
         {"{\"do\":\"accept\",\"source\":\"payment\"}", 64},
+        {"{\"do\":\"accept\",\"source\":\"no id\"}", 64},
         {"{\"do\":\"accept\",\"source\":\"order\"}", 1},
         {"{\"do\":\"accept\",\"source\":\"order\"", 65},
     };
