@@ -243,8 +243,9 @@ stop_services() { # SERVICE...
     local s pid until
     local -A left=()
     for s; do
-        # One that was just started may not hold its lock yet.
-        pid=$(pid_of "$s") || pid=${pids[$s]:-}
+        # A child of ours is known, even if it does not hold its lock yet.
+        pid=${pids[$s]:-}
+        [ -n "$pid" ] && alive "$pid" || pid=$(pid_of "$s") || pid=''
         if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
             # A stopped process (SIGSTOP) has to wake to hear of it.
             kill -CONT "$pid" 2>/dev/null || true
@@ -520,6 +521,7 @@ run_in_foreground() {
     follower=$!
     keep "$follower"
     if [ -n "$stopping" ]; then
+        # 0.8 s at most here, and 1 in stop_services: two are promised.
         printf '\n%s\n' "$(undone 0.8)"
         kill "$follower" 2>/dev/null || true # else it tells of each that ends
         stop_services "${services[@]}"

@@ -113,7 +113,20 @@ foreground() {
     within 20 says "$work/screen" 'Ctrl-C stops everything'
 }
 
+# A busy machine gets three tries: it may take the time from us, and from the
+# services, which are asked for less than a second.
 ctrl_c() { # HC53
+    local try
+    for try in 1 2 3; do
+        export SAGA_DIR=$work/ctrl-c-$try
+        ctrl_c_once
+        if [ $took -le 2000 ] && says "$work/screen" 'Left undone: 1 PENDING'; then
+            return
+        fi
+    done
+    return 1
+}
+ctrl_c_once() {
     foreground
     [ "$(wc -l <"$work/screen")" -le 24 ]
     order=$(pid_of order) payment=$(pid_of payment)
@@ -127,9 +140,6 @@ ctrl_c() { # HC53
     within 5 gone "$keeper"
     took=$(((${EPOCHREALTIME/./} - begun) / 1000))
     echo "stopped after $took ms"
-    [ $took -lt 4000 ] # two seconds, and as much for a busy machine
-    # It asks for less than a second: a busy machine may not answer in time.
-    [ $took -gt 2000 ] || says "$work/screen" 'Left undone: 1 PENDING'
     says "$work/screen" 'Left undone: (1 PENDING|no answer about PENDING)'
     gone "$order"
     gone "$payment"
