@@ -27,6 +27,7 @@ usage: ./run.sh [MODE] [OPTION...]
   status            how the services are
   restart SERVICE   stop one service if it runs, and start it again
 
+  --no-hints              do not say where things are and what to type next
   --empty                 no products, stock or accounts in a new directory
   --restart               bring back a service that dies
   --order-deadline-ms N   cancel an order that has not ended after N ms
@@ -46,7 +47,7 @@ fail() { # CODE TEXT [MORE LINES...]
 
 # ---- what was asked ---------------------------------------------------------
 
-mode='' subject='' scenario=() seed=yes revive=no deadline_ms='' bus=${SAGA_BUS:-}
+mode='' subject='' scenario=() seed=yes hints=yes revive=no deadline_ms='' bus=${SAGA_BUS:-}
 
 parse() {
     while [ $# -gt 0 ]; do
@@ -69,6 +70,7 @@ parse() {
                 fi
                 ;;
             --empty) seed=no ;;
+            --no-hints) hints=no ;;
             --restart) revive=yes ;;
             --order-deadline-ms)
                 [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] ||
@@ -166,15 +168,21 @@ refuse_if_in_use() {
         [ -z "$pid" ] || ! alive "$pid" || in_use_by order-svc "$pid"
         in_use_by run.sh "$(cat "$dir/keeper" 2>/dev/null || true)"
     fi
+    local up='' missing=()
     for s in "${services[@]}"; do
-        if locked "$dir/$s"; then
-            in_use_by "$s-svc" "$(cat "$dir/$s/pid" 2>/dev/null || true)"
-        fi
+        if locked "$dir/$s"; then up=${up:-$s}; else missing+=("$s"); fi
     done
+    [ -z "$up" ] || in_use_by "$up-svc" \
+        "$(cat "$dir/$up/pid" 2>/dev/null || true)" ${missing[@]+"${missing[@]}"}
 }
 
-in_use_by() { # NAME PID
+in_use_by() { # NAME PID [SERVICE THAT DOES NOT RUN...]
+    local s missing=()
+    for s in "${@:3}"; do
+        missing+=("$s-svc is not running; bring it back:  $run restart $s")
+    done
     fail 75 "$here is in use by $1 (pid ${2:-unknown}); nothing was started." \
+        ${missing[@]+"${missing[@]}"} \
         "stop it:  $run stop        or use another directory:  SAGA_DIR=/elsewhere ${run##* }"
 }
 
@@ -333,13 +341,27 @@ build_all() {
     fi
 }
 
+no_directory() { # WHY
+    fail 74 "cannot make the data directory $here: $1" \
+        "use another one:  SAGA_DIR=/elsewhere ${run##* }"
+}
+
+# What can be no directory is told at once, not after a build.
+check_directory() {
+    local above=$dir
+    until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
+    [ -d "$above" ] || no_directory "$(shown "$above") is not a directory"
+    [ -w "$above" ] || no_directory "$(shown "$above") cannot be written to"
+}
+
 # Takes the directory: from here on a second run.sh is refused.
 take_directory() {
+    local why
     fresh=no
     umask 077 # what is written from here on is ours alone
-    mkdir -p "$dir/log" "${services[@]/#/$dir/}" 2>/dev/null ||
-        fail 74 "cannot make the data directory $here"
-    exec 9>>"$dir/keeper" || fail 74 "cannot write to $here"
+    why=$(mkdir -p "$dir/log" "${services[@]/#/$dir/}" 2>&1) ||
+        no_directory "${why##*: }"
+    exec 9>>"$dir/keeper" || no_directory 'it cannot be written to'
     flock -n 9 || refuse_if_in_use
     echo $$ >"$dir/keeper"
     if [ ! -e "$dir/order/log.db" ]; then
@@ -383,14 +405,17 @@ prepare_data() {
     else
         step data "$here (as it was)"
     fi
+    [ $hints = no ] || step logs "$here/log/*.log, sockets ${bus:-$here/run/}"
     # So that the table below shows three that know each other.
     timeout 5 "$saga" wait --quiet >/dev/null 2>&1 || true
 }
 
-show_next() { # MORE HINTS...
+show_next() { # WHERE MORE HINTS...
     echo
     "$saga" status
-    printf '\n  In another terminal:\n'
+    [ $hints = yes ] || return 0
+    printf '\n  %s:\n' "$1"
+    shift
     [ "$dir" = "$came_from/var" ] || printf '    export SAGA_DIR=%q\n' "$dir"
     [ -z "$bus" ] || printf '    export SAGA_BUS=%q\n' "$bus"
     hints "$saga_shown place widget:2 --customer alice" 'an order, and its trace' \
@@ -491,6 +516,7 @@ trap 'exit 129' HUP
 
 prepare() {
     refuse_if_in_use # an error comes first, and alone
+    check_directory
     printf '%sPas de trois%s: one saga, three services, no conductor\n\n' \
         "$bold" "$plain"
     if [ -z "${SAGA_BUILD:-}" ]; then
@@ -514,7 +540,7 @@ run_in_foreground() {
     start_all
     await_all_up
     prepare_data
-    show_next
+    show_next 'In another terminal'
     trap 'stopping=yes' INT TERM HUP
     printf '\n  Events (Ctrl-C stops everything)\n'
     "$saga" log --all --follow 9>&- &
@@ -551,7 +577,7 @@ run_detached() {
     await_all_up
     prepare_data
     started=no keeper='' # from here on they are on their own
-    show_next "$run stop" 'stop everything'
+    show_next 'What to type next' "$run stop" 'stop everything'
 }
 
 # Behind `-d --restart`: what stays and brings services back.

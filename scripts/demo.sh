@@ -104,7 +104,7 @@ trap 'exit 129' HUP
 
 # ---- the story --------------------------------------------------------------
 
-"$root/run.sh" -d "$@"
+"$root/run.sh" -d --no-hints "$@"
 
 say "1. An order that succeeds. alice buys two widgets: order-svc places the" \
     "order, inventory-svc reserves, payment-svc charges, order-svc confirms," \

@@ -15,7 +15,9 @@ in_directory() { # NAME COMMAND...
 }
 
 pid_of() { cat "$SAGA_DIR/$1/pid"; }
-gone() { ! kill -0 "$1" 2>/dev/null || grep -q ') Z ' "/proc/$1/stat"; }
+gone() { # PID, or a zombie; it may vanish between two looks
+    ! kill -0 "$1" 2>/dev/null || ! grep -qsE '\) [^Z] ' "/proc/$1/stat"
+}
 says() { grep -qE -- "$2" "$1" 2>/dev/null; } # FILE PATTERN
 on_hand() {
     "$saga" show "sku:$1" --json | tr -d ' \n' |
@@ -29,11 +31,17 @@ demo_ends_well() {
         return 1
     }
     shows "$said" 'the books balance'
+    # Its directory is gone by now: nothing is said to be done there.
+    if shows "$said" 'export SAGA_DIR|to type next|sockets' >/dev/null; then
+        return 1
+    fi
 }
 
 detached_and_back() {
     said=$("$run" -d)
     shows "$said" 'new: 3 products, 300 in stock, 2 accounts'
+    shows "$said" "^  logs +$SAGA_DIR/log/\*\.log, sockets $SAGA_DIR/run/ "
+    shows "$said" 'What to type next'
     [ "$(wc -l <<<"$said")" -le 24 ]
     ends_with 0 "$saga" place widget:1 --customer alice --id o-first
     order=$(pid_of order)
@@ -66,6 +74,31 @@ detached_and_back() {
     gone "$inventory"
     gone "$payment"
     ends_with 0 "$run" stop
+}
+
+two_are_away() {
+    local s
+    "$run" -d
+    for s in inventory payment; do ends_with 0 "$saga" shutdown $s; done
+    said=$(ends_with 75 "$run" 2>&1)
+    shows "$said" "in use by order-svc \(pid $(pid_of order)\)"
+    shows "$said" 'inventory-svc is not running; bring it back: .*run.sh restart inventory$'
+    shows "$said" 'payment-svc is not running; bring it back: .*run.sh restart payment$'
+    if shows "$said" 'order-svc is not running' >/dev/null; then return 1; fi
+    for s in inventory payment; do ends_with 0 "$run" restart $s; done
+    ends_with 0 "$saga" place widget:1 --customer alice
+}
+
+no_directory() {
+    local place
+    echo 'a file' >"$work/file"
+    ln -s nowhere "$work/dangling"
+    for place in file file/deep dangling; do
+        said=$(SAGA_DIR=$work/$place ends_with 74 "$run" -d 2>&1)
+        [ "$(wc -l <<<"$said")" -eq 2 ] # the error alone, before anything else
+        shows "$said" "cannot make the data directory $work/$place: $work/${place%/deep} is not a directory"
+        shows "$said" 'use another one:  SAGA_DIR='
+    done
 }
 
 order_is_away() {
@@ -254,6 +287,9 @@ usage() {
 it 'the demo ends with 0' demo_ends_well
 it 'a detached start, a refused second one, restarts, and a stop' \
     in_directory life detached_and_back # F07 real
+it 'of a shop that runs in part, those that are away are named' \
+    in_directory part two_are_away
+it 'what can be no data directory is told at once, with its reason' no_directory
 it 'what nobody could answer for is not called done' \
     in_directory away order_is_away
 it 'an interrupted seed is completed and counts once' \
