@@ -194,7 +194,7 @@ run() {
 }
 
 # One of all: a line, and all that was said if it failed.  A file in DIRECTORY
-# tells that it did.
+# tells that it did, or that it was skipped.
 one_of_all() { # FILE DIRECTORY
     local log=$2/${1##*/} verdict=ok begun=$SECONDS
     within_reach setpriv --pdeathsig TERM scripts/scenario.sh run \
@@ -208,13 +208,16 @@ one_of_all() { # FILE DIRECTORY
         flock 9
         printf '  %-6s %-62s %3d s\n' $verdict "$(sed -n '1s/^# //p' "$1")" \
             $((SECONDS - begun))
-        [ $verdict != FAILED ] || { touch "$log.bad" && cat "$log"; }
+        case $verdict in
+            FAILED) touch "$log.bad" && cat "$log" ;;
+            skip) touch "$log.skipped" ;;
+        esac
     } 9>"$2/lock"
 }
 
 # They mostly wait, so $SAGA_JOBS (3) of them run at a time.
 run_all() {
-    local all bad code=0
+    local all bad skipped code=0
     work=$(mktemp -d "${TMPDIR:-/tmp}/saga-scenario.XXXXXX")
     all=(scenarios/[0-9]*.md)
     printf '%s\n' "${all[@]}" >"$work/list"
@@ -222,7 +225,8 @@ run_all() {
         -P "${SAGA_JOBS:-3}" -I '{}' setpriv --pdeathsig TERM scripts/scenario.sh one-of-all \
         '{}' "$work" || code=1
     bad=$(find "$work" -name '*.bad' | wc -l)
-    echo "$((${#all[@]} - bad)) scenarios as written, $bad not"
+    skipped=$(find "$work" -name '*.skipped' | wc -l)
+    echo "$((${#all[@]} - bad - skipped)) scenarios as written, $bad not, $skipped skipped"
     [ $code -eq 0 ] && [ "$bad" -eq 0 ]
 }
 
