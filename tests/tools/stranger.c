@@ -7,11 +7,12 @@
  * a PUB socket, "req" to a REP socket.  KIND is what each of the N connections
  * does:
  *
- *     silent   nothing         close    close at once     half    half a header
- *     http     GET /           garbage  random bytes      wrong   wrong
- * protocol giant    a good header, then a frame of 2^63 - 1 bytes large    a
- * good header, then a frame of 100,000 bytes bodies   a good header, then 100
- * messages of nonsense mixed    each of them in turn
+ *     - silent: nothing; close: close at once; half: half a header
+ *     - http: GET /; garbage: random bytes; wrong: another protocol
+ *     - giant: a good header, then a frame of 2^63 - 1 bytes
+ *     - large: a good header, then a frame of 100,000 bytes
+ *     - bodies: a good header, then 100 messages of nonsense
+ *     - mixed: each of them in turn
  *
  * Prints "held" when all have done so, then keeps the connections open until
  * its standard input ends: so a test knows when, and decides how long.
