@@ -185,18 +185,43 @@ static bool dial(const char *url, nng_socket *socket)
     return false;
 }
 
-static enum evt_status socket_of(struct client *client, const char *service,
-                                 const char *name, nng_socket *socket)
+/* Where a service's socket is, or would be: socket_count. */
+static size_t find_socket(const struct client *client, const char *service,
+                          const char *name)
 {
-    char url[128];
     size_t i;
 
     for (i = 0; i < client->socket_count; i++)
         if (strcmp(client->sockets[i].service, service) == 0 &&
-            strcmp(client->sockets[i].name, name) == 0) {
-            *socket = client->sockets[i].socket;
-            return EVT_OK;
-        }
+            strcmp(client->sockets[i].name, name) == 0)
+            break;
+    return i;
+}
+
+/* Whoever died may have left a dialer that never dials again (see bus.c), and
+ * whoever does not answer may be somebody who never will: the next question
+ * gets a socket of its own. */
+static void forget_socket(struct client *client, const char *service,
+                          const char *name)
+{
+    size_t i = find_socket(client, service, name);
+
+    if (i == client->socket_count)
+        return;
+    close_socket(client->sockets[i].socket);
+    client->sockets[i] = client->sockets[--client->socket_count];
+}
+
+static enum evt_status socket_of(struct client *client, const char *service,
+                                 const char *name, nng_socket *socket)
+{
+    size_t i = find_socket(client, service, name);
+    char url[128];
+
+    if (i < client->socket_count) {
+        *socket = client->sockets[i].socket;
+        return EVT_OK;
+    }
     url_of(client, service, name, url, sizeof url);
     if (i == SOCKETS_MAX || !dial(url, socket))
         return EVT_IO;
@@ -232,13 +257,14 @@ enum evt_status client_request(struct client *client, const char *service,
 {
     nng_socket socket;
     nng_msg *msg;
-    enum evt_status rc;
+    enum evt_status rc = EVT_NONE;
 
-    if (!is_running(client, service, name))
-        return EVT_NONE;
-    rc = socket_of(client, service, name, &socket);
+    if (is_running(client, service, name))
+        rc = socket_of(client, service, name, &socket);
     if (rc == EVT_OK)
         rc = exchange(socket, request, count, timeout_ms, &msg);
+    if (rc == EVT_NONE || rc == EVT_BUSY)
+        forget_socket(client, service, name);
     if (rc == EVT_BUSY && !is_running(client, service, name))
         return EVT_NONE; /* it ended while we waited */
     if (rc != EVT_OK)

@@ -247,21 +247,6 @@ static void accept_reply(struct merge *merge, struct source *source,
         take(source, reply);
 }
 
-/* A socket of the client can be deaf for good once its service has died: the
- * next question gets a new one. */
-static void renew_client(struct merge *merge)
-{
-    struct saga *saga = merge->saga;
-    struct client *client;
-    char why[256];
-
-    if (client_open(saga->directory, saga->bus, &client, why, sizeof why) !=
-        EVT_OK)
-        return;
-    client_close(saga->client);
-    saga->client = client;
-}
-
 /* Whoever died may have written more than it could still say. */
 static void read_last_words(struct merge *merge, struct source *source)
 {
@@ -292,7 +277,6 @@ static void on_silence(struct merge *merge, struct source *source,
             read_last_words(merge, source);
     }
     source->down = true;
-    renew_client(merge);
 }
 
 static void look_for_news(struct merge *merge, struct source *source)

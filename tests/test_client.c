@@ -22,7 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,14 +111,19 @@ static void start_service(const char *url)
 }
 
 /* In @directory, as order-svc would; the test changes into it. */
-static void start_order(const char *socket)
+static void take_endpoint(void)
 {
-    char url[64];
-
     cr_assert_eq(chdir(directory), 0);
     cr_assert_eq(mkdir("run", 0700), 0);
     service.lock = open("run/order.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     cr_assert_eq(flock(service.lock, LOCK_EX | LOCK_NB), 0);
+}
+
+static void start_order(const char *socket)
+{
+    char url[64];
+
+    take_endpoint();
     snprintf(url, sizeof url, "ipc://run/order.%s", socket);
     start_service(url);
     cr_assert_eq(chdir("/"), 0);
@@ -304,6 +311,28 @@ Test(client, a_service_in_a_very_long_path_is_reached)
     start_order("qry");
     open_client(NULL);
     cr_assert_eq(ask("order", "qry", 5000), EVT_OK);
+}
+
+/* One connection that stays open and says nothing; then the real service. */
+Test(client, whoever_did_not_answer_is_dialled_anew)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                  .sun_path = "run/order.qry"};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), mute;
+
+    take_endpoint();
+    cr_assert_eq(bind(listener, (struct sockaddr *)&address, sizeof address),
+                 0);
+    cr_assert_eq(listen(listener, 8), 0);
+    open_client(NULL);
+    cr_assert_eq(ask("order", "qry", 300), EVT_BUSY);
+    mute = accept(listener, NULL, NULL);
+    cr_assert(mute >= 0);
+    close(listener);
+    cr_assert_eq(unlink("run/order.qry"), 0);
+    start_service("ipc://run/order.qry");
+    cr_assert_eq(ask("order", "qry", 5000), EVT_OK);
+    close(mute);
 }
 
 Test(client, a_lone_read_side_is_asked_in_its_own_directory)
