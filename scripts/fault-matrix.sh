@@ -6,8 +6,11 @@
 #     fault   how              times  result         detail
 #     F01     real|simulated   188    ok|FAILED      a seed, or what did it
 # tests/faults.tsv names the faults, and says which do not apply and why.
-# Exits with 1 when a fault's last word is FAILED, with 65 when a line makes no
-# sense.  PROOF_ABOUT (a sentence) says what the run was.
+# Each file is a run, the oldest first.  A failure is not forgotten because
+# something else went well; only what did it can take it back, in a later run,
+# and then the matrix says that it failed before.  Exits with 1 when a failure
+# stands, with 65 when a line makes no sense.  PROOF_ABOUT (sentences) says what
+# the runs were.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || { echo 'usage: fault-matrix.sh RESULTS...' >&2; exit 64; }
@@ -30,6 +33,7 @@ awk -F '\t' -v now="$(date -u '+%Y-%m-%d %H:%M UTC')" -v commit="$commit" \
         why_not[$1] = $4
         next
     }
+    FNR == 1 { run++ }
     NF != 5 || !($1 in fault) || ($2 != "real" && $2 != "simulated") ||
     $3 !~ /^[0-9]+$/ || ($4 != "ok" && $4 != "FAILED") {
         printf "%s:%d: no result: %s\n", FILENAME, FNR, $0 >"/dev/stderr"
@@ -39,11 +43,15 @@ awk -F '\t' -v now="$(date -u '+%Y-%m-%d %H:%M UTC')" -v commit="$commit" \
     {
         key = $1 SUBSEP $2
         times[key] += $3
-        # a failure is not forgotten because something else went well
-        if ($4 == "FAILED" && !(key in failed))
-            failed[key] = $5
-        if (!((key, $5) in seen) && (seen[key, $5] = 1) && ++kinds[key] <= 4)
-            names[key] = names[key] (names[key] == "" ? "" : ", ") $5
+        last_run[key, $5] = run
+        if ($4 == "FAILED")
+            failed_in[key, $5] = run
+        if ((key, $5) in seen)
+            next
+        seen[key, $5] = 1
+        detail[key, ++kinds[key]] = $5
+        if (kinds[key] <= 4)
+            names[key] = names[key] (kinds[key] == 1 ? "" : ", ") $5
     }
     # 12345678 -> 12,345,678
     function grouped(number,    text) {
@@ -56,18 +64,30 @@ awk -F '\t' -v now="$(date -u '+%Y-%m-%d %H:%M UTC')" -v commit="$commit" \
         }
         return text
     }
-    function cell(id, how,    key) {
+    # What did it, where it failed; `before`: and in a later run no more
+    function failures(key, before,    i, what, all) {
+        for (i = 1; i <= kinds[key]; i++) {
+            what = key SUBSEP detail[key, i]
+            if (what in failed_in &&
+                before == (failed_in[what] < last_run[what]))
+                all = all (all == "" ? "" : ", ") detail[key, i]
+        }
+        return all
+    }
+    function cell(id, how,    key, text) {
         key = id SUBSEP how
         if (!(key in times))
             return "-"
-        if (key in failed) {
+        if (failures(key, 0) != "") {
             bad++
-            return grouped(times[key]) ", **FAILED**: " failed[key]
+            return grouped(times[key]) ", **FAILED**: " failures(key, 0)
         }
+        text = grouped(times[key]) ", ok (" names[key]
         if (kinds[key] > 4)
-            return grouped(times[key]) ", ok (" names[key] " and " \
-                kinds[key] - 4 " more)"
-        return grouped(times[key]) ", ok (" names[key] ")"
+            text = text " and " kinds[key] - 4 " more"
+        if (failures(key, 1) != "")
+            text = text "; FAILED before, until mended: " failures(key, 1)
+        return text ")"
     }
     END {
         if (senseless)

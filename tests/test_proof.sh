@@ -24,6 +24,28 @@ counts_and_failures() {
     shows "$(tail -n 1 "$work/matrix")" '^2 of [0-9]+ faults .* F02, F03'
 }
 
+# What failed is taken back by the same, in a later run, and said all the same.
+later_runs() {
+    {
+        line F01 real 5 FAILED kills
+        line F14 real 3 FAILED cuts
+        line F14 real 4 ok cuts
+    } >"$work/first"
+    {
+        line F01 real 7 ok kills
+        line F14 real 1 ok others
+    } >"$work/second"
+    ends_with 1 scripts/fault-matrix.sh "$work/first" "$work/second" \
+        >"$work/matrix"
+    shows "$(row_of F01)" '\| 12, ok \(kills; FAILED before, .*: kills\) \|'
+    shows "$(row_of F14)" '\| 8, \*\*FAILED\*\*: cuts \|'
+    line F14 real 1 ok cuts >>"$work/second"
+    scripts/fault-matrix.sh "$work/first" "$work/second" >"$work/matrix"
+    line F14 real 1 FAILED cuts >>"$work/second"
+    ends_with 1 scripts/fault-matrix.sh "$work/first" "$work/second" \
+        >"$work/matrix"
+}
+
 all_is_well() {
     line F01 real 1 ok crash >"$work/results"
     matrix
@@ -73,6 +95,7 @@ every_fault_is_named_once() {
 }
 
 it 'counts add up, and a failure is not forgotten' counts_and_failures
+it 'what failed is taken back by the same in a later run only' later_runs
 it 'a run that went well says when and of what' all_is_well
 it 'a line that makes no sense is refused' senseless
 it 'tests prove what the comment behind their name says' annotations
