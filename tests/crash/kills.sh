@@ -164,10 +164,11 @@ create() { # N
     arm "$target" all kill "$1"
     start_counted "$target"
     attend within 60 answers "$target" || return
+    calm "$target" # what follows is not the start
+    attend within 60 answers "$target" || return # it died in between
     for s in "${services[@]}"; do
         [ "$s" = "$target" ] || start "$s"
     done
-    calm "$target" # what follows is not the start
     all_up && stock_up && confirmed && at_rest && in_order
 }
 answers() { "$saga" fault ls "$1" >/dev/null 2>&1; }
