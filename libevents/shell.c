@@ -64,6 +64,7 @@ void shell_undo(struct shell *shell)
     shell->in_transaction = false;
     shell->frame_count = 0;
     shell->appended = 0;
+    shell->due_ms = 0; /* what has fired is armed again: look */
 }
 
 /* Keeps an appended event for publishing after the commit. */
