@@ -21,6 +21,11 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 documents=(*.md docs/*.md docs/tutorial/*.md scenarios/*.md lab/*.md tests/*.md)
+# Those that people write; the matrix is printed, in the words of the tests.
+written=()
+for document in "${documents[@]}"; do
+    [ "$document" = docs/fault-matrix.md ] || written+=("$document")
+done
 bad=0
 wrong() {
     printf 'docs: %s\n' "$*" >&2
@@ -238,7 +243,7 @@ check_lengths() {
 # Tables and what readers type may be as wide as they have to.
 check_width() {
     local file wide
-    for file in "${documents[@]}"; do
+    for file in "${written[@]}"; do
         wide=$(sed -E '/^(\||\$ )/d' "$file" |
             LC_ALL=C.UTF-8 grep -E '^.{121,}' | head -n 1) || true
         [ -z "$wide" ] || wrong "$file: more than 120 columns: ${wide:0:60}..."
@@ -248,10 +253,10 @@ check_width() {
 check_words() {
     local file unknown
     # All at once first: the dictionary takes longer to read than they do.
-    unknown=$(for file in "${documents[@]}"; do prose "$file"; done |
+    unknown=$(for file in "${written[@]}"; do prose "$file"; done |
         hunspell -d en_US -p docs/words.txt -l)
     [ -n "$unknown" ] || return 0
-    for file in "${documents[@]}"; do
+    for file in "${written[@]}"; do
         unknown=$(prose "$file" | hunspell -d en_US -p docs/words.txt -l |
             sort -u | paste -sd ' ')
         [ -z "$unknown" ] || wrong "$file: unknown words: $unknown"
