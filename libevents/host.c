@@ -692,8 +692,8 @@ static int run(struct host *host)
 }
 
 /* Ends what is written to disk.  Sockets and locks are left to the end of the
- * process: nng_close of NNG 1.5.2 can wait for ever for a transfer that had
- * just begun (mended upstream by aac4dc36, "fix deadlock on socket close"). */
+ * process: nothing is to be told by them any more, and nng_close may not end
+ * (closing.h). */
 static void leave(struct host *host, int code)
 {
     reader_close(host->reader);

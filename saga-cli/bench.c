@@ -519,8 +519,8 @@ static int open_bench(struct bench *bench)
     return SAGA_YES;
 }
 
-/* The sockets are left to the end of the process: nng_close of NNG 1.5.2 can
- * wait for ever for a transfer that had just begun (see host.c). */
+/* The sockets are left to the end of the process: nng_close may not end
+ * (closing.h). */
 static void close_bench(struct bench *bench)
 {
     struct order *order, *next;

@@ -57,6 +57,16 @@ start_all() { # [OPTION...]
     all_up
 }
 
+# All nine, as tests/tools/stranger takes them.
+sockets() { # "sub PATH" or "req PATH"
+    local s
+    for s in "${services[@]}"; do
+        echo "sub $SAGA_DIR/run/$s.pub"
+        echo "req $SAGA_DIR/run/$s.cmd"
+        echo "req $SAGA_DIR/run/$s.qry"
+    done
+}
+
 up() { "$saga" status >/dev/null 2>&1; }
 all_up() {
     within 30 up || {

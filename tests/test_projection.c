@@ -953,17 +953,23 @@ Test(projection, a_view_that_breaks_is_left_and_built_anew_at_the_next_start)
 
 /* ---- logs that turn out to be others ------------------------------------- */
 
+/* By another one, of one order. */
+static void replace_order_log(void)
+{
+    store_close(logs[ORDER]);
+    logs[ORDER] = NULL;
+    unlink(path_of("order.db"));
+    open_log(ORDER, 'x');
+    one(ORDER, ORDER_PLACED, "o-new");
+}
+
 /* HC11 */
 Test(projection, a_replaced_log_makes_the_view_build_itself_anew) /* F21 */
 {
     sagas(1, 5);
     open_reader();
     settle();
-    store_close(logs[ORDER]);
-    logs[ORDER] = NULL;
-    unlink(path_of("order.db"));
-    open_log(ORDER, 'x');
-    one(ORDER, ORDER_PLACED, "o-new");
+    replace_order_log();
     pass_ms(3 * PULL_IDLE_MS);
     cr_assert_eq(number(status(), "view.generation"), 2);
     cr_assert_str_eq(word(status(), "view", "trouble"), "");
@@ -986,11 +992,7 @@ Test(projection, a_rebuild_that_began_by_itself_is_joined)
     sagas(1, 5);
     open_reader();
     settle();
-    store_close(logs[ORDER]);
-    logs[ORDER] = NULL;
-    unlink(path_of("order.db"));
-    open_log(ORDER, 'x');
-    one(ORDER, ORDER_PLACED, "o-new");
+    replace_order_log();
     away[PAYMENT] = true;
     pass_ms(3 * PULL_IDLE_MS);
     cr_assert_eq(number(status(), "view.generation"), 1);

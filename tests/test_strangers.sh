@@ -9,14 +9,6 @@
 
 each=320 # that say nothing, and as many that send garbage, at each socket
 
-sockets() { # "sub PATH" or "req PATH"
-    local s
-    for s in "${services[@]}"; do
-        echo "sub $SAGA_DIR/run/$s.pub"
-        echo "req $SAGA_DIR/run/$s.cmd"
-        echo "req $SAGA_DIR/run/$s.qry"
-    done
-}
 descriptors() { # SERVICE: how many files it has open
     find "/proc/${pids[$1]}/fd" -type l | wc -l
 }

@@ -15,14 +15,6 @@ deadline=$((SECONDS + ${SECONDS_MAX:-1000000}))
 seed_of_strangers=${SEED:-$RANDOM}
 each=100 # inputs of a stranger, see BODIES in stranger.c
 
-sockets() { # "sub PATH" or "req PATH"
-    local s
-    for s in "${services[@]}"; do
-        echo "sub $SAGA_DIR/run/$s.pub"
-        echo "req $SAGA_DIR/run/$s.cmd"
-        echo "req $SAGA_DIR/run/$s.qry"
-    done
-}
 descriptors() { # how many files all three have open
     local s
     for s in "${services[@]}"; do ls "/proc/${pids[$s]}/fd"; done | wc -l
