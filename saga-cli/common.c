@@ -287,6 +287,16 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
     return NULL;
 }
 
+enum evt_status saga_ask_view(struct saga *saga, const char *service,
+                              const json_t *request, int timeout_ms,
+                              json_t **reply)
+{
+    if (saga->read_side != NULL && !reads_the_log(request))
+        return client_ask_read_side(saga->read_side, service, request,
+                                    timeout_ms, reply);
+    return client_ask(saga->client, service, "qry", request, timeout_ms, reply);
+}
+
 json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,
                  bool *as_of, int *code)
 {
@@ -300,12 +310,7 @@ json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,
 
     if (as_of != NULL)
         *as_of = false;
-    if (saga->read_side != NULL && !reads_the_log(request))
-        rc = client_ask_read_side(saga->read_side, service, request, timeout_ms,
-                                  &reply);
-    else
-        rc = client_ask(saga->client, service, "qry", request, timeout_ms,
-                        &reply);
+    rc = saga_ask_view(saga, service, request, timeout_ms, &reply);
     if ((rc == EVT_NONE || rc == EVT_BUSY) && reads_the_log(request)) {
         if (as_of != NULL)
             *as_of = true;

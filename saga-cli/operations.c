@@ -335,11 +335,8 @@ static json_t *ask_rebuild(struct saga *saga, struct rebuilding *rebuilding,
     json_t *ask = rebuild_request(rebuilding), *reply = NULL;
     enum evt_status rc;
 
-    rc = saga->read_side != NULL
-             ? client_ask_read_side(saga->read_side, service, ask,
-                                    REBUILD_MS + REBUILD_LATE_MS, &reply)
-             : client_ask(saga->client, service, "qry", ask,
-                          REBUILD_MS + REBUILD_LATE_MS, &reply);
+    rc =
+        saga_ask_view(saga, service, ask, REBUILD_MS + REBUILD_LATE_MS, &reply);
     json_decref(ask);
     *again = false;
     if (rc != EVT_OK) {

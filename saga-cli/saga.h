@@ -78,6 +78,12 @@ const char *saga_start(const struct saga *saga, const char *service,
  * saga_fail, returns NULL and sets *code. */
 struct store *saga_open_log(struct saga *saga, const char *service, int *code);
 
+/* Asks @service's query socket, or, of what a view knows, the lone read side
+ * that --read-side names.  Results as client_ask's. */
+MUST_CHECK enum evt_status saga_ask_view(struct saga *saga, const char *service,
+                                         const json_t *request, int timeout_ms,
+                                         json_t **reply);
+
 /* Asks a service's qry socket; when it is down or does not answer within a
  * second, {"get":"log"} and {"get":"parked"} are answered from its file, and
  * *as_of (may be NULL) is set.  NULL: it was reported through saga_fail, *code

@@ -451,11 +451,7 @@ static enum evt_status ask_view(const struct question *question, json_t **reply)
     json_t *ask = view_request(question);
     enum evt_status rc;
 
-    rc = question->saga->read_side != NULL
-             ? client_ask_read_side(question->saga->read_side, service, ask,
-                                    2000, reply)
-             : client_ask(question->saga->client, service, "qry", ask, 2000,
-                          reply);
+    rc = saga_ask_view(question->saga, service, ask, 2000, reply);
     json_decref(ask);
     return rc;
 }

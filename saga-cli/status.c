@@ -21,12 +21,7 @@ static json_t *ask(struct saga *saga, const char *service, const char *what,
 {
     json_t *request = json_pack("{s:s}", "get", what), *reply = NULL;
 
-    if (saga->read_side != NULL)
-        *rc = client_ask_read_side(saga->read_side, service, request,
-                                   timeout_ms, &reply);
-    else
-        *rc = client_ask(saga->client, service, "qry", request, timeout_ms,
-                         &reply);
+    *rc = saga_ask_view(saga, service, request, timeout_ms, &reply);
     json_decref(request);
     return reply;
 }
