@@ -407,52 +407,44 @@ static int run(struct bench *bench)
  */
 
 static int tell(struct bench *bench, const char *service,
-                const struct command commands[], size_t count)
+                struct command *command)
 {
-    struct answer answers[COMMANDS_PER_REQUEST];
-    enum evt_status rc = client_command(bench->saga->client, service, commands,
-                                        count, 10000, answers);
+    struct answer answer;
+    int code;
 
-    if (rc != EVT_OK)
-        return saga_no_answer(bench->saga, service, rc);
-    for (size_t i = 0; i < count; i++)
-        if (answers[i].code != ANSWER_DONE)
-            return saga_fail(bench->saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
-                             answers[i].reason);
-    return SAGA_YES;
+    client_new_id("c", command->command_id);
+    code = saga_send(bench->saga, service, command, 1,
+                     saga_mono_ms() + SAGA_PATIENCE_MS, &answer);
+    if (code == SAGA_YES && answer.code != ANSWER_DONE)
+        code = saga_fail(bench->saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
+                         answer.reason);
+    return code;
 }
 
 /* Products, stock and money enough for the whole run. */
 static int seed(struct bench *bench)
 {
-    struct command commands[COMMANDS_PER_REQUEST];
+    uint64_t goods = bench->sagas * bench->lines;
     int rc = SAGA_YES;
 
     for (unsigned i = 0; i < SKUS && rc == SAGA_YES; i++) {
-        memset(commands, 0, 2 * sizeof commands[0]);
-        commands[0].type = LIST_PRODUCT;
-        client_new_id("c", commands[0].command_id);
-        snprintf(commands[0].data.sku, SKU_BYTES, "bench-%u", i);
-        commands[0].data.price_cents = 1;
-        rc = tell(bench, "order", commands, 1);
-        commands[0].type = RECEIVE_STOCK;
-        client_new_id("c", commands[0].command_id);
-        commands[0].data.price_cents = 0;
-        commands[0].data.quantity = RECEIPT_MAX;
-        for (uint64_t have = 0;
-             rc == SAGA_YES && have < bench->sagas * bench->lines;
-             have += RECEIPT_MAX) {
-            client_new_id("c", commands[0].command_id);
-            rc = tell(bench, "inventory", commands, 1);
-        }
+        struct command product = {.type = LIST_PRODUCT, .data.price_cents = 1};
+        struct command stock = {.type = RECEIVE_STOCK,
+                                .data.quantity = RECEIPT_MAX};
+
+        snprintf(product.data.sku, SKU_BYTES, "bench-%u", i);
+        text_copy(stock.data.sku, SKU_BYTES, product.data.sku);
+        rc = tell(bench, "order", &product);
+        for (uint64_t have = 0; rc == SAGA_YES && have < goods;
+             have += RECEIPT_MAX)
+            rc = tell(bench, "inventory", &stock);
     }
     for (unsigned i = 0; i < CUSTOMERS && rc == SAGA_YES; i++) {
-        memset(commands, 0, sizeof commands[0]);
-        commands[0].type = DEPOSIT_FUNDS;
-        client_new_id("c", commands[0].command_id);
-        snprintf(commands[0].data.customer, CUSTOMER_BYTES, "bench-%u", i);
-        commands[0].data.amount_cents = DEPOSIT_CENTS_MAX;
-        rc = tell(bench, "payment", commands, 1);
+        struct command funds = {.type = DEPOSIT_FUNDS,
+                                .data.amount_cents = DEPOSIT_CENTS_MAX};
+
+        snprintf(funds.data.customer, CUSTOMER_BYTES, "bench-%u", i);
+        rc = tell(bench, "payment", &funds);
     }
     return rc;
 }

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { PATIENCE_MS = 10000, ANSWER_MS = 3000 }; /* in all, and of one try */
-
 /* Whether the words are those that @names (ends with NULL) says; if not, which
  * one is missing, or too much. */
 static int check_words(const struct saga *saga, int argc, char **argv,
@@ -113,45 +111,18 @@ static int refused(const struct saga *saga, const char *service,
         answer->code == ANSWER_BEHIND ? " ('./saga status' shows more)" : "");
 }
 
-/* Sends one command until it is answered: its id makes that harmless. */
-static int send(struct saga *saga, const char *service,
-                const struct command *command, struct answer *answer)
-{
-    struct timespec pause = {.tv_nsec = 20000000};
-    uint64_t deadline_ms = saga_mono_ms() + PATIENCE_MS;
-
-    for (;;) {
-        enum evt_status rc = client_command(saga->client, service, command, 1,
-                                            ANSWER_MS, answer);
-        bool again =
-            rc == EVT_BUSY || (rc == EVT_OK && (answer->code == ANSWER_BUSY ||
-                                                answer->code == ANSWER_FULL));
-
-        if (!again && rc != EVT_OK)
-            return saga_no_answer(saga, service, rc);
-        if (!again)
-            break;
-        if (saga_mono_ms() > deadline_ms)
-            return rc == EVT_BUSY
-                       ? saga_no_answer(saga, service, rc)
-                       : saga_fail(saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
-                                   answer->reason);
-        nanosleep(&pause, NULL);
-    }
-    if (answer->code == ANSWER_DONE)
-        return SAGA_YES;
-    return refused(saga, service, command, answer);
-}
-
 /* Sends, and says what was done: "deposited 5.00 for bob". */
 __attribute__((format(printf, 4, 5))) static int
 tell(struct saga *saga, const char *service, const struct command *command,
      const char *done, ...)
 {
     struct answer answer;
-    int code = send(saga, service, command, &answer);
+    int code = saga_send(saga, service, command, 1,
+                         saga_mono_ms() + SAGA_PATIENCE_MS, &answer);
     va_list words;
 
+    if (code == SAGA_YES && answer.code != ANSWER_DONE)
+        code = refused(saga, service, command, &answer);
     if (code != SAGA_YES)
         return code;
     if (saga->json) {

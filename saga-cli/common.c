@@ -287,6 +287,35 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
     return NULL;
 }
 
+int saga_send(struct saga *saga, const char *service,
+              const struct command commands[], size_t count,
+              uint64_t deadline_ms, struct answer answers[])
+{
+    struct timespec pause = {.tv_nsec = 20000000};
+
+    for (;;) {
+        enum evt_status rc = client_command(saga->client, service, commands,
+                                            count, 2000, answers);
+        const char *passing = NULL; /* why one is not answered for good */
+
+        if (rc != EVT_OK && rc != EVT_BUSY)
+            return saga_no_answer(saga, service, rc);
+        for (size_t i = 0; rc == EVT_OK && i < count; i++)
+            if (answers[i].code == ANSWER_BUSY ||
+                answers[i].code == ANSWER_FULL)
+                passing = answers[i].reason;
+        if (rc == EVT_OK && passing == NULL)
+            return SAGA_YES;
+        if (saga_mono_ms() > deadline_ms)
+            return rc == EVT_BUSY
+                       ? saga_no_answer(saga, service, rc)
+                       : saga_fail(saga, SAGA_TRY_AGAIN,
+                                   "%s-svc: %s ('./saga status' shows more)",
+                                   service, passing);
+        nanosleep(&pause, NULL); /* back off, then under the same ids */
+    }
+}
+
 enum evt_status saga_ask_view(struct saga *saga, const char *service,
                               const json_t *request, int timeout_ms,
                               json_t **reply)

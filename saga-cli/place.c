@@ -173,37 +173,16 @@ static int write_journal(const struct placing *placing,
     return SAGA_YES;
 }
 
-/* Whether to send it again: nothing was recorded, and it may be later. */
-static bool passing(enum answer_code code)
-{
-    return code == ANSWER_BUSY || code == ANSWER_FULL;
-}
-
 /* Sends a batch until each command has its answer, or time is up. */
-static int send_batch(const struct placing *placing, struct command *commands,
-                      struct answer *answers, size_t count)
+static int send_batch(const struct placing *placing,
+                      const struct command *commands, struct answer *answers,
+                      size_t count)
 {
-    struct timespec pause = {.tv_nsec = 20000000};
+    int code = saga_send(placing->saga, "order", commands, count,
+                         placing->deadline_ms, answers);
 
-    for (;;) {
-        enum evt_status rc = client_command(placing->saga->client, "order",
-                                            commands, count, 2000, answers);
-        bool again = rc == EVT_BUSY;
-
-        if (rc != EVT_OK && rc != EVT_BUSY)
-            return saga_no_answer(placing->saga, "order", rc);
-        for (size_t i = 0; rc == EVT_OK && i < count; i++)
-            again = again || passing(answers[i].code);
-        if (!again)
-            return write_journal(placing, commands, answers, count);
-        if (saga_mono_ms() > placing->deadline_ms && rc == EVT_BUSY)
-            return saga_no_answer(placing->saga, "order", rc);
-        if (saga_mono_ms() > placing->deadline_ms)
-            return saga_fail(placing->saga, SAGA_TRY_AGAIN,
-                             "order-svc: %s ('./saga status' shows more)",
-                             answers[0].reason);
-        nanosleep(&pause, NULL); /* back off, then under the same ids */
-    }
+    return code != SAGA_YES ? code
+                            : write_journal(placing, commands, answers, count);
 }
 
 /* An answer that is no yes, and what to type about it. */

@@ -78,6 +78,14 @@ const char *saga_start(const struct saga *saga, const char *service,
  * saga_fail, returns NULL and sets *code. */
 struct store *saga_open_log(struct saga *saga, const char *service, int *code);
 
+/* Sends commands until each is answered for good, which their ids make
+ * harmless: busy and a full disk pass, and are sent again until @deadline_ms of
+ * saga_mono_ms().  Else reported; returns the exit code. */
+enum { SAGA_PATIENCE_MS = 10000 }; /* of verbs that have no --timeout */
+MUST_CHECK int saga_send(struct saga *saga, const char *service,
+                         const struct command commands[], size_t count,
+                         uint64_t deadline_ms, struct answer answers[]);
+
 /* Asks @service's query socket, or, of what a view knows, the lone read side
  * that --read-side names.  Results as client_ask's. */
 MUST_CHECK enum evt_status saga_ask_view(struct saga *saga, const char *service,

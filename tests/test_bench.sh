@@ -51,6 +51,8 @@ one_is_away() {
 }
 
 # ---- what it does -----------------------------------------------------------
+# All of these begin the moment that the three are up, when each may still answer
+# "starting" for a while: a bench waits for that, as every command does.
 
 closed_loop() {
     start_all
