@@ -216,6 +216,7 @@ kinds_of_sockets() {
     a_while
     asked 0 place gizmo:1 --timeout 60
     converges
+    frames_flow # pulls alone may have healed it, before anybody dialled anew
     echo 'no pulls: frames bring everything, as long as none is lost'
     part_all qry
     asked 0 place gizmo:1 --timeout 60
@@ -228,6 +229,27 @@ kinds_of_sockets() {
     converges
     status_of lost CONFIRMED
     injected 2
+}
+# Everybody gets frames from everybody: two more heartbeats at least.
+frames_flow() {
+    local before
+    mapfile -t before < <(frames)
+    within 30 all_have_more "${before[@]}" || {
+        echo "frames: ${before[*]}, 30 s later $(frames | xargs)"
+        return 1
+    }
+}
+frames() {
+    "$saga" status --json | "$tools/json" 'services.*.feeds.*.counts.frames'
+}
+all_have_more() { # COUNT...
+    local now i
+    mapfile -t now < <(frames)
+    [ ${#now[@]} -eq 6 ] && [ $# -eq 6 ] || return 1
+    for i in "${!now[@]}"; do
+        [ "${now[i]}" -ge $(($1 + 2)) ] || return 1
+        shift
+    done
 }
 flapping() {
     local i s
