@@ -320,6 +320,50 @@ static int fold_service(const struct question *question, unsigned service,
     return code;
 }
 
+static bool view_knows(struct saga *saga, const char *service, json_t *ask)
+{
+    json_t *reply = NULL;
+    bool known = saga_ask_view(saga, service, ask, 1000, &reply) == EVT_OK &&
+                 json_object_get(reply, "error") == NULL;
+
+    json_decref(reply);
+    json_decref(ask);
+    return known;
+}
+
+/* What else is called as the order that was asked for, "sku" or "customer",
+ * whose first half was forgotten; NULL: nothing. */
+static const char *other_kind(const struct question *question)
+{
+    const char *name = question->key;
+
+    if (question->subject != name)
+        return NULL;
+    if (view_knows(question->saga, "inventory",
+                   json_pack("{s:s,s:s}", "get", "stock", "sku", name)))
+        return "sku";
+    if (view_knows(question->saga, "payment",
+                   json_pack("{s:s,s:s}", "get", "account", "customer", name)))
+        return "customer";
+    return NULL;
+}
+
+static int nothing_there(const struct question *question)
+{
+    const char *kind = other_kind(question);
+
+    if (kind != NULL)
+        return saga_fail(question->saga, SAGA_NO_SUCH,
+                         "no order %s, but a %s: './saga show %s:%s'",
+                         question->key, kind, kind, question->key);
+    if (question->tag == TAG_ORDER && !question->past)
+        return story_no_such_order(question->saga, question->key);
+    return saga_fail(question->saga, SAGA_NO_SUCH,
+                     "no %s%s%s ('./saga log --all' shows what happened)",
+                     question->subject, question->past ? " at " : "",
+                     question->past ? question->when : "");
+}
+
 static int fold(const struct question *question)
 {
     json_t *states = json_array();
@@ -331,10 +375,7 @@ static int fold(const struct question *question)
             (question->service < 0 && has_state(i, question->tag)))
             code = fold_service(question, i, states, &found);
     if (code == SAGA_YES && found == 0)
-        code = saga_fail(question->saga, SAGA_NO_SUCH,
-                         "no %s%s%s ('./saga log --all' shows what happened)",
-                         question->subject, question->past ? " at " : "",
-                         question->past ? question->when : "");
+        code = nothing_there(question);
     else if (code == SAGA_YES && question->saga->json)
         saga_print_json(json_pack("{s:s,s:O}", "subject", question->subject,
                                   "states", states));
@@ -475,7 +516,7 @@ static int view_refused(const struct question *question, const json_t *reply)
                          "%s ('./saga fund %s 10.00' opens an account)", error,
                          question->key);
     default:
-        return story_no_such_order(question->saga, question->key);
+        return nothing_there(question);
     }
 }
 

@@ -187,6 +187,10 @@ what_is_wrong() {
         show sku:nope
     told_what "no customer nope \('\./saga fund nope 10.00' opens an account\)$" \
         show customer:nope
+    told_what "no order widget, but a sku: '\./saga show sku:widget'$" show widget
+    told_what "no order bob, but a customer: '\./saga show customer:bob'$" \
+        show bob --at 1
+    told_what "no order widget \('\./saga ls' shows all\)$" show order:widget
 }
 bus_elsewhere() {
     asked 64 status --bus tcp://192.0.2.1:7000
