@@ -19,10 +19,10 @@ case ${1:-} in
         lanes=(
             'kills counting confirmed
              kills --sample 8 rejected declined expired refunded
-             kills --sample 25 recovery creation'
-            'cuts 30
+             kills --sample 25 recovery creation
              strangers 20000
-             outsiders 20
+             outsiders 20'
+            'cuts 30
              errors --sample 20
              partitions'
         )
