@@ -24,7 +24,11 @@ enum {
     FRAMES_MAX = 128,    /* of one publisher, gathered for one step */
     LINKS_MAX = 8,
     PASSED_MAX = 512, /* frames that another loop may leave here */
-    WATCH_MS = 3000   /* silence that makes us dial or listen anew */
+    WATCH_MS = 3000,  /* silence that makes us dial or listen anew */
+    /* A peer that is away is dialled again after up to so long, doubled each
+     * time from the first to the second: who is gone for long costs little. */
+    DIAL_FIRST_MS = 10,
+    DIAL_LAST_MS = 1000
 };
 
 struct bus;

@@ -122,6 +122,10 @@ all_is_well() { # [OPTION of check...]
         ends_with 0 "$saga" check --final "$@"
 }
 
+can_trace() {
+    command -v strace >/dev/null && strace -qq -o /dev/null true 2>/dev/null
+}
+
 # ---- load -------------------------------------------------------------------
 
 # Enough goods and money for any load.

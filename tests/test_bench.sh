@@ -152,8 +152,19 @@ kernel_agrees() {
                     whole * whole < 1e-6) }'
     done
 }
-can_trace() {
-    command -v strace >/dev/null && strace -qq -o /dev/null true 2>/dev/null
+# Two peers that are away are dialled again and again, over eight connections:
+# by the write side, the read side, and a rebuild that may come.
+alone() {
+    local dialled
+    start order
+    within 30 logged order running
+    sleep 2 # at first, who is away may just be starting
+    timeout 10 strace -qq -f -e trace=connect -o "$SAGA_DIR/calls" \
+        -p "${pids[order]}" || [ $? -eq 124 ]
+    dialled=$(grep -c 'connect(' "$SAGA_DIR/calls")
+    echo "dialled $dialled times in 10 s"
+    [ "$dialled" -gt 20 ]
+    [ "$dialled" -lt 600 ]
 }
 
 # ---- a whole service --------------------------------------------------------
@@ -199,8 +210,11 @@ it 'the declined are spread evenly' in_shop declined declined
 it 'an overload is answered busy, and nothing is lost' in_shop rate overload
 if can_trace; then
     it 'the kernel sees the syncs that are counted' in_shop syncs kernel_agrees
+    it 'peers that are away for long are dialled seldom' in_shop alone alone
 else
-    skip 'the kernel sees the syncs that are counted' \
-        'strace cannot trace here, or is not there'
+    for test in 'the kernel sees the syncs that are counted' \
+        'peers that are away for long are dialled seldom'; do
+        skip "$test" 'strace cannot trace here, or is not there'
+    done
 fi
 it 'a service starts on logs that grow, and is measured' by_size

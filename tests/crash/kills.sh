@@ -206,9 +206,6 @@ nothing_escapes() {
     [ "$counted" -le "$traced" ]
     [ "$((traced - counted))" -lt 60 ]
 }
-can_trace() {
-    command -v strace >/dev/null && strace -qq -o /dev/null true 2>/dev/null
-}
 traced_sees() { "$saga" status >/dev/null && grep -q . "$SAGA_DIR/trace"; }
 
 # The faults and the sentence of a name.
