@@ -279,25 +279,33 @@ stop_services() { # SERVICE...
 # What has not ended yet.  Asked before the services stop, and bounded, since
 # one of them may not answer: then we do not know, and say so.
 undone() { # SECONDS
-    local status fd said count member known='' unknown=''
+    local status fd said count member what known='' unknown=''
     local -A asked=()
-    for status in PENDING CANCELLING parked; do
+    for status in PENDING CANCELLING CONFIRMED parked; do
         local question=(ls --status "$status" --limit 1000)
         [ $status != parked ] || question=(parked)
         exec {fd}< <(timeout "$1" "$saga" "${question[@]}" --json 2>/dev/null)
         asked[$status]=$fd
     done
-    for status in PENDING CANCELLING parked; do
+    for status in PENDING CANCELLING CONFIRMED parked; do
         fd=${asked[$status]}
         said=$(cat <&"$fd")
         exec {fd}<&-
-        # Every order has one status, everything parked one reason.
-        [ "$status" = parked ] && member=reason || member=status
-        count=$(grep -oE "\"$member\": *\"" <<<"$said" | wc -l) || true
-        [[ $said != *'"more":true}' ]] || count="more than $count"
+        # Every order has one status, everything parked one reason.  What is
+        # confirmed and not shipped is among the newest: inventory-svc reads on
+        # in order.
+        what=$status
+        case $status in
+            parked) member='"reason": *"' ;;
+            CONFIRMED) member='"stock": *"(NONE|RESERVED)"' what+=' but not shipped' ;;
+            *) member='"status": *"' ;;
+        esac
+        count=$(grep -oE "$member" <<<"$said" | wc -l) || true
+        [ $status = CONFIRMED ] || [[ $said != *'"more":true}' ]] ||
+            count="more than $count"
         case $said in
             '' | '{"error":'*) unknown+=", $status" ;;
-            *) [ "$count" = 0 ] || known+=", $count $status" ;;
+            *) [ "$count" = 0 ] || known+=", $count $what" ;;
         esac
     done
     if [ -z "$known$unknown" ]; then

@@ -132,21 +132,31 @@ static void count_text(const struct check_summary *s, enum check_id id,
 }
 
 /* What to type next about @subject. */
-static void print_hint(enum check_id id, const char *subject)
+static void print_hint(const struct saga *saga, enum check_id id,
+                       const char *subject)
 {
     bool is_tag = strchr(subject, ':') != NULL;
+    bool is_service = saga_service_number(subject) >= 0;
+    char start[START_BYTES];
 
-    if (id == CHECK_Q3)
+    if (is_service && (id == CHECK_Q2 || id == CHECK_Q3) &&
+        !saga_runs(saga, subject))
+        printf("             %s-svc is down:  %s\n", subject,
+               saga_start(saga, subject, start));
+    else if (id == CHECK_Q3)
         printf("             mend:  ./saga rebuild %s\n", subject);
-    else if (saga_service_number(subject) >= 0)
+    else if (id == CHECK_S10) /* the log may be at fault, or who has read it */
+        printf("             look:  ./saga verify\n");
+    else if (is_service)
         printf("             look:  ./saga %s %s\n",
-               id == CHECK_S1 || id == CHECK_S10 ? "verify" : "log", subject);
+               id == CHECK_S1 ? "verify" : "log", subject);
     else if (id != CHECK_J1 && id != CHECK_J2)
         printf("             look:  ./saga %s %s\n", is_tag ? "show" : "trace",
                subject);
 }
 
-static void print_violations(const struct verdict_run *run, enum check_id id)
+static void print_violations(const struct saga *saga,
+                             const struct verdict_run *run, enum check_id id)
 {
     const char *first = NULL;
     unsigned shown = 0;
@@ -171,7 +181,7 @@ static void print_violations(const struct verdict_run *run, enum check_id id)
         printf("             and %u more (--json has them all)\n",
                shown - SHOWN_MAX);
     if (first != NULL)
-        print_hint(id, first);
+        print_hint(saga, id, first);
 }
 
 static void print_one(const struct saga *saga, const struct verdict_run *run,
@@ -190,7 +200,7 @@ static void print_one(const struct saga *saga, const struct verdict_run *run,
         printf("  %-4s  %-3s  %-51s %s\n", skipped != NULL ? "--" : "ok",
                check_name(id), check_promise(id),
                skipped != NULL ? skipped : counts);
-    print_violations(run, id);
+    print_violations(saga, run, id);
 }
 
 static unsigned print_text(const struct saga *saga,
@@ -270,6 +280,8 @@ int verb_check(struct saga *saga, int argc, char **argv)
     int code = parse(saga, argc, argv, &run.options);
     unsigned broken;
 
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+        store_close(saga_open_log(saga, shop_services[i], &code));
     if (code != SAGA_YES)
         return code;
     run.violations = json_array();

@@ -66,9 +66,10 @@ static int set_name(const struct saga *saga, const char *what, const char *text,
 {
     if (!text_is_id(text, size))
         return saga_fail(saga, SAGA_USAGE,
-                         "a %s is 1 to %zu letters, digits and . _ - , not "
+                         "%s %s is 1 to %zu letters, digits and . _ - , not "
                          "'%s'",
-                         what, size - 1, text);
+                         strchr("aeiou", what[0]) != NULL ? "an" : "a", what,
+                         size - 1, text);
     text_copy(name, size, text);
     return SAGA_YES;
 }
@@ -80,7 +81,8 @@ static int set_cents(const struct saga *saga, const char *what,
 
     if (cents_parse(text, cents) && *cents >= 1 && *cents <= most)
         return SAGA_YES;
-    return saga_fail(saga, SAGA_USAGE, "%s must be 0.01 to %s, not %s", what,
+    return saga_fail(saga, SAGA_USAGE,
+                     "%s must be 0.01 to %s, in whole cents, not %s", what,
                      cents_text(most, limit), text);
 }
 
@@ -101,6 +103,9 @@ static int refused(const struct saga *saga, const char *service,
     if (strcmp(answer->reason, "unknown order") == 0)
         return saga_fail(saga, SAGA_NO_SUCH,
                          "no order %s ('./saga ls' shows all)", order);
+    if (strcmp(answer->field, "id") == 0 && answer->code == ANSWER_REFUSED)
+        return saga_fail(saga, SAGA_NO, "%s: %s ('./saga log %s' has it)",
+                         command->command_id, answer->reason, service);
     if (order[0] != '\0' && answer->code == ANSWER_REFUSED)
         return saga_fail(saga, SAGA_NO, "%s: %s ('./saga trace %s' shows it)",
                          order, answer->reason, order);

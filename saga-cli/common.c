@@ -65,7 +65,9 @@ int saga_getopt(const struct saga *saga, int argc, char **argv,
         if (!value && word[0] != '-') /* -35: it looks at one after the other */
             word = argv[optind];
         (void)saga_fail(saga, SAGA_USAGE, "%s %s ('./saga %s --help')", word,
-                        !value                      ? "is no option"
+                        !value && strspn(word + 1, "0123456789.") > 0
+                            ? "is below zero, and no number here may be"
+                        : !value                    ? "is no option"
                         : strchr(word, '=') != NULL ? "takes no value"
                                                     : "needs a value",
                         saga->verb);

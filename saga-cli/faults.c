@@ -361,6 +361,10 @@ static int clear(struct saga *saga, int argc, char **argv)
             saga, SAGA_USAGE,
             "clear what? ('./saga fault clear payment', './saga fault "
             "clear --all')");
+    if (argc == 3 &&
+        (strcmp(argv[1], "--all") == 0 || strcmp(argv[2], "--all") == 0))
+        return saga_fail(saga, SAGA_USAGE,
+                         "clear one service's faults, or --all, not both");
     if (!all && saga_service_number(argv[1]) < 0)
         return saga_no_service(saga, argv[1]);
     if (!all)

@@ -203,6 +203,12 @@ static int print_once(struct log_verb *verb, struct merge *merge)
     if (json && (count > 0 || code == SAGA_YES))
         puts(count == 0 ? "[]" : "]");
     saga->json = json;
+    if (code == SAGA_YES && verb->only >= 0 &&
+        verb->options.from > merge_head(merge, verb->only))
+        fprintf(stderr, "saga: %s's log ends at #%llu: there is no #%llu yet\n",
+                shop_services[verb->only],
+                (unsigned long long)merge_head(merge, verb->only),
+                (unsigned long long)verb->options.from);
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
         if (merge_from_file(merge, i))
             fprintf(stderr, "saga: %s-svc %s: as of its file\n",

@@ -76,6 +76,11 @@ void merge_close(struct merge *merge)
     free(merge);
 }
 
+uint64_t merge_head(const struct merge *merge, int i)
+{
+    return merge->sources[i].head;
+}
+
 bool merge_from_file(const struct merge *merge, int i)
 {
     return merge->sources[i].from_file;
@@ -153,9 +158,9 @@ static int read_page(struct merge *merge, struct source *source)
     json_decref(ask);
     if (reply == NULL)
         return code;
+    source->head = (uint64_t)json_integer_value(json_object_get(reply, "head"));
     if (source->upto == UINT64_MAX) {
-        source->upto =
-            (uint64_t)json_integer_value(json_object_get(reply, "head"));
+        source->upto = source->head;
         remember_log(source, reply);
     }
     take(source, reply);

@@ -32,5 +32,7 @@ void merge_poll(struct merge *merge);
 
 /* Whether service number @i was read from its file, since it is down. */
 bool merge_from_file(const struct merge *merge, int i);
+/* Where the log of service @i ended when it was last asked. */
+uint64_t merge_head(const struct merge *merge, int i);
 
 #endif

@@ -170,16 +170,24 @@ static int redrive_one(struct saga *saga, const char *service,
 {
     json_t *ask = json_pack("{s:s}", "do", "redrive"), *reply;
     int64_t seen = redrive->seen;
+    struct saga asking = *saga;
     int code = SAGA_YES;
+
+    if (redrive->only < 0)
+        asking.json = false; /* what fails is one member of the answer */
 
     if (redrive->source != NULL)
         json_object_set_new(ask, "source", json_string(redrive->source));
     if (redrive->seq > 0)
         json_object_set_new(ask, "seq", json_integer(redrive->seq));
-    reply = saga_ask_on(saga, service, "cmd", ask, REDRIVE_MS, &code);
+    reply = saga_ask_on(&asking, service, "cmd", ask, REDRIVE_MS, &code);
     json_decref(ask);
-    if (reply == NULL)
+    if (reply == NULL) {
+        json_object_set_new(
+            redrive->all, service,
+            json_pack("{s:s,s:i}", "error", "gave no answer", "code", code));
         return code;
+    }
     redrive->redriven += json_number(reply, "redriven");
     redrive->left += json_number(reply, "left");
     redrive->seen += (int64_t)json_array_size(json_object_get(reply, "events"));
@@ -194,14 +202,21 @@ static int redrive_one(struct saga *saga, const char *service,
 int verb_redrive(struct saga *saga, int argc, char **argv)
 {
     struct redrive redrive = {.only = -1};
-    int code = parse_redrive(saga, argc, argv, &redrive);
+    int code = parse_redrive(saga, argc, argv, &redrive), failed = SAGA_YES;
     bool one_wanted = redrive.source != NULL || redrive.seq > 0;
 
+    if (code != SAGA_YES)
+        return code;
     redrive.all = json_object();
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
-        if (redrive.only < 0 || i == redrive.only)
+    for (int i = 0; i < SERVICES; i++) /* one that is down keeps none waiting */
+        if (redrive.only < 0 || i == redrive.only) {
             code = redrive_one(saga, shop_services[i], &redrive);
-    if (code == SAGA_YES && one_wanted && redrive.seen == 0)
+            failed = code != SAGA_YES ? code : failed;
+        }
+    code = failed;
+    if (code != SAGA_YES && saga->json && redrive.only < 0)
+        saga_print_json(json_incref(redrive.all));
+    else if (code == SAGA_YES && one_wanted && redrive.seen == 0)
         code = saga_fail(saga, SAGA_NO_SUCH,
                          "no such event is parked ('./saga parked' shows all)");
     else if (code == SAGA_YES && saga->json)

@@ -177,8 +177,8 @@ int story_no_such_order(struct saga *saga, const char *order)
         return saga_fail(saga, SAGA_NO_SUCH,
                          "no order %s (did you mean %s? './saga ls' shows all)",
                          order, similar);
-    return saga_fail(saga, SAGA_NO_SUCH, "no order %s ('./saga ls' shows all)",
-                     order);
+    return saga_fail(saga, SAGA_NO_SUCH, "no order %s ('./saga %s' shows all)",
+                     order, saga_runs(saga, "order") ? "ls" : "log --all");
 }
 
 int story_read(struct saga *saga, const char *order, struct story *story)

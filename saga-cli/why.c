@@ -297,7 +297,9 @@ static int64_t status_since(const struct story *story)
     int64_t since = story->events[0].time_ms;
 
     for (size_t i = 0; i < story->count; i++)
-        if (story->events[i].type == ORDER_CANCELLING)
+        if (story->events[i].type == ORDER_CANCELLING ||
+            story->events[i].type == ORDER_CONFIRMED ||
+            story->events[i].type == ORDER_CANCELLED)
             since = story->events[i].time_ms;
     return since;
 }

@@ -182,6 +182,19 @@ what_is_wrong() {
     told_what 'CUSTOMER is missing: \./saga fund CUSTOMER AMOUNT$' fund
     told_what 'QTY is missing: \./saga stock SKU QTY$' stock widget --id x
     told_what "'7' is too much: \./saga product SKU PRICE$" product widget 5 7
+    told_what '-5 is below zero, and no number here may be' stock widget -5
+    told_what '-1\.50 is below zero' fund alice -1.50
+    told_what 'amount must be 0\.01 to 1000000\.00, in whole cents, not 1\.234$' \
+        fund alice 1.234
+    told_what "an order id is 1 to 39 letters" cancel 'x y'
+    told_what "clear one service's faults, or --all, not both$" \
+        fault clear order --all
+    asked 0 stock widget 1 --id s-once
+    code=1 told_what \
+        "s-once: this id was used for something else \('\./saga log inventory' has it\)$" \
+        stock widget 2 --id s-once
+    asked 0 log order --from 999999
+    shows "$said" "^saga: order's log ends at #[0-9]+: there is no #999999 yet$"
     code=66
     told_what "no sku nope \('\./saga stock nope 1' receives one\)$" \
         show sku:nope

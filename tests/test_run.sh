@@ -179,6 +179,22 @@ ctrl_c_once() {
     wait $!
 }
 
+paid_not_shipped() {
+    "$run" -d
+    payment=$(pid_of payment)
+    kill -STOP "$payment"
+    ends_with 0 "$saga" place widget:1 --id o-paid --no-wait
+    within 10 has_status o-paid RESERVED
+    ends_with 0 "$saga" shutdown inventory
+    kill -CONT "$payment"
+    within 10 has_status o-paid CONFIRMED
+    said=$(ends_with 0 "$run" stop)
+    shows "$said" '^Left undone: 1 CONFIRMED but not shipped\. It goes on'
+}
+has_status() { # ORDER WORD
+    "$saga" show "$1" | grep -qE "^  (status|stock) +$2$"
+}
+
 closed_output() {
     { "$run" || true; } | head -n 3 # it dies of SIGPIPE, as it should
     within 5 all_unlocked
@@ -299,6 +315,8 @@ it 'it starts from anywhere, through a link, with no environment' \
     in_directory else elsewhere
 it 'Ctrl-C stops all within two seconds and says what is left' \
     in_directory ctrl-c ctrl_c # F03 real
+it 'what is paid and not shipped is left undone, too' \
+    in_directory paid paid_not_shipped
 it 'when nobody reads any more, everything stops' \
     in_directory pipe closed_output # F13 real
 it 'with --restart the dead come back, the hopeless are given up' \

@@ -25,8 +25,9 @@ orders_are_named() {
 }
 
 wrong_words_are_named() {
-    refuses 64 '^saga: -3 is no option' fund alice -3
-    refuses 64 '^saga: -35 is no option' fund alice -35
+    refuses 64 '^saga: -3 is below zero, and no number here may be' fund alice -3
+    refuses 64 '^saga: -35 is below zero' fund alice -35
+    refuses 64 '^saga: -x is no option' fund alice -x
     refuses 64 '^saga: --customer needs a value' place widget:1 --customer
     refuses 64 '^saga: --follow=2 takes no value' log --follow=2
     refuses 64 '^saga: --nope=3 is no option' ls --nope=3

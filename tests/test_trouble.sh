@@ -128,7 +128,7 @@ nowhere() {
     while read -r words; do
         # shellcheck disable=SC2086 # words of one line
         asked 66 $words
-        shows "$said" "no data of [a-z]+-svc in $SAGA_DIR|$SAGA_DIR"
+        shows "$said" "no data of [a-z]+-svc in $SAGA_DIR \('"
     done <<'END'
 show o-1
 show sku:widget
@@ -348,6 +348,36 @@ reads_order() {
         "$("$saga" status --json | "$tools/json" services.order.log.head)" ]
 }
 why_says() { "$saga" why "$1" | grep -q -- "$2"; }
+# Paid, and on its way: its own moment counts, and whoever is away is named.
+paid_only() {
+    start_all --order-deadline-ms 600000
+    seed
+    kill -STOP "${pids[payment]}"
+    asked 0 place widget:1 --id paid --no-wait
+    within 30 has_event inventory StockReserved paid
+    sleep 1.5 # PENDING for so long
+    end inventory TERM
+    kill -CONT "${pids[payment]}"
+    within 30 has_event order OrderConfirmed paid
+    asked 0 why paid
+    shows "$said" "^paid is CONFIRMED for [0-9.]+ s\. It waits for inventory's answer to OrderConfirmed"
+    same "$(grep -oE 'since [0-9.]+ s' <<<"$said")" \
+        "$(sed -nE 's/.*CONFIRMED for ([0-9.]+ s)\..*/since \1/p' <<<"$said")"
+    asked 1 check --final
+    shows "$said" 'inventory-svc is down:  SAGA_DIR=.* \./run\.sh restart inventory$'
+    # Whom redrive finds away keeps nobody else waiting.
+    asked 69 redrive
+    shows "$said" '^saga: inventory-svc does not answer'
+    asked_json 69 redrive
+    has order.left 0
+    has inventory.code 69
+    has payment.left 0
+    asked_json 69 redrive inventory
+    has code 69
+    start inventory
+    all_is_well
+}
+
 deadline_passes() { # HC31, HC32
     start_all --order-deadline-ms 1000
     seed
@@ -480,6 +510,7 @@ restored() { # HC11
     has waits.0.state 'behind its readers'
     asked 1 check
     shows "$said" 'FAIL +S10'
+    shows "$said" 'look:  \./saga verify$' # not of order, whose log is whole
     asked 1 verify
     shows "$said" '^  FAIL +payment #[0-9]+ order consumed it, but it is not there$'
 
@@ -577,6 +608,8 @@ it 'each of the six ends has its trace' in_shop ends six_ends
 it 'why names whom an order waits for' in_shop why whys
 it 'why names all who are missing for an order to end' \
     in_shop missing why_all_down
+it 'paid and not shipped: why says since when, and who is away' \
+    in_shop paid paid_only
 it 'an order whose deadline passes is cancelled' in_shop late deadline_passes
 it 'an event of a newer version is parked, and redriven after an upgrade' \
     in_shop newer parked_newer
