@@ -362,8 +362,9 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
     while (!is_quiet(saga, deadline, what, sizeof what)) {
         if ((int64_t)saga_mono_ms() >= deadline)
             return saga_fail(saga, SAGA_TRY_AGAIN,
-                             "not quiet after %" PRId64 " s: %s", timeout_s,
-                             what);
+                             "not quiet after %" PRId64
+                             " s: %s ('./saga status' shows more)",
+                             timeout_s, what);
         nanosleep(&pause, NULL);
     }
     if (saga->json)
