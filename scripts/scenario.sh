@@ -4,7 +4,8 @@
 #   ls                          one line each
 #   show N                      the file
 #   run N [--without A[,B]]     its commands, compared with what it says; with
-#                               --without on programs of the ablation lab
+#                               --without on programs of the ablation lab, and
+#                               then with what its table says of these names
 #   run --all                   all of them
 #
 # Exit code 77: it was skipped, for want of what it says.
@@ -64,8 +65,35 @@ story_of() { # FILE above|below
         /^\|/ { next }
         part == "above" && fences == 0
         part == "below" && fences >= 2 && fences % 2 == 0' "$1" |
-        sed -e 's/^# //' -e 's/\*\*//g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g' |
-        cat -s
+        sed 's/^# //' | plainly | cat -s
+}
+
+plainly() { sed -e 's/\*\*//g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g'; }
+
+# What the table of FILE says of exactly these NAMES, in any order; nothing if
+# it has no such row.
+foretold() { # FILE NAME,...
+    local names text wanted
+    wanted=$(in_order "$2")
+    while IFS=$'\t' read -r names text; do
+        [ "$(in_order "$names")" != "$wanted" ] || echo "$text"
+    done < <(sed -n "s/^| \`\([a-z,]*\)\` | \(.*\) |\$/\1\t\2/p" "$1") | plainly
+}
+in_order() { tr , '\n' <<<"$1" | LC_ALL=C sort -u | paste -sd ,; }
+
+# How a run without NAMES ended, beside what was foretold.  The last that it
+# says: lab-test.sh does not look for the table's words in here.
+compare() { # FILE NAME,... CODE
+    local row ended=green
+    [ "$3" -eq 0 ] || ended=red
+    row=$(foretold "$1" "$2")
+    case $row in
+        '') row="Nothing is foretold: $1 says nothing of a run without $2. It is $ended." ;;
+        "$ended"*) row="As foretold: $row" ;;
+        *) row="Not as foretold: it is $ended, and $1 says $row" ;;
+    esac
+    echo
+    fold -s -w 78 <<<"$row" | sed 's/ *$//'
 }
 
 work=''
@@ -172,23 +200,24 @@ run() {
         return
     fi
     file=$(file_of "$number")
-    story_of "$file" above
-    if [ -n "$without" ]; then
-        echo "Without $without: lab/without-*.patch shows what is missing."
+    export SAGA_BUILD=build
+    if [ -n "$without" ]; then # what cannot be left out is told before a story
         SAGA_BUILD=$(scripts/lab.sh without "$without")
-        export SAGA_BUILD LAB_WITHOUT=$without
-        echo
-    else
-        export SAGA_BUILD=build
+        export LAB_WITHOUT=$without
     fi
+    story_of "$file" above
+    [ -z "$without" ] ||
+        echo "Without $without: lab/without-*.patch shows what is missing."$'\n'
     run_one "$file" || code=$?
-    if [ $code -eq 0 ]; then
+    [ $code -eq 0 ] || [ $code -eq 77 ] || code=1
+    if [ $code -eq 77 ]; then
+        return $code
+    elif [ -n "$without" ]; then
+        compare "$file" "$without" $code
+    elif [ $code -eq 0 ]; then
         story_of "$file" below
-    elif [ $code -ne 77 ]; then
-        code=1
-        echo
-        echo "Not as written: $file" \
-            "${without:+(without $without)}"
+    else
+        printf '\nNot as written: %s\n' "$file"
     fi
     return $code
 }
@@ -243,6 +272,11 @@ case ${1:-} in
         ;;
     run) run "${@:2}" ;;
     one-of-all) one_of_all "$2" "$3" ;; # this script's own
+    foretold) # N NAME,...: its row, for docs.sh
+        file=$(file_of "${2:-}")
+        foretold "$file" "${3:-}"
+        ;;
+    compare) compare "$2" "$3" "$4" ;; # FILE NAME,... CODE: for tests
     file) # FILE: the commands of any document, for docs.sh
         [ -e "${2:-}" ] || refuse 'which file?'
         export SAGA_BUILD=build
