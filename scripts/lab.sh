@@ -38,6 +38,10 @@ patches=() copy=build/lab
 
 leave_out() { # NAME,...
     local name names
+    # An empty name among them, too: what was meant is not known.
+    [[ ,$1, != *,,* ]] || fail 64 \
+        "leave out what? make lab WITHOUT=inbox,guards (one or more of: $(known |
+            paste -sd ' '))"
     # In one order, so that inbox,guards and guards,inbox are one thing.
     mapfile -t names < <(tr , '\n' <<<"$1" | LC_ALL=C sort -ur)
     for name in "${names[@]}"; do
@@ -88,6 +92,7 @@ mkdir -p build/lab
 exec 9>"build/lab/.lock"
 flock 9
 if [ "$(cat "$copy/made-from" 2>/dev/null)" != "$made_from" ]; then
+    [ ! -t 2 ] || echo "lab: builds $copy, some seconds" >&2
     rm -rf "$copy"
     mkdir -p "$copy/scripts" "$copy/build"
     # With what is built already: only what a patch touches is built anew.

@@ -134,6 +134,14 @@ foretelling_is_no_proof() {
     shows "$(judged 1 "Not a${said#*A}" '**red**: `her 940.30`')" '^nothing says'
 }
 
+nothing_to_leave_out() {
+    local names
+    for names in '' 'inbox,' ',inbox' 'inbox,,guards'; do
+        said=$(ends_with 64 "$root/scripts/lab.sh" without "$names" 2>&1)
+        shows "$said" '^lab: leave out what\? make lab WITHOUT=inbox,guards .*outbox'
+    done
+}
+
 walked() {
     local said
     said=$(timeout 120 "$root/scripts/learn.sh" 0 < <(yes ''))
@@ -155,4 +163,6 @@ it 'TERM, Ctrl-C and kill -9 leave no service behind' killed_leaves_nothing
 it 'a row of the lab is as written, or it is told what is not' rows_are_judged
 it 'a run without something ends with what was foretold of it' foretold_or_not
 it 'what was foretold is no proof that it came' foretelling_is_no_proof
+it 'the lab that is asked to leave out nothing says what there is' \
+    nothing_to_leave_out
 it 'a chapter can be walked through' walked
