@@ -3,8 +3,9 @@
 # `saga learn` does: prints the text, and runs each command when you press
 # Enter.  Without CHAPTER it lists them.
 #
-# In front of a command: Enter runs it, s skips it, q leaves.  The commands run
-# in one shell, in the repository's root; data directories that they make with
+# In front of a command: Enter runs it, s skips it, q leaves.  A scenario or a
+# lab that the text itself has one run is offered behind its paragraph.  The
+# commands run in one shell, in the repository's root; data directories that they make with
 # mktemp lie below one of ours, and whatever way this ends, services on them
 # are stopped and the directories removed.
 set -u
@@ -55,9 +56,24 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[m'
 fi
 
+# A remark of a chapter, as one says it.
+expectation() { # REMARK
+    case $1 in
+        '--egrep '*) echo "a line that matches ${1#--egrep }" ;;
+        '--exit '*) echo "exit code ${1#--exit }" ;;
+        '--lines 1') echo 'one line' ;;
+        '--lines '*) echo "${1#--lines } lines" ;;
+        *) echo "$1" ;;
+    esac
+}
+
 # One command, after Enter.  Its remark says what is to be expected.
 offer() { # COMMAND
-    local key command=${1%%'#=> '*}
+    local key command=${1%%'#=> '*} remark
+    remark=${1#"$command"}
+    command=${command%"${command##*[! ]}"}
+    [ -z "$remark" ] || printf '%sexpect: %s%s\n' "$dim" \
+        "$(expectation "${remark#'#=> '}")" "$plain"
     printf '%s$ %s%s  %s[Enter runs, s skips, q leaves]%s ' "$bold" "$command" \
         "$plain" "$dim" "$plain"
     if ! IFS= read -r key <&3; then
@@ -73,13 +89,19 @@ offer() { # COMMAND
     echo
 }
 
-# The paragraph that has been read so far, as wide as a terminal.
+# The paragraph that has been read so far, as wide as a terminal, and the
+# commands in it.
 paragraph=''
 tell() {
-    [ -n "$paragraph" ] || return 0
-    sed -e 's/\*\*\([^*]*\)\*\*/\1/g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g' \
-        <<<"$paragraph" | fold -s -w 78 | sed 's/ *$//'
+    local text=$paragraph command commands
     paragraph=''
+    [ -n "$text" ] || return 0
+    sed -e 's/\*\*\([^*]*\)\*\*/\1/g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g' \
+        <<<"$text" | fold -s -w 78 | sed 's/ *$//'
+    # shellcheck disable=SC2016 # the backticks are Markdown's
+    mapfile -t commands < <(grep -oE \
+        '`(\./saga scenario run [0-9]+|make lab WITHOUT=)[^`]*`' <<<"$text" | tr -d '`')
+    for command in "${commands[@]}"; do offer "$command"; done
 }
 
 exec 3<&0

@@ -142,16 +142,34 @@ nothing_to_leave_out() {
     done
 }
 
+# Enter for each command in a box and for the first in the text, s for others.
+keys() { # FILE
+    yes '' | head -n $(($(grep -c '^\$ ' "$1") + 1))
+    yes s
+}
 walked() {
-    local said
-    said=$(timeout 120 "$root/scripts/learn.sh" 0 < <(yes ''))
+    local said file
+    file=$(echo "$root"/docs/tutorial/00-*.md)
+    said=$(timeout 120 "$root/scripts/learn.sh" 0 < <(keys "$file"))
     shows "$said" 'CONFIRMED · 5 events'
     shows "$said" 'all 14 hold'
     # Of a command's line, the last word is the question; then a blank is right.
-    if grep -v '^\$ ' <<<"$said" | grep -nE ' $'; then
+    # Lines of clitest begin with a number.
+    if grep -vE '^(\$ |#[0-9])' <<<"$said" | grep -nE ' $'; then
         echo 'these lines end with blanks'
         return 1
     fi
+    # What a remark expects stands right above its command.
+    shows "$(grep -B 1 '^\$ ./saga check --final' <<<"$said")" \
+        '^expect: a line that matches all 14 hold$'
+    shows "$(grep -B 1 '^\$ ./saga wait --quiet' <<<"$said")" '^expect: exit code 0$'
+    shows "$(paste -sd ' ' <<<"$said")" \
+        'expect: a line that matches \^  order \+\[0-9\]\+ \$ ./run.sh -d  \['
+    if grep -n '#=>.*\[Enter' <<<"$said"; then return 1; fi
+    # What the text has one run is offered, too, and runs.
+    shows "$said" '^\$ ./saga scenario run 02 --without compensation  \[Enter runs'
+    shows "$said" '^\$ ./saga scenario run 02  \[Enter runs'
+    [ ! -x "$root/build/bin/saga" ] || shows "$said" '^OK: [0-9]+ of [0-9]+ tests passed'
 }
 
 it 'services refuse a directory that a program of the lab has marked' \
