@@ -3,6 +3,7 @@
 #
 #   check   tests and scenarios that docs/hard-cases.md, docs/guarantees.md and
 #           SECURITY.md name are there, and every promise of the README is among the latter;
+#           a run of a scenario without something has a row in that one's table;
 #           links lead somewhere; quoted code is what stands in the source; words
 #           are known to hunspell or to docs/words.txt; lengths and widths are kept
 #   write   puts into the documents the code that they quote
@@ -134,6 +135,23 @@ check_security() {
     done < <(grep '^|' SECURITY.md | grep -oE '`[a-z0-9]+(_[a-z0-9]+){2,}`' |
         tr -d '`')
     [ $count -ge 10 ] || wrong 'SECURITY.md: where are its tests?'
+}
+
+# ---- what is left out -----------------------------------------------------------
+
+# A reader who is told to run a scenario without something finds it foretold.
+check_removals() { # FILE...
+    local file number names
+    for file; do
+        # A command in the text may go on in the next line.
+        while read -r number names; do
+            [ -n "$(scripts/scenario.sh foretold "$number" "$names")" ] ||
+                wrong "$file: 'scenario run $number --without $names':" \
+                    "the table of scenario $number has no row for $names"
+        done < <(tr -s ' \n' ' ' <"$file" | sed -nE \
+            's/scenario (run )?([0-9]+) --without[ =]([A-Za-z,_-]+)/\n\2 \3\n/gp' |
+            grep -E '^[0-9]+ [A-Za-z,_-]+$')
+    done
 }
 
 # ---- links --------------------------------------------------------------------
@@ -302,6 +320,7 @@ case ${1:-} in
         check_cases
         check_guarantees
         check_security
+        check_removals "${documents[@]}"
         check_links
         check_code
         check_lengths
@@ -322,6 +341,10 @@ case ${1:-} in
         run_all "$@"
         ;;
     run-one) run_one "$2" "$3" ;; # this script's own
+    removals) # FILE...: one of the checks alone, for tests
+        check_removals "${@:2}"
+        exit $bad
+        ;;
     *)
         echo 'usage: docs.sh check | write | run FILE...' >&2
         exit 64

@@ -142,6 +142,21 @@ nothing_to_leave_out() {
     done
 }
 
+# shellcheck disable=SC2016 # the backticks are Markdown's
+removals_are_rows() {
+    local page=$work/page.md
+    printf '%s\n' 'Try `./saga scenario run 07' '--without guards,inbox` first.' '' \
+        '```console' '$ ./saga scenario run 7 --without=inbox' '```' \
+        '`./run.sh scenario 20 --without inbox`, `./saga scenario run 07`' >"$page"
+    ends_with 0 "$root/scripts/docs.sh" removals "$page"
+    printf '%s\n' 'Then `./saga scenario run 07' '--without outbox`,' \
+        '    ./saga scenario run 20 --without guards' >>"$page"
+    said=$(ends_with 1 "$root/scripts/docs.sh" removals "$page" 2>&1)
+    [ "$(wc -l <<<"$said")" -eq 2 ]
+    shows "$said" "page.md: 'scenario run 07 --without outbox': the table of scenario 07 has no row for outbox"
+    shows "$said" "page.md: 'scenario run 20 --without guards'"
+}
+
 # Enter for each command in a box and for the first in the text, s for others.
 keys() { # FILE
     yes '' | head -n $(($(grep -c '^\$ ' "$1") + 1))
@@ -183,4 +198,6 @@ it 'a run without something ends with what was foretold of it' foretold_or_not
 it 'what was foretold is no proof that it came' foretelling_is_no_proof
 it 'the lab that is asked to leave out nothing says what there is' \
     nothing_to_leave_out
+it 'a document says to leave out only what the scenario foretells' \
+    removals_are_rows
 it 'a chapter can be walked through' walked
