@@ -73,13 +73,17 @@ plainly() { sed -e 's/\*\*//g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g'; }
 # What the table of FILE says of exactly these NAMES, in any order; nothing if
 # it has no such row.
 foretold() { # FILE NAME,...
-    local names text wanted
-    wanted=$(in_order "$2")
+    local names text
     while IFS=$'\t' read -r names text; do
-        [ "$(in_order "$names")" != "$wanted" ] || echo "$text"
+        if all_among "$names" "$2" && all_among "$2" "$names"; then
+            echo "$text"
+        fi
     done < <(sed -n "s/^| \`\([a-z,]*\)\` | \(.*\) |\$/\1\t\2/p" "$1") | plainly
 }
-in_order() { tr , '\n' <<<"$1" | LC_ALL=C sort -u | paste -sd ,; }
+all_among() { # NAME,... NAME,...
+    local name
+    for name in ${1//,/ }; do [[ ,$2, == *,"$name",* ]] || return 1; done
+}
 
 # How a run without NAMES ended, beside what was foretold.  The last that it
 # says: lab-test.sh does not look for the table's words in here.
