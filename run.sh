@@ -428,6 +428,8 @@ show_next() { # WHERE MORE HINTS...
     [ -z "$bus" ] || printf '    export SAGA_BUS=%q\n' "$bus"
     hints "$saga_shown place widget:2 --customer alice" 'an order, and its trace' \
         "$saga_shown place gadget:2 --customer bob" 'one that is turned back' \
+        "${run##* } scenario 02" 'one of twenty accidents to predict' \
+        "$saga_shown learn" 'the tutorial, chapter by chapter' \
         "$saga_shown help" 'everything else' "$@"
 }
 
