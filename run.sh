@@ -94,7 +94,7 @@ parse() {
     if [ "$mode" = restart ]; then
         subject=${subject%-svc}
         [[ " ${services[*]} " == *" ${subject:-none} "* ]] ||
-            fail 64 "restart wants a service: ${services[*]}"
+            fail 64 "restart wants a service (${services[*]}), not '$subject'"
     fi
 }
 parse "$@"

@@ -13,12 +13,27 @@ build=${SAGA_BUILD:-$root/build}
 saga=$build/bin/saga
 burst=3000
 
+# What to do about a directory that was asked for and holds something.
+not_empty() {
+    local run=$root/run.sh s
+    [ "$root" != "$PWD" ] || run=./run.sh
+    echo "demo: $SAGA_DIR is not empty; the demo begins with an empty one."
+    echo "    use another one:  SAGA_DIR=/elsewhere $run demo"
+    for s in order inventory payment; do
+        if [ -e "$SAGA_DIR/$s" ] && ! flock -n "$SAGA_DIR/$s" true; then
+            printf '    %s-svc runs there; stop all:  SAGA_DIR=%q %s stop\n' \
+                $s "$SAGA_DIR" "$run"
+            return
+        fi
+    done
+}
+
 own_dir=
 if [ -z "${SAGA_DIR:-}" ]; then
     own_dir=$(mktemp -d "${TMPDIR:-/tmp}/saga-demo.XXXXXX")
     export SAGA_DIR=$own_dir
 elif [ -n "$(ls -A "$SAGA_DIR" 2>/dev/null)" ]; then
-    echo "demo: $SAGA_DIR is not empty; the demo begins with an empty one." >&2
+    not_empty >&2
     exit 75
 fi
 

@@ -37,6 +37,19 @@ demo_ends_well() {
     fi
 }
 
+demo_wants_room() {
+    mkdir "$SAGA_DIR"
+    touch "$SAGA_DIR/something"
+    said=$(ends_with 75 "$run" demo 2>&1)
+    shows "$said" "^demo: $SAGA_DIR is not empty; the demo begins with an empty one"
+    shows "$said" 'use another one:  SAGA_DIR=/elsewhere [^ ]*run.sh demo$'
+    if shows "$said" 'runs there' >/dev/null; then return 1; fi
+    "$run" -d
+    said=$(ends_with 75 "$run" demo 2>&1)
+    shows "$said" "order-svc runs there; stop all:  SAGA_DIR=$SAGA_DIR [^ ]*run.sh stop$"
+    ends_with 0 "$run" status
+}
+
 detached_and_back() {
     said=$("$run" -d)
     shows "$said" 'new: 3 products, 300 in stock, 2 accounts'
@@ -292,7 +305,8 @@ usage() {
     ends_with 64 "$run" dance
     ends_with 64 "$run" -d stop
     ends_with 64 "$run" restart
-    ends_with 64 "$run" restart bakery
+    said=$(ends_with 64 "$run" restart bakery 2>&1)
+    shows "$said" "restart wants a service \\(order inventory payment\\), not 'bakery'$"
     ends_with 64 "$run" -d --order-deadline-ms soon
     ends_with 64 "$run" -d --bus
     ends_with 64 "$run" -d --bus tcp://0.0.0.0:4444
@@ -304,6 +318,8 @@ usage() {
 }
 
 it 'the demo ends with 0' demo_ends_well
+it 'the demo refuses a directory in use and says what to do' \
+    in_directory full demo_wants_room
 it 'a detached start, a refused second one, restarts, and a stop' \
     in_directory life detached_and_back # F07 real
 it 'of a shop that runs in part, those that are away are named' \
