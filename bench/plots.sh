@@ -27,7 +27,7 @@ plot() { # FILE, and the rest of the script on standard input
     {
         echo "set terminal svg size 640,400 font 'sans-serif,12'"
         echo "set output '$out/$1.svg'"
-        echo 'set logscale x; set grid; set key left; set format x "10^{%L}"'
+        echo 'set logscale x; set grid; set key outside bottom center horizontal; set format x "10^{%L}"'
         echo "set style data linespoints; set yrange [0:*]; cd '$work'"
         cat
     } | gnuplot
