@@ -261,7 +261,7 @@ static int open_listening(struct listening *listening, const char *url,
     return rc == 0 ? listen_on(listening) : rc;
 }
 
-static int dial(nng_socket socket, const char *url, int first_ms,
+static int dial(nng_socket socket, const char *url, int first_ms, int most_ms,
                 nng_dialer *dialer)
 {
     int rc = nng_dialer_create(dialer, socket, url);
@@ -269,7 +269,7 @@ static int dial(nng_socket socket, const char *url, int first_ms,
     if (rc == 0)
         rc = nng_dialer_set_ms(*dialer, NNG_OPT_RECONNMINT, first_ms);
     if (rc == 0)
-        rc = nng_dialer_set_ms(*dialer, NNG_OPT_RECONNMAXT, DIAL_LAST_MS);
+        rc = nng_dialer_set_ms(*dialer, NNG_OPT_RECONNMAXT, most_ms);
     return rc == 0 ? nng_dialer_start(*dialer, NNG_FLAG_NONBLOCK) : rc;
 }
 
@@ -288,7 +288,7 @@ static int open_sub(struct link *link)
                              link);
     if (rc == 0)
         rc = nng_socket_get_int(link->sub, NNG_OPT_RECVFD, &link->sub_fd);
-    return rc == 0 ? dial(link->sub, link->sub_url, DIAL_FIRST_MS,
+    return rc == 0 ? dial(link->sub, link->sub_url, DIAL_MS, DIAL_MOST_MS,
                           &link->sub_dialer)
                    : rc;
 }
@@ -304,7 +304,7 @@ static int open_req(struct link *link)
                              link);
     if (rc == 0)
         rc = nng_socket_get_int(link->req, NNG_OPT_RECVFD, &link->req_fd);
-    return rc == 0 ? dial(link->req, link->req_url, DIAL_FIRST_MS,
+    return rc == 0 ? dial(link->req, link->req_url, DIAL_MS, DIAL_MOST_MS,
                           &link->req_dialer)
                    : rc;
 }
@@ -618,7 +618,8 @@ static void watch_link(struct bus *bus, struct link *link)
     if (link->sub_url != NULL && now > link->heard_ms + WATCH_MS &&
         now > link->dialled_ms + WATCH_MS) {
         nng_dialer_close(link->sub_dialer);
-        (void)!dial(link->sub, link->sub_url, DIAL_LAST_MS, &link->sub_dialer);
+        (void)!dial(link->sub, link->sub_url, DIAL_MOST_MS, SELDOM_MOST_MS,
+                    &link->sub_dialer);
         bus->counts.redialled += link->dialled_ms > 0;
         link->dialled_ms = now;
     }
@@ -626,7 +627,8 @@ static void watch_link(struct bus *bus, struct link *link)
         now > link->replied_ms + WATCH_MS &&
         now > link->redialled_ms + WATCH_MS) {
         nng_dialer_close(link->req_dialer);
-        (void)!dial(link->req, link->req_url, DIAL_LAST_MS, &link->req_dialer);
+        (void)!dial(link->req, link->req_url, DIAL_MOST_MS, SELDOM_MOST_MS,
+                    &link->req_dialer);
         bus->counts.redialled += link->redialled_ms > 0;
         link->redialled_ms = now;
     }

@@ -26,9 +26,10 @@ enum {
     PASSED_MAX = 512, /* frames that another loop may leave here */
     WATCH_MS = 3000,  /* silence that makes us dial or listen anew */
     /* A peer that is away is dialled again after up to so long, doubled each
-     * time from the first to the second: who is gone for long costs little. */
-    DIAL_FIRST_MS = 10,
-    DIAL_LAST_MS = 1000
+     * time; after that silence it is dialled seldom: it costs little then. */
+    DIAL_MS = 10,
+    DIAL_MOST_MS = 200,
+    SELDOM_MOST_MS = 1000
 };
 
 struct bus;
