@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Whether the words are those that @names (ends with NULL) says; if not, which
  * one is missing, or too much. */
