@@ -369,7 +369,9 @@ int verb_backup(struct saga *saga, int argc, char **argv)
 
     if (saga_getopt(saga, argc, argv, none) != -1)
         return SAGA_USAGE;
-    if (argc - optind != 1)
+    if (argc - optind > 1)
+        return saga_too_much(saga, argv[0], argv[optind + 1]);
+    if (argc == optind)
         return saga_fail(saga, SAGA_USAGE,
                          "backup into which directory? ('./saga backup DIR')");
     backup.saga = saga;

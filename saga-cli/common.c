@@ -119,6 +119,12 @@ static bool is_usual(const char *directory)
     return strcmp(directory, "./var") == 0 || strcmp(directory, "var") == 0;
 }
 
+int saga_too_much(const struct saga *saga, const char *verb, const char *word)
+{
+    return saga_fail(saga, SAGA_USAGE, "'%s' is too much ('./saga %s --help')",
+                     word, verb);
+}
+
 /* Writes @word so that a shell reads it as one. */
 static void print_quoted(FILE *out, const char *word)
 {
@@ -167,27 +173,35 @@ const char *saga_start(const struct saga *saga, const char *service,
     return saga_run(saga, words, text);
 }
 
-int saga_not_running(const struct saga *saga, const char *service)
+/* @rest: what else there is to say, or "". */
+static int no_answer(const struct saga *saga, const char *service,
+                     enum evt_status rc, const char *rest)
 {
     char start[START_BYTES];
 
-    return saga_fail(saga, SAGA_NOT_RUNNING,
-                     "%s-svc does not answer: not running ('%s' starts it)",
-                     service, saga_start(saga, service, start));
+    if (rc == EVT_NONE)
+        return saga_fail(saga, SAGA_NOT_RUNNING,
+                         "%s-svc does not answer: not running ('%s' starts "
+                         "it)%s",
+                         service, saga_start(saga, service, start), rest);
+    if (rc == EVT_BUSY)
+        return saga_fail(saga, SAGA_TRY_AGAIN,
+                         "%s-svc runs but does not answer ('./saga status' "
+                         "shows more)%s",
+                         service, rest);
+    return saga_fail(saga, SAGA_IO, "%s-svc gave an answer that is none%s",
+                     service, rest);
+}
+
+int saga_not_running(const struct saga *saga, const char *service)
+{
+    return no_answer(saga, service, EVT_NONE, "");
 }
 
 int saga_no_answer(const struct saga *saga, const char *service,
                    enum evt_status rc)
 {
-    if (rc == EVT_NONE)
-        return saga_not_running(saga, service);
-    if (rc == EVT_BUSY)
-        return saga_fail(saga, SAGA_TRY_AGAIN,
-                         "%s-svc runs but does not answer ('./saga status' "
-                         "shows more)",
-                         service);
-    return saga_fail(saga, SAGA_IO, "%s-svc gave an answer that is none",
-                     service);
+    return no_answer(saga, service, rc, "");
 }
 
 int saga_no_view(const struct saga *saga, const char *service,
@@ -289,19 +303,43 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
     return NULL;
 }
 
+/* No answer is not a no: a service that died had perhaps committed, and one
+ * that is slow may do so yet.  Whoever asks again has to do so under the same
+ * id.  (A second cancellation changes nothing anyway.) */
+static int unanswered(const struct saga *saga, const char *service,
+                      enum evt_status rc, const struct command commands[],
+                      size_t count, bool ran)
+{
+    const char *id = commands[0].command_id;
+    char rest[80 + 2 * ID_BYTES] = "";
+
+    if (ran && count > 1)
+        snprintf(rest, sizeof rest,
+                 "; %s to %s may be recorded: './saga ls' shows orders", id,
+                 commands[count - 1].command_id);
+    else if (ran && commands[0].type != CANCEL_ORDER)
+        snprintf(rest, sizeof rest,
+                 "; %s may be recorded: again with --id %s it counts once", id,
+                 id);
+    return no_answer(saga, service, rc, rest);
+}
+
 int saga_send(struct saga *saga, const char *service,
               const struct command commands[], size_t count,
               uint64_t deadline_ms, struct answer answers[])
 {
     struct timespec pause = {.tv_nsec = 20000000};
+    bool ran = false;
 
     for (;;) {
-        enum evt_status rc = client_command(saga->client, service, commands,
-                                            count, 2000, answers);
         const char *passing = NULL; /* why one is not answered for good */
+        enum evt_status rc;
 
+        ran = saga_runs(saga, service) || ran;
+        rc = client_command(saga->client, service, commands, count, 2000,
+                            answers);
         if (rc != EVT_OK && rc != EVT_BUSY)
-            return saga_no_answer(saga, service, rc);
+            return unanswered(saga, service, rc, commands, count, ran);
         for (size_t i = 0; rc == EVT_OK && i < count; i++)
             if (answers[i].code == ANSWER_BUSY ||
                 answers[i].code == ANSWER_FULL)
@@ -310,7 +348,7 @@ int saga_send(struct saga *saga, const char *service,
             return SAGA_YES;
         if (saga_mono_ms() > deadline_ms)
             return rc == EVT_BUSY
-                       ? saga_no_answer(saga, service, rc)
+                       ? unanswered(saga, service, rc, commands, count, ran)
                        : saga_fail(saga, SAGA_TRY_AGAIN,
                                    "%s-svc: %s ('./saga status' shows more)",
                                    service, passing);

@@ -182,7 +182,7 @@ static int list(struct saga *saga, int argc, char **argv)
     struct saga asking = *saga;
 
     if (argc > 2)
-        return saga_fail(saga, SAGA_USAGE, "fault ls takes one service");
+        return saga_too_much(saga, "fault", argv[2]);
     if (argc == 2 && only < 0)
         return saga_no_service(saga, argv[1]);
     asking.json = false;
@@ -278,7 +278,9 @@ static int parse_setting(struct saga *saga, int argc, char **argv,
                              "%s must be 0 to 1000000, not %s",
                              c == 'a' ? "after" : "times", optarg);
     }
-    if (argc - optind != 2)
+    if (argc - optind > 2)
+        return saga_too_much(saga, "fault", argv[optind + 2]);
+    if (argc - optind < 2)
         return saga_fail(saga, SAGA_USAGE,
                          "set which fault? ('./saga fault set payment "
                          "handler/slow')");
@@ -356,7 +358,9 @@ static int clear(struct saga *saga, int argc, char **argv)
     bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
     int code = SAGA_YES;
 
-    if (argc < 2 || argc > 3)
+    if (argc > 3)
+        return saga_too_much(saga, "fault", argv[3]);
+    if (argc < 2)
         return saga_fail(
             saga, SAGA_USAGE,
             "clear what? ('./saga fault clear payment', './saga fault "

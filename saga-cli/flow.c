@@ -83,8 +83,7 @@ int verb_flow(struct saga *saga, int argc, char **argv)
         mermaid = true;
     }
     if (optind < argc)
-        return saga_fail(saga, SAGA_USAGE, "flow takes no words, not '%s'",
-                         argv[optind]);
+        return saga_too_much(saga, argv[0], argv[optind]);
     if (saga->json) {
         saga_print_json(mermaid ? mermaid_json() : flow_json());
     } else if (mermaid) {

@@ -321,7 +321,9 @@ static int parse_words(struct log_verb *verb, int argc, char **argv)
 
     if (code != SAGA_YES)
         return code;
-    if (argc - optind != !all)
+    if (argc - optind > !all)
+        return saga_too_much(verb->saga, "log", argv[optind + !all]);
+    if (!all && argc == optind)
         return saga_fail(verb->saga, SAGA_USAGE,
                          "log of what? order, inventory, payment or --all");
     verb->only = all ? -1 : saga_service_number(argv[optind]);

@@ -29,8 +29,7 @@ static int one_service(struct saga *saga, int argc, char **argv, int *only)
 {
     *only = optind < argc ? saga_service_number(argv[optind]) : -1;
     if (argc - optind > 1)
-        return saga_fail(saga, SAGA_USAGE, "%s takes one service or none",
-                         argv[0]);
+        return saga_too_much(saga, argv[0], argv[optind + 1]);
     if (optind < argc && *only < 0)
         return saga_no_service(saga, argv[optind]);
     return SAGA_YES;
@@ -241,7 +240,9 @@ int verb_accept(struct saga *saga, int argc, char **argv)
 
     if (code != SAGA_YES)
         return code;
-    if (argc - optind != 2)
+    if (argc - optind > 2)
+        return saga_too_much(saga, argv[0], argv[optind + 2]);
+    if (argc - optind < 2)
         return saga_fail(saga, SAGA_USAGE,
                          "accept whose log? ('./saga accept order payment': "
                          "order goes on with payment's)");
@@ -397,7 +398,9 @@ int verb_rebuild(struct saga *saga, int argc, char **argv)
 
     if (code != SAGA_YES)
         return code;
-    if (argc - optind != 1)
+    if (argc - optind > 1)
+        return saga_too_much(saga, argv[0], argv[optind + 1]);
+    if (argc == optind)
         return saga_fail(saga, SAGA_USAGE,
                          "rebuild which view? order, stock or account");
     i = service_of_view(argv[optind]);
@@ -508,7 +511,9 @@ int verb_shutdown(struct saga *saga, int argc, char **argv)
         all = true;
     }
     only = optind < argc ? saga_service_number(argv[optind]) : -1;
-    if (code == SAGA_YES && argc - optind != !all)
+    if (code == SAGA_YES && argc - optind > !all)
+        code = saga_too_much(saga, argv[0], argv[optind + !all]);
+    else if (code == SAGA_YES && !all && argc == optind)
         code =
             saga_fail(saga, SAGA_USAGE, "shut down what? a service, or --all");
     else if (code == SAGA_YES && !all && only < 0)

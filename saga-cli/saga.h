@@ -55,6 +55,9 @@ int saga_service_number(const char *name);
 /* Reports that there is no such service; returns SAGA_USAGE. */
 int saga_no_service(const struct saga *saga, const char *name);
 
+/* Reports that @word of @verb is one too many; returns SAGA_USAGE. */
+int saga_too_much(const struct saga *saga, const char *verb, const char *word);
+
 struct option;
 /* getopt_long() for the words of a verb.  '?': a word was wrong, which was
  * reported as every error is; return SAGA_USAGE. */

@@ -141,7 +141,9 @@ static int parse(struct question *question, int argc, char **argv)
             return SAGA_USAGE;
         *(c == 'a' ? &at : &when) = optarg;
     }
-    if (argc - optind != 1)
+    if (argc - optind > 1)
+        return saga_too_much(question->saga, "show", argv[optind + 1]);
+    if (argc == optind)
         return saga_fail(question->saga, SAGA_USAGE,
                          "show what? an order id, sku:X or customer:Y");
     if (at != NULL && when != NULL)

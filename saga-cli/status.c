@@ -184,9 +184,8 @@ int verb_status(struct saga *saga, int argc, char **argv)
     struct health health[SERVICES] = {{NULL, EVT_NONE}};
     int code;
 
-    (void)argv;
-    if (argc != 1)
-        return saga_fail(saga, SAGA_USAGE, "status takes no arguments");
+    if (argc > 1)
+        return saga_too_much(saga, argv[0], argv[1]);
     for (unsigned i = 0; i < SERVICES; i++)
         if (looked_at(saga, shop_services[i]))
             health[i].status =
@@ -450,7 +449,9 @@ int verb_wait(struct saga *saga, int argc, char **argv)
                              "timeout must be 1 to 86400 seconds, not %s",
                              optarg);
     }
-    if (argc - optind != (quiet ? 0 : 1))
+    if (argc - optind > !quiet)
+        return saga_too_much(saga, "wait", argv[optind + !quiet]);
+    if (!quiet && argc == optind)
         return saga_fail(saga, SAGA_USAGE,
                          "wait for what? an order, or --quiet");
     if (quiet)

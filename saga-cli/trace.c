@@ -248,7 +248,9 @@ int verb_trace(struct saga *saga, int argc, char **argv)
             return SAGA_USAGE;
         mermaid = true;
     }
-    if (argc - optind != 1)
+    if (argc - optind > 1)
+        return saga_too_much(saga, "trace", argv[optind + 1]);
+    if (argc == optind)
         return saga_fail(saga, SAGA_USAGE,
                          "trace which order? ('./saga trace --help')");
     code = story_read(saga, argv[optind], &story);

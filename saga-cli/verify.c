@@ -202,10 +202,10 @@ int verb_verify(struct saga *saga, int argc, char **argv)
     int only = argc > 1 ? saga_service_number(argv[1]) : -1;
     int code = SAGA_YES;
 
-    if (argc > 2 || (argc == 2 && only < 0))
-        return saga_fail(saga, SAGA_USAGE,
-                         "verify takes one of order, inventory, payment, or "
-                         "nothing for all three");
+    if (argc > 2)
+        return saga_too_much(saga, argv[0], argv[2]);
+    if (argc == 2 && only < 0)
+        return saga_no_service(saga, argv[1]);
     finding.edited = json_array();
     for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++) {
         if (only < 0 || (unsigned)only == i)

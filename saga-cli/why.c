@@ -490,7 +490,9 @@ int verb_why(struct saga *saga, int argc, char **argv)
     char status[32];
     int code;
 
-    if (argc != 2 || argv[1][0] == '-')
+    if (argc > 2)
+        return saga_too_much(saga, "why", argv[2]);
+    if (argc < 2 || argv[1][0] == '-')
         return saga_fail(saga, SAGA_USAGE,
                          "why what? an order ('./saga why --help')");
     code = story_read(saga, argv[1], &story);

@@ -83,6 +83,29 @@ scenario run 7 --without
 scenario show 7 8
 scenario ls extra
 scenario extra
+show o-1 extra
+trace o-1 extra
+why o-1 extra
+wait o-1 extra
+wait --quiet extra
+log order extra
+log --all extra
+ls extra
+flow extra
+status extra
+check extra
+verify order extra
+fault ls order extra
+fault set order crash/after-commit extra
+fault clear order crash/after-commit extra
+parked order extra
+redrive order extra
+accept order payment extra
+rebuild order extra
+backup dir extra
+shutdown order extra
+shutdown --all extra
+bench extra
 help place extra
 --help place extra
 --version extra

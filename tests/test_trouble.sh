@@ -268,7 +268,7 @@ whys() {
     shows "$said" "It waits for payment's answer"
     begun=$SECONDS
     asked 75 fund alice 1
-    shows "$said" '^saga: payment-svc runs but does not answer'
+    shows "$said" '^saga: payment-svc runs but does not answer.*; (c-[0-9a-z]+) may be recorded: again with --id \1 it counts once$'
     [ $((SECONDS - begun)) -lt 40 ]
     asked 0 log payment
     shows "$said" '^saga: payment-svc does not answer: as of its file$'
@@ -303,6 +303,35 @@ whys() {
     unlock_database
     asked 0 wait w-2
     asked 0 wait w-1
+    all_is_well
+}
+no_answer_is_not_a_no() {
+    local id
+    start_all
+    seed
+    echo 'it dies behind its commit'
+    asked 0 wait --quiet # or it would die of another one
+    asked 0 fault set payment crash/after-commit --times 1
+    asked 69 fund alice 5
+    shows "$said" '; (c-[0-9a-z]+) may be recorded: again with --id \1 it counts once$'
+    id=${said##* --id }
+    id=${id%% *}
+    ends payment
+    start payment
+    all_up
+    asked 0 fund alice 5 --id "$id"
+    asked 0 log payment
+    same 1 "$(grep -c 'FundsDeposited  *alice 5\.00' <<<"$said")"
+
+    echo 'nor does one that is frozen answer about several'
+    kill -STOP "${pids[order]}"
+    asked 75 place widget:1 --count 3 --id n --timeout 1 --no-wait
+    shows "$said" '; n-1 to n-3 may be recorded: '
+    kill -CONT "${pids[order]}"
+    asked 0 place widget:1 --count 3 --id n --no-wait
+    asked 0 wait --quiet
+    asked_json 0 ls
+    has 'orders.#' 3
     all_is_well
 }
 why_all_down() {
@@ -606,6 +635,8 @@ it 'a rebuild that waits says for whom, and goes on' \
     in_shop rebuild rebuild_waits
 it 'each of the six ends has its trace' in_shop ends six_ends
 it 'why names whom an order waits for' in_shop why whys
+it 'no answer is not a no: the error names the id to use again' \
+    in_shop unanswered no_answer_is_not_a_no
 it 'why names all who are missing for an order to end' \
     in_shop missing why_all_down
 it 'paid and not shipped: why says since when, and who is away' \
