@@ -21,7 +21,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 rows_of() { # FILE: number, names, the rest of each row, by tabs
     local number
     number=$(basename "$1" | cut -c 1-2)
-    sed -n "s/^| \`\([a-z,]*\)\` | \(.*\) |\$/$number\t\1\t\2/p" "$1"
+    scripts/scenario.sh rows "$1" | sed "s/^/$number\t/"
 }
 
 # ---- one row --------------------------------------------------------------------

@@ -70,6 +70,11 @@ story_of() { # FILE above|below
 
 plainly() { sed -e 's/\*\*//g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g'; }
 
+# The rows of a file's table: names and the rest, by a tab.
+rows_of() { # FILE
+    sed -n "s/^| \`\([a-z,]*\)\` | \(.*\) |\$/\1\t\2/p" "$1"
+}
+
 # What the table of FILE says of exactly these NAMES, in any order; nothing if
 # it has no such row.
 foretold() { # FILE NAME,...
@@ -78,7 +83,7 @@ foretold() { # FILE NAME,...
         if all_among "$names" "$2" && all_among "$2" "$names"; then
             echo "$text"
         fi
-    done < <(sed -n "s/^| \`\([a-z,]*\)\` | \(.*\) |\$/\1\t\2/p" "$1") | plainly
+    done < <(rows_of "$1") | plainly
 }
 all_among() { # NAME,... NAME,...
     local name
@@ -280,6 +285,7 @@ case ${1:-} in
         file=$(file_of "${2:-}")
         foretold "$file" "${3:-}"
         ;;
+    rows) rows_of "$2" ;; # FILE: for lab-test.sh
     compare) compare "$2" "$3" "$4" ;; # FILE NAME,... CODE: for tests
     file) # FILE: the commands of any document, for docs.sh
         [ -e "${2:-}" ] || refuse 'which file?'
