@@ -96,39 +96,53 @@ static bool is_asked(const struct verdict_run *run, enum check_id id)
     }
 }
 
+/* "1 order", "62 charges": appended to @text. */
+static void add_many(char *text, size_t size, uint64_t many, const char *what)
+{
+    size_t used = strlen(text);
+
+    snprintf(text + used, size - used, "%s%" PRIu64 " %s%s",
+             used > 0 ? ", " : "", many, what, many == 1 ? "" : "s");
+}
+
 /* "62 charges, 4 refunds": what an "ok" rests on. */
 static void count_text(const struct check_summary *s, enum check_id id,
                        char *text, size_t size)
 {
+    size_t used;
+
     text[0] = '\0';
-    if (id == CHECK_S1)
+    if (id == CHECK_S1) {
         snprintf(text, size,
                  "order %" PRIu64 " · inventory %" PRIu64 " · payment %" PRIu64,
                  s->heads[0], s->heads[1], s->heads[2]);
-    else if (id == CHECK_S2 || id == CHECK_S9)
-        snprintf(text, size, "%" PRIu64 " causes", s->causes);
-    else if (id == CHECK_S3)
+    } else if (id == CHECK_S2 || id == CHECK_S9) {
+        add_many(text, size, s->causes, "cause");
+    } else if (id == CHECK_S3) {
         snprintf(text, size, "%" PRIu64 " confirmed, %" PRIu64 " cancelled",
                  s->confirmed, s->cancelled);
-    else if (id == CHECK_S4)
-        snprintf(text, size, "%" PRIu64 " charges, %" PRIu64 " refunds",
-                 s->charges, s->refunds);
-    else if (id == CHECK_S5)
-        snprintf(text, size, "%" PRIu64 " accounts", s->accounts);
-    else if (id == CHECK_S6)
-        snprintf(text, size, "%" PRIu64 " skus", s->skus);
-    else if (id == CHECK_S7)
-        snprintf(text, size, "%" PRIu64 " snapshots, %" PRIu64 " timers",
-                 s->snapshots, s->timers);
-    else if (id == CHECK_S8 || id == CHECK_L1 || id == CHECK_Q1)
-        snprintf(text, size, "%" PRIu64 " orders, %" PRIu64 " under way",
-                 s->orders, s->unended);
-    else if (id == CHECK_S10 || id == CHECK_Q2)
-        snprintf(text, size, "%" PRIu64 " cursors", s->cursors);
-    else if (id == CHECK_Q3)
-        snprintf(text, size, "%" PRIu64 " views", s->views);
-    else
+    } else if (id == CHECK_S4) {
+        add_many(text, size, s->charges, "charge");
+        add_many(text, size, s->refunds, "refund");
+    } else if (id == CHECK_S5) {
+        add_many(text, size, s->accounts, "account");
+    } else if (id == CHECK_S6) {
+        add_many(text, size, s->skus, "sku");
+    } else if (id == CHECK_S7) {
+        add_many(text, size, s->snapshots, "snapshot");
+        add_many(text, size, s->timers, "timer");
+    } else if (id == CHECK_S8 || id == CHECK_L1 || id == CHECK_Q1) {
+        add_many(text, size, s->orders, "order");
+        used = strlen(text);
+        snprintf(text + used, size - used, ", %" PRIu64 " under way",
+                 s->unended);
+    } else if (id == CHECK_S10 || id == CHECK_Q2) {
+        add_many(text, size, s->cursors, "cursor");
+    } else if (id == CHECK_Q3) {
+        add_many(text, size, s->views, "view");
+    } else {
         snprintf(text, size, "%" PRIu64 " acknowledged", s->acknowledged);
+    }
 }
 
 /* What to type next about @subject. */
