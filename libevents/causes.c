@@ -189,7 +189,10 @@ static enum evt_status answer_again(struct shell *shell,
                  (unsigned long long)first->seq);
         return EVT_IO;
     }
-    if (strcmp(event.order_id, command->order_id) == 0 &&
+    if (type_in(event.type,
+                service_rule(shell->service, command->type)->may_emit,
+                MAY_EMIT_MAX) &&
+        strcmp(event.order_id, command->order_id) == 0 &&
         payload_agrees(shop_message(command->type), &command->data,
                        shop_message(event.type), &event.data))
         return answer_done(shell, first->seq, to);
@@ -219,8 +222,8 @@ static const char *envelope_problem(const struct shell *shell,
 
 /* Until the publishers have said once how far they have read this log - or
  * half a second has passed, for they may be away - nobody knows whether it is
- * whole. */
-static bool starting(const struct shell *shell)
+ * whole.  Commands wait for that, and so does a redrive. */
+bool shell_starting(const struct shell *shell)
 {
     bool met = true;
 
@@ -268,7 +271,7 @@ static enum evt_status take_command(struct shell *shell,
         set_answer(to, ANSWER_BAD, problem, "id");
         return EVT_OK;
     }
-    if (starting(shell) || shell->behind) {
+    if (shell_starting(shell) || shell->behind) {
         set_answer(to, shell->behind ? ANSWER_BEHIND : ANSWER_BUSY,
                    shell->behind ? "this log has lost events" : "starting",
                    NULL);

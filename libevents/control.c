@@ -217,6 +217,14 @@ static enum evt_status control_run(struct shell *shell, const json_t *request,
 {
     const char *what = json_string_value(json_object_get(request, "do"));
 
+    if (what != NULL && strcmp(what, "redrive") == 0 &&
+        (shell->behind || shell_starting(shell))) {
+        *reply = control_error(75, shell->behind
+                                       ? "this log has lost events that others "
+                                         "consumed, nothing is recorded"
+                                       : "starting");
+        return EVT_OK;
+    }
     if (what != NULL && strcmp(what, "redrive") == 0)
         return redrive(shell, request, reply);
     if (what != NULL && strcmp(what, "accept") == 0)
@@ -238,8 +246,10 @@ enum evt_status control_take(struct shell *shell, const struct input *input)
         return rc;
     if (rc == EVT_FULL)
         reply = control_error(75, "storage full, nothing recorded");
-    else if (rc != EVT_OK)
+    else if (rc == EVT_BUSY)
         reply = control_error(75, "the database is locked, try again");
+    else if (rc != EVT_OK)
+        reply = control_error(74, store_error(shell->store));
     bytes =
         json_dumpb(reply, (char *)shell->message, MESSAGE_MAX, JSON_COMPACT);
     json_decref(reply);

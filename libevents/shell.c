@@ -190,7 +190,7 @@ void shell_publish(struct shell *shell)
 /* The batch failed: nothing of it is there, and its clients are told so. */
 static enum evt_status give_up(struct shell *shell, enum evt_status rc)
 {
-    if (rc == EVT_IO && shell->error[0] == '\0')
+    if (rc != EVT_FULL && rc != EVT_BUSY && shell->error[0] == '\0')
         snprintf(shell->error, sizeof shell->error, "%s",
                  store_error(shell->store));
     if (rc != EVT_FULL && rc != EVT_BUSY)

@@ -64,6 +64,7 @@ struct shell {
 
 uint64_t shell_now(const struct shell *shell);
 bool shell_refusing(const struct shell *shell);
+bool shell_starting(const struct shell *shell);
 
 /* The transaction of a batch; see the definitions. */
 MUST_CHECK enum evt_status shell_begin(struct shell *shell);

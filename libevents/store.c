@@ -166,6 +166,12 @@ static bool read_blob(sqlite3_stmt *s, int column, uint8_t *bytes, size_t size,
     return true;
 }
 
+/* Columns have no types of their own in SQLite. */
+static bool is_whole(sqlite3_stmt *s, int column)
+{
+    return sqlite3_column_type(s, column) == SQLITE_INTEGER;
+}
+
 /* A row of EVENT_COLUMNS. */
 static enum evt_status read_event(struct store *store, sqlite3_stmt *s,
                                   struct row *row, uint8_t *hash)
@@ -178,11 +184,14 @@ static enum evt_status read_event(struct store *store, sqlite3_stmt *s,
     row->version = (uint32_t)sqlite3_column_int64(s, 2);
     row->time_ms = sqlite3_column_int64(s, 4);
     row->cause_seq = (uint64_t)sqlite3_column_int64(s, 7);
+    /* What is cut off here would not be hashed. */
+    good = sqlite3_column_int64(s, 2) == (int64_t)row->version &&
+           is_whole(s, 2) && is_whole(s, 4) && is_whole(s, 7);
     row->data = sqlite3_column_blob(s, 9);
     row->data_bytes = (uint32_t)sqlite3_column_bytes(s, 9);
     if (row->data == NULL) /* what SQLite makes of no bytes */
         row->data = (const uint8_t *)"";
-    good = read_text(s, 1, row->type, sizeof row->type) &&
+    good = good && read_text(s, 1, row->type, sizeof row->type) &&
            read_text(s, 3, row->order_id, sizeof row->order_id) &&
            read_text(s, 5, row->cause_source, sizeof row->cause_source) &&
            read_blob(s, 6, row->cause_log, LOG_ID_BYTES, true) &&

@@ -109,7 +109,8 @@ enum evt_status timers_fire(struct shell *shell)
     size_t count = 0;
     enum evt_status rc;
 
-    if (timers_clock(shell) < shell->due_ms || timers_wait(shell))
+    if (timers_clock(shell) < shell->due_ms || timers_wait(shell) ||
+        shell->behind)
         return EVT_OK;
     rc = store_due(shell->store, timers_clock(shell), due,
                    sizeof due / sizeof due[0], &count);

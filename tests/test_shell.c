@@ -187,6 +187,8 @@ Test(shell, a_cancel_sent_again_is_no_other_cancel) /* HC34 */
     trio_run(trio, 50);
     cr_assert_eq(cancel(trio, "o-2", "c-3").code, ANSWER_REFUSED);
     cr_assert_eq(cancel(trio, "o-9", "c-4").code, ANSWER_REFUSED);
+    cr_assert_eq(cancel(trio, "o-2", "o-2").code, ANSWER_REFUSED,
+                 "the order's own id is no cancellation's");
     trio_close(trio);
 }
 
@@ -666,6 +668,48 @@ static void copy_file(const char *from, const char *to)
     cr_assert_eq(system(command), 0);
 }
 
+/* Started @after_ms after payment-svc, whose heartbeats may tell it first. */
+static void fires_no_timer(unsigned after_ms)
+{
+    struct trio *trio = seeded();
+    const char *path = trio->nodes[ORDER_SVC].path;
+    char backup[160];
+    struct shell_status before, after;
+
+    snprintf(backup, sizeof backup, "%s.backup", path);
+    trio_stop(trio, PAYMENT_SVC);
+    place(trio, "o-1", 1);
+    trio_run(trio, 1000);
+    trio_stop(trio, ORDER_SVC);
+    copy_file(path, backup);
+    cr_assert_eq(trio_start(trio, ORDER_SVC), EVT_OK);
+    trio_run(trio, 1000);
+    place(trio, "o-2", 1);
+    trio_run(trio, 1000);
+    trio_stop(trio, ORDER_SVC);
+    copy_file(backup, path);
+    trio->mono_ms += 40000;
+    trio->wall_ms += 40000;
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    trio_run(trio, after_ms);
+    cr_assert_eq(trio_start(trio, ORDER_SVC), EVT_OK);
+    trio_status(trio, ORDER_SVC, &before);
+    trio_run(trio, 3000);
+    trio_status(trio, ORDER_SVC, &after);
+    cr_expect(after.behind, "started %u ms later", after_ms);
+    cr_expect_eq(after.head_seq, before.head_seq, "started %u ms later",
+                 after_ms);
+    trio_close(trio);
+    unlink(backup);
+}
+
+/* The answer that tells it may be the last one that due timers wait for. */
+Test(shell, a_restored_log_fires_no_timer_until_accepted) /* HC11 F21 */
+{
+    for (unsigned after_ms = 10; after_ms < 1010; after_ms += 125)
+        fires_no_timer(after_ms);
+}
+
 Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
 {
     struct trio *trio = seeded();
@@ -941,6 +985,7 @@ Test(shell, a_cursor_that_cannot_be_saved_is_no_reason_to_spin)
     shell->feeds[0].owes_me = true;
     cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
     cr_assert(shell->behind);
+    cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "code"), 75);
     trio->mono_ms += 150;
     cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
     cr_assert_gt(shell_wake_ms(shell), trio->mono_ms);

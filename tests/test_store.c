@@ -398,7 +398,10 @@ Test(store, an_edited_row_is_no_event) /* HC48 F51 real */
         "cause_log = x'00'",
         "command_id = '1234567890123456789012345678901234567890'",
         "data = zeroblob(2049)",
-        "hash = x'00'"};
+        "hash = x'00'",
+        "version = version + 4294967296",
+        "time_ms = time_ms + 0.5",
+        "cause_seq = cause_seq + 0.5"};
 
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         struct store *store = open_it();

@@ -74,7 +74,7 @@ attend() { # COMMAND...
     local client code
     "$@" >"$SAGA_DIR/attended" 2>&1 &
     client=$!
-    while kill -0 $client; do
+    while runs $client; do
         lives || revive
         read -r -t 0.005 <&"$never" || true
     done 2>/dev/null
@@ -83,7 +83,13 @@ attend() { # COMMAND...
     wait $client || code=$?
     return $code
 }
-lives() { kill -0 "${pids[$target]}" 2>/dev/null; }
+lives() { runs "${pids[$target]}" 2>/dev/null; }
+# Not dead, whether or not this shell has noticed: bash may miss that a child
+# ended, and "kill -0" finds a process until it has been waited for.
+runs() { # PID
+    local state
+    read -r _ _ state _ <"/proc/$1/stat" && [ "$state" != Z ]
+}
 revive() {
     ended=0
     # shellcheck disable=SC2034 # for those who source this
