@@ -117,7 +117,7 @@ shown() {
 }
 here=$(shown "$dir") run=$(shown "$root/run.sh")
 saga_shown=$(shown "$root/saga")
-[ -z "$given_dir" ] || run="SAGA_DIR=$here $run"
+[ -z "$given_dir" ] || run="SAGA_DIR=$(printf %q "$here") $run"
 
 build=${SAGA_BUILD:-$root/build}
 [[ $build == /* ]] || build=$came_from/$build
@@ -313,8 +313,15 @@ undone() { # SECONDS
         return
     fi
     [ -z "$unknown" ] || unknown="; no answer about ${unknown#, }"
-    known="${known#, }$unknown"
-    echo "Left undone: ${known#; }. It goes on at the next start."
+    known="${known#, }"
+    case $known in
+        '') what='' ;; # whether anything is, nobody says
+        *,*' parked') what=" It goes on at the next start; what is parked waits for '$saga_shown redrive'." ;;
+        *' parked') what=" It waits for '$saga_shown redrive'." ;;
+        *) what=' It goes on at the next start.' ;;
+    esac
+    known+=$unknown
+    echo "Left undone: ${known#; }.$what"
 }
 
 # ---- the steps of a start ---------------------------------------------------

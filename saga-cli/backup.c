@@ -329,7 +329,9 @@ static int copy_all(struct backup *backup)
 
 static void tell(const struct backup *backup)
 {
+    struct saga copy = *backup->saga;
     json_t *logs = json_object();
+    char start[START_BYTES];
 
     for (int i = 0; i < SERVICES; i++) {
         char log_id[2 * LOG_ID_BYTES + 1];
@@ -343,13 +345,14 @@ static void tell(const struct backup *backup)
                                                LOG_ID_BYTES, log_id),
                                       "head", (json_int_t)backup->heads[i]));
     }
+    copy.directory = backup->target;
     if (backup->saga->json)
         saga_print_json(
             json_pack("{s:s,s:O}", "directory", backup->target, "logs", logs));
     else
         printf("Copied into %s; no copy refers to what another lacks.\n"
-               "    start from it:  SAGA_DIR=%s ./run.sh\n",
-               backup->target, backup->target);
+               "    start from it:  %s\n",
+               backup->target, saga_run(&copy, "", start));
     json_decref(logs);
 }
 

@@ -71,6 +71,13 @@ int saga_getopt(const struct saga *saga, int argc, char **argv,
                         : strchr(word, '=') != NULL ? "takes no value"
                                                     : "needs a value",
                         saga->verb);
+    } else if (c != -1 && optarg != NULL && optarg == argv[optind - 1] &&
+               optarg[0] == '-' && strspn(optarg + 1, "0123456789.") == 0 &&
+               optarg[1] != '\0') { /* --id --no-wait: the id was forgotten */
+        (void)saga_fail(saga, SAGA_USAGE,
+                        "%s needs a value, not %s ('./saga %s --help')",
+                        argv[optind - 2], optarg, saga->verb);
+        c = '?';
     }
     return c;
 }

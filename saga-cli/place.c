@@ -116,10 +116,12 @@ static int check_ids(struct placing *placing)
     size_t room = placing->count > 1 ? ID_BYTES - 8 : ID_BYTES;
     const char *why, *field;
 
-    if (placing->id != NULL && !text_is_id(placing->id, room))
+    /* One that begins with - would be taken for an option by other verbs. */
+    if (placing->id != NULL &&
+        (!text_is_id(placing->id, room) || placing->id[0] == '-'))
         return saga_fail(placing->saga, SAGA_USAGE,
                          "an id is 1 to %zu letters, digits and . _ - , not "
-                         "'%s'",
+                         "'%s', and begins with no -",
                          room - 1, placing->id);
     if (payload_check(shop_message(PLACE_ORDER), &placing->order.data, &why,
                       &field) != EVT_OK)

@@ -17,7 +17,7 @@ if [ $# -eq 0 ]; then
         sed -n '1s/^# //p' "$file"
     done
     echo
-    echo "saga learn 4   walks through chapter 4; docs/tutorial/ has the files"
+    echo "./saga learn 4   walks through chapter 4; docs/tutorial/ has the files"
     exit 0
 fi
 if [ $# -gt 1 ]; then

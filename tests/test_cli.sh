@@ -63,6 +63,16 @@ scripts_json() {
     shows "$(field error)" "no scenario '99'"
     asked_json 64 learn 1
 }
+words_for_values() { # --id --no-wait would be an order that nobody can name
+    asked 64 place widget:1 --id --no-wait
+    shows "$said" "^saga: --id needs a value, not --no-wait \\('\./saga place --help'\\)$"
+    asked 64 place widget:1 --id --
+    asked 64 place widget:1 --id=-y
+    shows "$said" 'begins with no -$'
+    asked 64 fund alice 1 --id --json
+    asked 64 show customer:alice --at -1
+    shows "$said" "not '-1'$"
+}
 extra_words() { # one that is not understood is not passed over
     local words
     while read -r words; do
@@ -712,6 +722,7 @@ start_all >&2 && seed &&
     { "$saga" stock gizmo 100000 && "$saga" fund alice 100000; } >&2
 it 'help, too, is one JSON value when that is asked for' help_json
 it 'scenarios and chapters are listed as JSON' scripts_json
+it 'a value that is an option is none' words_for_values
 it 'extra words are told on one line, with 64' extra_words
 it 'wrong words are told on one line, with 64' wrong_words
 it 'wrong values are told on one line, with 64' wrong_values
