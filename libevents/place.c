@@ -132,6 +132,15 @@ static int take_read_side(struct place *place, const char *service,
     return 0;
 }
 
+static bool is_of_the_shop(const char *service)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < SERVICES; i++)
+        found = found || strcmp(shop_services[i], service) == 0;
+    return found;
+}
+
 static int take_service(struct place *place, const char *service)
 {
     char lock[64];
@@ -175,6 +184,11 @@ int place_take(struct place *place, const char *service,
     snprintf(place->log_path, sizeof place->log_path, "%s/log.db", service);
     snprintf(place->view_directory, sizeof place->view_directory, "%s",
              service);
+    if (place->port != 0 && !is_of_the_shop(service))
+        return complain(service, 64,
+                        "--bus has ports for order, inventory and payment "
+                        "only, and %s would take one of theirs",
+                        service);
     set_urls(place, service);
     if (options->read_side != NULL) {
         code = take_read_side(place, service, options->read_side);

@@ -144,6 +144,11 @@ enum evt_status shell_decide(struct shell *shell, const struct rule *rule,
         return rc == EVT_BAD ? EVT_IO : rc;
     service_decide(rule, overridden(shell, cause->type), &states, cause,
                    decision);
+    log_fact(LOG_DEBUG, cause->order_id, NULL, "%s: %s",
+             shop_type_name(cause->type),
+             decision->emitted           ? shop_type_name(decision->event.type)
+             : decision->refusal != NULL ? decision->refusal
+                                         : "nothing to do");
     if (!decision->emitted)
         return EVT_OK;
     decision->event.cause = *because;

@@ -292,6 +292,23 @@ static int about_itself(const struct saga *saga, char **argv)
     return SAGA_YES;
 }
 
+/* The bus that run.sh was told and has written down, or NULL: ipc. */
+static const char *bus_of(const char *directory)
+{
+    static char bus[64];
+    char path[4096];
+    FILE *options;
+
+    snprintf(path, sizeof path, "%s/options", directory);
+    options = fopen(path, "re");
+    if (options == NULL || fgets(bus, sizeof bus, options) == NULL)
+        bus[0] = '\0';
+    if (options != NULL)
+        fclose(options);
+    bus[strcspn(bus, "\n")] = '\0';
+    return strncmp(bus, "tcp://", 6) == 0 ? bus : NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct saga saga = {.directory = environment("SAGA_DIR", "./var"),
@@ -310,6 +327,8 @@ int main(int argc, char **argv)
     argc = take_globals(&saga, argc, argv);
     if (argc < 0)
         return SAGA_USAGE;
+    if (saga.bus == NULL)
+        saga.bus = bus_of(saga.directory);
     help = argc > 2 && is_help(argv[1]);
     if (argc < 2 || (!help && (argv[1][0] == '-' || is_help(argv[1]))))
         return about_itself(&saga, argv);

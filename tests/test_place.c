@@ -37,6 +37,15 @@ static void tear_down(void)
 
 TestSuite(place, .init = set_up, .fini = tear_down);
 
+Test(place, tcp_has_no_ports_for_a_service_of_your_own)
+{
+    struct options options = {.directory = scratch.path, .port = 23450};
+
+    cr_assert_eq(place_take(&place, "shipping", &options), 64);
+    cr_assert_eq(place_take(&place, "payment", &options), 0);
+    cr_assert_str_eq(place.pub_url, "tcp://127.0.0.1:23456");
+}
+
 static int take(const char *service, const char *directory)
 {
     struct options options = {.directory = directory};

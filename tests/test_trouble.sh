@@ -305,6 +305,21 @@ whys() {
     asked 0 wait w-1
     all_is_well
 }
+decisions() {
+    start_all --verbose
+    seed
+    asked 0 place widget:1 --id v-1
+    asked 1 cancel v-1
+    asked 0 wait --quiet
+    within 10 decided order 'PlaceOrder: OrderPlaced'
+    decided order 'PaymentCharged: OrderConfirmed'
+    decided order 'CancelOrder: too late: the order is confirmed'
+    decided payment 'StockReserved: PaymentCharged'
+}
+decided() { # SERVICE TEXT
+    grep -q '"level":"debug".*"message":"'"$2"'","order":"v-1"' \
+        "$SAGA_DIR/$1.log"
+}
 no_answer_is_not_a_no() {
     local id
     start_all
@@ -648,4 +663,5 @@ it 'after a restored backup, accept goes on and check names the damage' \
     in_shop restored restored # F21 F42 real
 it 'a log with another history is not read on' in_shop forked forked # F21 real
 it 'verify names an edited event' in_shop edited edited # F51 real
+it '--verbose logs every decision' in_shop verbose decisions
 it 'without --faults there are none' in_shop calm no_faults
