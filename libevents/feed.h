@@ -43,8 +43,7 @@ struct feed {
     uint64_t nonce;     /* of the pull in flight; 0 = none */
     uint64_t pulled_ms; /* when it was sent */
     uint64_t heard_ms;  /* when anything valid last arrived; 0 = never */
-    bool answered;      /* a pull was answered since feed_connected, or
-                           feed_forget_answer */
+    bool answered;      /* a pull was answered since feed_connected */
     bool met;           /* a pull was answered in this life: frames count now */
     bool diverged;      /* consumption has stopped */
     enum verdict verdict;     /* why */

@@ -234,7 +234,7 @@ const char *place_url(struct place *place, const char *service,
     return url;
 }
 
-/* Whether process @pid has the file @path (or its WAL) open. */
+/* Whether process @pid has the file @path open. */
 static bool has_open(const char *pid, const char *path)
 {
     char directory[300], link[600], target[PATH_MAX];

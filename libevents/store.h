@@ -157,7 +157,7 @@ MUST_CHECK enum evt_status store_set_snapshot(struct store *store,
 struct armed {
     uint64_t event_seq; /* the event that set it */
     char order_id[ID_BYTES];
-    int64_t set_ms; /* on the shell's steady clock, see shell.h */
+    int64_t set_ms; /* on the shell's steady clock, see timers.c */
     int64_t after_ms;
 };
 MUST_CHECK enum evt_status store_arm(struct store *store,
