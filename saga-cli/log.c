@@ -344,8 +344,8 @@ int verb_log(struct saga *saga, int argc, char **argv)
     verb->saga = saga;
     code = parse_words(verb, argc, argv);
     /* What lies in a log begins with events of no order; what is yet to come
-     * seldom does.  19 is the length of an id that `saga place` makes. */
-    verb->order_width = verb->options.follow ? 3 : 19;
+     * seldom does.  20 is the length of an id that `saga place` makes. */
+    verb->order_width = verb->options.follow ? 3 : 20;
     if (code == SAGA_YES)
         code = run(verb);
     free(verb);

@@ -275,11 +275,9 @@ static bool at_head(const char *who, const char *publisher,
     if (same(at, head) || (head->seq == 0 && at->seq == 0))
         return true;
     if (memcmp(at->log_id, head->log_id, LOG_ID_BYTES) != 0 && at->seq > 0)
-        snprintf(what, size, "%s has read another log of %s ('./saga status')",
-                 who, publisher);
+        snprintf(what, size, "%s has read another log of %s", who, publisher);
     else if (at->seq > head->seq)
-        snprintf(what, size, "%s is ahead of %s's log ('./saga status')", who,
-                 publisher);
+        snprintf(what, size, "%s is ahead of %s's log", who, publisher);
     else
         snprintf(what, size, "%s is %" PRIu64 " events behind %s", who,
                  head->seq - at->seq, publisher);

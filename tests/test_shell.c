@@ -187,6 +187,8 @@ Test(shell, a_cancel_sent_again_is_no_other_cancel) /* HC34 */
     trio_run(trio, 50);
     cr_assert_eq(cancel(trio, "o-2", "c-3").code, ANSWER_REFUSED);
     cr_assert_eq(cancel(trio, "o-9", "c-4").code, ANSWER_REFUSED);
+    cr_assert_eq(cancel(trio, "o-2", "c-1").code, ANSWER_REFUSED,
+                 "it is o-1's cancellation");
     cr_assert_eq(cancel(trio, "o-2", "o-2").code, ANSWER_REFUSED,
                  "the order's own id is no cancellation's");
     trio_close(trio);
@@ -655,6 +657,9 @@ Test(shell, a_control_that_cannot_be_done_says_why)
     cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "code"), 75);
     sqlite3_close(db);
     cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "left"), 1);
+    edit(trio, PAYMENT_SVC, "UPDATE parked SET reason = printf('%.900c', 'x')");
+    cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "code"), 74,
+                 "a damaged row is no lock");
     trio_close(trio);
 }
 
