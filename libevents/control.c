@@ -86,11 +86,19 @@ static enum evt_status redrive(struct shell *shell, const json_t *request,
     const char *source = json_string_value(json_object_get(request, "source"));
     json_int_t seq = json_integer_value(json_object_get(request, "seq"));
     struct parked *parked = &shell->parked;
-    json_t *events = json_array();
+    json_t *events;
     json_int_t redriven = 0;
     uint64_t left = 0;
     enum evt_status rc;
 
+    if (shell->behind || shell_starting(shell)) {
+        *reply = control_error(75, shell->behind
+                                       ? "this log has lost events that others "
+                                         "consumed, nothing is recorded"
+                                       : "starting");
+        return EVT_OK;
+    }
+    events = json_array();
     memset(parked, 0, sizeof *parked);
     while ((rc = store_next_parked(shell->store, parked)) == EVT_OK) {
         const char *result;
@@ -217,14 +225,6 @@ static enum evt_status control_run(struct shell *shell, const json_t *request,
 {
     const char *what = json_string_value(json_object_get(request, "do"));
 
-    if (what != NULL && strcmp(what, "redrive") == 0 &&
-        (shell->behind || shell_starting(shell))) {
-        *reply = control_error(75, shell->behind
-                                       ? "this log has lost events that others "
-                                         "consumed, nothing is recorded"
-                                       : "starting");
-        return EVT_OK;
-    }
     if (what != NULL && strcmp(what, "redrive") == 0)
         return redrive(shell, request, reply);
     if (what != NULL && strcmp(what, "accept") == 0)

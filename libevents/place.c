@@ -105,6 +105,16 @@ static int take_lock(const char *service, const char *data_directory,
                     pid_in(data_directory));
 }
 
+/* SERVICES: it is not one of the shop. */
+static int number_of(const char *service)
+{
+    int number = 0;
+
+    while (number < SERVICES && strcmp(shop_services[number], service) != 0)
+        number++;
+    return number;
+}
+
 static void set_urls(struct place *place, const char *service)
 {
     strcpy(place->pub_url, place_url(place, service, "pub"));
@@ -130,15 +140,6 @@ static int take_read_side(struct place *place, const char *service,
     snprintf(place->qry_url, sizeof place->qry_url,
              "ipc:///proc/self/fd/%d/%s.qry", place->locks[0], service);
     return 0;
-}
-
-static bool is_of_the_shop(const char *service)
-{
-    bool found = false;
-
-    for (size_t i = 0; i < SERVICES; i++)
-        found = found || strcmp(shop_services[i], service) == 0;
-    return found;
 }
 
 static int take_service(struct place *place, const char *service)
@@ -184,7 +185,7 @@ int place_take(struct place *place, const char *service,
     snprintf(place->log_path, sizeof place->log_path, "%s/log.db", service);
     snprintf(place->view_directory, sizeof place->view_directory, "%s",
              service);
-    if (place->port != 0 && !is_of_the_shop(service))
+    if (place->port != 0 && number_of(service) == SERVICES)
         return complain(service, 64,
                         "--bus has ports for order, inventory and payment "
                         "only, and %s would take one of theirs",
@@ -220,14 +221,9 @@ const char *place_url(struct place *place, const char *service,
     int offset = strcmp(socket, "pub") == 0   ? 0
                  : strcmp(socket, "cmd") == 0 ? 1
                                               : 2;
-    int number = 0;
-
-    /* the name is one of ours: from a service's table, not from outside */
-    while (number < SERVICES - 1 && strcmp(shop_services[number], service) != 0)
-        number++;
-    if (place->port != 0)
+    if (place->port != 0) /* only the shop's have that: place_take */
         snprintf(url, sizeof place->urls[0], "tcp://127.0.0.1:%d",
-                 place->port + 3 * number + offset);
+                 place->port + 3 * number_of(service) + offset);
     else
         snprintf(url, sizeof place->urls[0], "ipc://run/%s.%s", service,
                  socket);
