@@ -35,7 +35,7 @@ endif
 ifeq ($(SANITIZE)$(filter -O0,$(CFLAGS)),)
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
-DIALECT := -std=c17 -D_GNU_SOURCE -Ilibevents $(SERVICES:%=-I%)
+DIALECT := -std=c17 -D_GNU_SOURCE -Ilibevents -I.
 COMPILE := $(CC) $(DIALECT) $(WARNINGS) $(CFLAGS) $(HARDEN)
 LINK := $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
@@ -50,7 +50,7 @@ CRITERION_WITH_NNG := -lcriterion -Wl,--no-as-needed -l:libnanomsg.so.5 -lnng
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-LIB_SOURCES := $(wildcard libevents/*.c)
+LIB_SOURCES := $(wildcard libevents/*/*.c libevents/net/nng/*.c shop/*.c)
 CLI_SOURCES := $(wildcard saga-cli/*.c)
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
@@ -83,7 +83,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES))
 PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD_SOURCES))
 # Only what speaks NNG itself may be linked with it.
 NNG_TESTS := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
-    '^.include [<"](nng/|bus\.h|client\.h|host\.h|processes\.h)' \
+    '^.include [<"](nng|net|host)/' \
     $(TEST_SOURCES) /dev/null))
 
 # ---- building ---------------------------------------------------------------
@@ -146,7 +146,7 @@ $(PRELOADS): $(BUILD)/%.so: %.c $(FLAGS_FILE) | packages
 # The services and ./saga as a next release may be, for tests of upgrades: all
 # but the catalogue is the same.
 NEXT := $(COMMANDS:$(BUILD)/bin/%=$(BUILD)/tests/next/bin/%)
-$(BUILD)/tests/next/shop.c: libevents/shop.c tests/next.sed
+$(BUILD)/tests/next/shop.c: shop/shop.c tests/next.sed
 	@mkdir -p $(@D)
 	$(Q)sed -f tests/next.sed $< > $@
 $(BUILD)/tests/next/shop.o: $(BUILD)/tests/next/shop.c $(FLAGS_FILE)
@@ -346,8 +346,8 @@ check-pure: $(PURE) ## the domains call nothing but pure functions
 .PHONY: check-format
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
-	    $(addsuffix /*.h,libevents saga-cli tests tests/sim tests/fuzz \
-	    bench $(SERVICES)))
+	    $(addsuffix /*.h,libevents/* libevents/net/nng shop saga-cli tests \
+	    tests/sim tests/fuzz bench $(SERVICES)))
 
 .PHONY: check-flow
 check-flow: all ## the README's picture is what `saga flow` prints

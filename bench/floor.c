@@ -11,8 +11,8 @@
  *                                                 commits, each after the last
  *
  * Both first say how long one write of a page and its fdatasync take. */
-#include "codec.h"
-#include "store.h"
+#include "core/codec.h"
+#include "log/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

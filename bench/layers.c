@@ -5,13 +5,13 @@
  * Prints lines of "what<TAB>for how much<TAB>figure<TAB>unit"; layers.sh runs
  * all of them, in turn, and plots.  N bounds the work (events, or sagas).  With
  * the program of order-svc, "size" measures its start, too. */
-#include "cache.h"
-#include "codec.h"
+#include "core/codec.h"
 #include "loop.h"
-#include "order.h"
-#include "payment.h"
-#include "shell.h"
+#include "order-svc/order.h"
+#include "payment-svc/payment.h"
 #include "start.h"
+#include "write/cache.h"
+#include "write/shell.h"
 
 #include <errno.h>
 #include <sodium.h>

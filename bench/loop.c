@@ -1,11 +1,11 @@
 /* loop.c - see loop.h. */
 #include "loop.h"
 
-#include "inventory.h"
-#include "order.h"
-#include "payment.h"
-#include "projection.h"
-#include "shell.h"
+#include "inventory-svc/inventory.h"
+#include "order-svc/order.h"
+#include "payment-svc/payment.h"
+#include "read/projection.h"
+#include "write/shell.h"
 
 #include <stdio.h>
 #include <stdlib.h>

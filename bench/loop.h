@@ -7,7 +7,7 @@
 #ifndef LOOP_H
 #define LOOP_H
 
-#include "wire.h"
+#include "stream/wire.h"
 
 struct loop;
 

@@ -4,9 +4,9 @@
  *
  * Only what happens in measured_*() is counted (--toggle-collect): smoke.sh
  * runs this, divides by N, and compares with the committed figures. */
-#include "codec.h"
+#include "core/codec.h"
 #include "loop.h"
-#include "order.h"
+#include "order-svc/order.h"
 
 #include <sodium.h>
 #include <stdio.h>

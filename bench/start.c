@@ -2,8 +2,8 @@
  * ask until it answers, end it by its pid. */
 #include "start.h"
 
-#include "client.h"
-#include "closing.h"
+#include "net/client.h"
+#include "net/nng/closing.h"
 
 #include <fcntl.h>
 #include <nng/nng.h>

@@ -5,7 +5,7 @@
  * can overtake the order that they compensate (two publishers, no order
  * between them): a release without a reservation closes it for good.  Pure,
  * like order.c.  Next: payment-svc/payment.c. */
-#include "inventory.h"
+#include "inventory-svc/inventory.h"
 
 #include <string.h>
 

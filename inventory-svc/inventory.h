@@ -3,7 +3,7 @@
 #ifndef INVENTORY_H
 #define INVENTORY_H
 
-#include "service.h"
+#include "core/service.h"
 
 struct view;
 

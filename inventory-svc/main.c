@@ -1,6 +1,6 @@
 /* main.c - inventory-svc as a process: its tables, handed to the host. */
-#include "host.h"
-#include "inventory.h"
+#include "host/host.h"
+#include "inventory-svc/inventory.h"
 
 int main(int argc, char **argv)
 {

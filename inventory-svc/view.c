@@ -3,9 +3,9 @@
  * Reserved pieces are still on hand but no longer available: a reader who saw
  * one number only would take held stock for sold.  Folded from the log of
  * inventory alone, by differences, like the shelves in inventory.c. */
-#include "inventory.h"
+#include "inventory-svc/inventory.h"
 
-#include "projection.h"
+#include "read/projection.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* main.c - order-svc as a process: its tables, handed to the host. */
-#include "host.h"
-#include "order.h"
+#include "host/host.h"
+#include "order-svc/order.h"
 
 int main(int argc, char **argv)
 {

@@ -5,7 +5,7 @@
  * that the stock came back: always from evidence, never in hope.  Pure: states
  * come in through state_of, decisions go out through emit and refuse, and
  * shell.c does the rest.  Next: inventory-svc/inventory.c, the next rung. */
-#include "order.h"
+#include "order-svc/order.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #ifndef ORDER_H
 #define ORDER_H
 
-#include "service.h"
+#include "core/service.h"
 
 struct view;
 

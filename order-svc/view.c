@@ -5,11 +5,11 @@
  * reserved before it learns what was ordered.  So each column belongs to one
  * log alone, or is a sum or a maximum, and every event makes the row or changes
  * it: whatever the order of arrival, the same rows come out.  A row is listed
- * once its OrderPlaced is there.  Next: libevents/projection.c, which drives
- * this. */
-#include "order.h"
+ * once its OrderPlaced is there.  Next: libevents/read/projection.c, which
+ * drives this. */
+#include "order-svc/order.h"
 
-#include "projection.h"
+#include "read/projection.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* main.c - payment-svc as a process: its tables, handed to the host. */
-#include "host.h"
-#include "payment.h"
+#include "host/host.h"
+#include "payment-svc/payment.h"
 
 int main(int argc, char **argv)
 {

@@ -4,9 +4,9 @@
  * (PaymentDeclined), not an error.  It is also where every cancellation turns
  * round: what was charged is refunded, and what was not yet charged never will
  * be (PaymentVoided, a tombstone for the StockReserved that may still be on
- * its way).  Pure, like order.c.  Next: libevents/service.h, which says what
- * these tables are. */
-#include "payment.h"
+ * its way).  Pure, like order.c.  Next: libevents/core/service.h, which says
+ * what these tables are. */
+#include "payment-svc/payment.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #ifndef PAYMENT_H
 #define PAYMENT_H
 
-#include "service.h"
+#include "core/service.h"
 
 struct view;
 

@@ -3,9 +3,9 @@
  * Folded from the log of payment alone.  A statement's line holds the balance
  * after it, so nothing has to be added up to show one; charges are told by
  * their type, every amount is positive. */
-#include "payment.h"
+#include "payment-svc/payment.h"
 
-#include "projection.h"
+#include "read/projection.h"
 
 #include <string.h>
 

@@ -9,10 +9,10 @@
  *
  * The stream may lose frames (PUB promises nothing): what has not ended after
  * a while is asked of the order view, and counted as "found late". */
-#include "check.h"
-#include "inventory.h"
-#include "order.h"
-#include "payment.h"
+#include "audit/check.h"
+#include "inventory-svc/inventory.h"
+#include "order-svc/order.h"
+#include "payment-svc/payment.h"
 #include "saga.h"
 #include "use.h"
 #include "verbs.h"

@@ -1,6 +1,6 @@
 /* check.c - `saga check`: the verdict over the three logs.
  *
- * Collects what libevents/check.c reports and prints one line for each
+ * Collects what libevents/audit/check.c reports and prints one line for each
  * invariant, or one JSON value.  Asks no service: it reads files. */
 #include "story.h"
 #include "verbs.h"
@@ -8,7 +8,7 @@
 #include "../inventory-svc/inventory.h"
 #include "../order-svc/order.h"
 #include "../payment-svc/payment.h"
-#include "check.h"
+#include "audit/check.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* common.c - what the verbs share: errors, asking, reading files, text. */
 #include "saga.h"
 
-#include "inventory.h"
-#include "order.h"
-#include "payment.h"
-#include "projection.h"
+#include "inventory-svc/inventory.h"
+#include "order-svc/order.h"
+#include "payment-svc/payment.h"
+#include "read/projection.h"
 
 #include <errno.h>
 #include <fcntl.h>

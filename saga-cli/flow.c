@@ -2,8 +2,8 @@
  *
  * Asks no service and reads no file: what this prints is what this program was
  * built from.  The README shows it, and `make check-flow` compares.  Next:
- * libevents/flow_print.c. */
-#include "flow.h"
+ * libevents/core/flow_print.c. */
+#include "core/flow.h"
 #include "saga.h"
 #include "verbs.h"
 

@@ -4,9 +4,9 @@
  * options may stand before or behind the verb. */
 #include "verbs.h"
 
-#include "fault.h"
-#include "log.h"
-#include "options.h"
+#include "base/fault.h"
+#include "base/logger.h"
+#include "host/options.h"
 
 #include <sodium.h>
 #include <stdio.h>

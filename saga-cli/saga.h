@@ -5,8 +5,8 @@
 #ifndef SAGA_H
 #define SAGA_H
 
-#include "client.h"
-#include "service.h"
+#include "core/service.h"
+#include "net/client.h"
 
 /* Exit codes, so that a script can tell "no" from "could not look". */
 enum {

@@ -6,8 +6,8 @@
 #include "story.h"
 #include "verbs.h"
 
-#include "feed.h"
-#include "store.h"
+#include "log/store.h"
+#include "stream/subscription.h"
 
 #include <getopt.h>
 #include <inttypes.h>

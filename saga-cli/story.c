@@ -1,7 +1,8 @@
 /* story.c - one saga, gathered from three logs.
  *
  * Which event is because of which, and who ignored what, is not stored
- * anywhere: libevents/flow.h reads it off the rule tables and the causes. */
+ * anywhere: libevents/core/flow.h reads it off the rule tables and the causes.
+ */
 #include "story.h"
 
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #ifndef STORY_H
 #define STORY_H
 
-#include "flow.h"
+#include "core/flow.h"
 #include "saga.h"
 
 enum { STORY_GAPS_MAX = 32 };

@@ -7,7 +7,7 @@
  * databases in step, or only what nobody has consumed yet, is not found. */
 #include "verbs.h"
 
-#include "store.h"
+#include "log/store.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

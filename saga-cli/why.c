@@ -7,7 +7,7 @@
 #include "story.h"
 #include "verbs.h"
 
-#include "store.h"
+#include "log/store.h"
 
 #include <inttypes.h>
 #include <sqlite3.h>

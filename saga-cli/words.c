@@ -1,7 +1,7 @@
 /* words.c - what an event says, in a few words for people.
  *
  * The one place of the `saga` command that knows which fields of a payload
- * people look for; codec_json.c prints all of them.  The verbs log, trace and
+ * people look for; json.c prints all of them.  The verbs log, trace and
  * why print these words. */
 #include "saga.h"
 

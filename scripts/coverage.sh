@@ -21,11 +21,13 @@ what=$1
 build=$2
 list=tests/coverage-missing.txt
 files='
-libevents/event.c libevents/codec.c libevents/codec_json.c libevents/wire.c
-libevents/service.c libevents/store.c libevents/store_open.c libevents/cache.c
-libevents/feed.c libevents/shell.c libevents/causes.c libevents/timers.c
-libevents/control.c libevents/projection.c libevents/view_db.c
-libevents/queries.c libevents/log_query.c
+libevents/core/event.c libevents/core/codec.c libevents/core/json.c
+libevents/core/service.c libevents/log/store.c libevents/log/store_open.c
+libevents/stream/wire.c libevents/stream/subscription.c
+libevents/write/cache.c libevents/write/shell.c libevents/write/inbox.c
+libevents/write/timers.c libevents/write/control.c
+libevents/read/projection.c libevents/read/view_db.c
+libevents/read/queries.c libevents/read/log_query.c
 order-svc/order.c inventory-svc/inventory.c payment-svc/payment.c
 '
 

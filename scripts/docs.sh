@@ -11,7 +11,7 @@
 #           run: what stands there is what comes out
 #
 # Code is quoted by name, never pasted: the fence reads
-#     ```c libevents/shell.c run_batch
+#     ```c libevents/write/shell.c run_batch
 # and the block is that function, table or struct of that file.  So is what a
 # search through small worlds has found:
 #     ```text lab/worlds.txt guards S3

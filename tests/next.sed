@@ -1,4 +1,4 @@
-# next.sed - libevents/shop.c as a next release might have it: a version 2 of
+# next.sed - shop/shop.c as a next release might have it: a version 2 of
 # StockReserved.  What is built with it (the Makefile's NEXT) writes events that
 # today's services do not understand, which is what test_trouble.sh wants.
 /^const struct message shop_catalogue/i\

@@ -5,7 +5,7 @@
 #ifndef SAMPLE_H
 #define SAMPLE_H
 
-#include "event.h"
+#include "core/event.h"
 
 struct sample {
     uint64_t random;

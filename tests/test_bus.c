@@ -3,12 +3,12 @@
  * A publisher (a bus and a log on disk) and a reader (a bus and a feed) are
  * stepped by hand in one thread, as the host's loops would.  All waiting is
  * run_until: for a condition, with a bound. */
-#include "bus.h"
-#include "closing.h"
-#include "feed.h"
-#include "log.h"
-#include "probe.h"
+#include "base/logger.h"
+#include "net/bus.h"
+#include "net/nng/closing.h"
+#include "net/nng/probe.h"
 #include "scratch.h"
+#include "stream/subscription.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* test_bus.c - a loop's sockets: what is passed on, and that nobody spins. */
-#include "bus.h"
+#include "net/bus.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -2,10 +2,10 @@
  *
  * Cached, from a snapshot, or from the first event on: the same bytes.  What
  * loading costs is counted in rows that SQLite returned, not in time. */
-#include "cache.h"
-#include "codec.h"
+#include "core/codec.h"
 #include "sample.h"
 #include "scratch.h"
+#include "write/cache.h"
 
 #include "../payment-svc/payment.h"
 

@@ -6,7 +6,7 @@
  * can see, one line each.  triple.c writes the triples. */
 #include "triple.h"
 
-#include "check_parts.h"
+#include "audit/check_parts.h"
 
 #include <criterion/criterion.h>
 #include <sqlite3.h>

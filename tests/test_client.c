@@ -2,10 +2,10 @@
  *
  * The service is a bus in this very process; that it runs is told by the lock
  * on its endpoint, as place.c takes it. */
-#include "bus.h"
-#include "client.h"
-#include "log.h"
-#include "options.h"
+#include "base/logger.h"
+#include "host/options.h"
+#include "net/bus.h"
+#include "net/client.h"
 #include "scratch.h"
 
 #include "../order-svc/order.h"

@@ -1,7 +1,7 @@
 /* test_event.c - the hash chain, tags, and ids.
  *
  * The chain is a promise to files that exist: its bytes are pinned here. */
-#include "event.h"
+#include "core/event.h"
 #include "sample.h"
 
 #include <criterion/criterion.h>

@@ -1,5 +1,5 @@
 /* test_fault.c - fault points fire when they were told to, and not else. */
-#include "fault.h"
+#include "base/fault.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* test_feed.c - what a reader takes, drops, and asks for. */
-#include "feed.h"
+#include "stream/subscription.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* test_flow.c - what can be told from the rule tables of all three services
  * together: readers, circles, compensations, and what a saga waits for. */
-#include "flow.h"
+#include "core/flow.h"
 #include "world.h"
 
 #include <criterion/criterion.h>

@@ -4,11 +4,11 @@
  * to the same hash, fold to the same states, keep every invariant, and make
  * views; and every payload means what it meant.  HC42 HC43. */
 #include "golden.h"
-#include "options.h"
+#include "host/options.h"
 #include "scratch.h"
 #include "triple.h"
 
-#include "view_db.h"
+#include "read/view_db.h"
 
 #include <criterion/criterion.h>
 #include <glob.h>

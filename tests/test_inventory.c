@@ -2,7 +2,7 @@
  * cause comes, then this event, or nothing, or a refusal.  The first test
  * tries every cause in every state; the others look at what is said and at
  * what is left on the shelves. */
-#include "inventory.h"
+#include "inventory-svc/inventory.h"
 #include "world.h"
 
 #include <criterion/criterion.h>

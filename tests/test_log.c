@@ -1,5 +1,5 @@
 /* test_log.c - one line a fact, and never in the way of the service. */
-#include "log.h"
+#include "base/logger.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* test_order.c - order-svc's decisions: given these events, when this cause
  * comes, then this event, or nothing, or a refusal.  The first test tries
  * every cause in every state; the others look at what is said. */
-#include "order.h"
+#include "order-svc/order.h"
 #include "world.h"
 
 #include <criterion/criterion.h>

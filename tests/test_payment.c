@@ -2,7 +2,7 @@
  * cause comes, then this event, or nothing, or a refusal.  The first test
  * tries every cause in every state; the others look at what is said and at
  * what is left in the accounts. */
-#include "payment.h"
+#include "payment-svc/payment.h"
 #include "world.h"
 
 #include <criterion/criterion.h>

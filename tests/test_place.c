@@ -2,7 +2,7 @@
  *
  * A test is a process of its own, so it may change into a directory; other
  * instances are forked (nothing here touches NNG). */
-#include "place.h"
+#include "host/datadir.h"
 #include "scratch.h"
 
 #include <criterion/criterion.h>

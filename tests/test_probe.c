@@ -2,7 +2,7 @@
  *
  * The listener is a plain socket of this test's, time is a number: what NNG's
  * own listeners make of a probe is in test_bus.c. */
-#include "probe.h"
+#include "net/nng/probe.h"
 #include "scratch.h"
 
 #include <criterion/criterion.h>

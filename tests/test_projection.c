@@ -1,9 +1,9 @@
 /* test_projection.c - the read side as a whole, on real logs and files, with
  * a simulated clock and bus: the order view, folded from three logs that the
  * test writes itself. */
-#include "fault.h"
-#include "order.h"
-#include "reader.h"
+#include "base/fault.h"
+#include "order-svc/order.h"
+#include "read/reader.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -143,15 +143,15 @@ faults_are_off() {
 nothing_is_decoded_unchecked() {
     local file call='msgpack_unpack(er)?[_a-z]*\(' # a comment names it without
     cd "$root"
-    [ "$(grep -lE "$call" libevents/*.c | sort | xargs)" = \
-        'libevents/codec.c libevents/wire.c' ]
-    for file in libevents/codec.c libevents/wire.c; do
+    [ "$(grep -rlE "$call" libevents shop --include=*.c | sort | xargs)" = \
+        'libevents/core/codec.c libevents/stream/wire.c' ]
+    for file in libevents/core/codec.c libevents/stream/wire.c; do
         grep -vE 'msgpack_unpacked_(init|destroy)\(' $file >"$work/calls"
         [ "$(grep -cE "$call" "$work/calls")" -eq 1 ]
         grep -EB 2 "$call" "$work/calls" | grep -q 'bytes_check('
     done
     not grep -lE "$call" saga-cli/*.c ./*-svc/*.c
-    for file in queries control host check_journal; do
+    for file in read/queries write/control host/host audit/check_journal; do
         [ "$(grep -c 'json_load[bs](' "libevents/$file.c")" -eq \
             "$(grep -c 'JSON_REJECT_DUPLICATES' "libevents/$file.c")" ]
     done
@@ -161,17 +161,17 @@ nothing_is_decoded_unchecked() {
 sql_is_constant() {
     cd "$root"
     not grep -nE 'sqlite3_(v?mprintf|v?snprintf|str_)' order-svc/*.c \
-        inventory-svc/*.c payment-svc/*.c libevents/{store,store_open,shell}.c \
-        libevents/{queries,log_query,projection,rebuild}.c
-    grep -q 'SQLITE_DBCONFIG_DEFENSIVE, 1' libevents/store_open.c
-    grep -q 'SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0' libevents/store_open.c
+        inventory-svc/*.c payment-svc/*.c shop/*.c libevents/log/*.c \
+        libevents/write/*.c libevents/read/{queries,log_query,projection,rebuild}.c
+    grep -q 'SQLITE_DBCONFIG_DEFENSIVE, 1' libevents/log/store_open.c
+    grep -q 'SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0' libevents/log/store_open.c
 }
 
 # Every socket has a limit before it listens or dials.
 every_socket_has_a_limit() {
     cd "$root"
     local file opened limited
-    for file in libevents/*.c saga-cli/*.c; do
+    for file in libevents/*/*.c saga-cli/*.c bench/*.c; do
         opened=$(grep -cE 'nng_(pub0|sub0|req0|rep0)_open(_raw)?\(' "$file" ||
             true)
         limited=$(grep -c 'NNG_OPT_RECVMAXSZ, MESSAGE_MAX' "$file" || true)

@@ -1,6 +1,6 @@
 /* test_service.c - what surrounds a decision: the states a cause names, and
  * the assertions that catch a domain breaking the rules of the house. */
-#include "service.h"
+#include "core/service.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

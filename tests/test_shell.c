@@ -1,9 +1,9 @@
 /* test_shell.c - the shell, its store and feeds, all three services together.
  */
-#include "fault.h"
-#include "payment.h"
-#include "shell_internal.h"
+#include "base/fault.h"
+#include "payment-svc/payment.h"
 #include "trio.h"
+#include "write/shell_internal.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

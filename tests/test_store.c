@@ -2,11 +2,11 @@
  * that is full or broken, and files that are none of ours.
  *
  * What the shell makes of these answers is in test_shell.c. */
-#include "codec.h"
+#include "core/codec.h"
 #include "faultvfs.h"
+#include "log/store.h"
+#include "log/syncs.h"
 #include "scratch.h"
-#include "store.h"
-#include "syncs.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

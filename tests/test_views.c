@@ -1,9 +1,9 @@
 /* test_views.c - the rows that the three views make of events, and what they
  * answer.  Straight on the view's functions: no logs, no reader. */
-#include "inventory.h"
-#include "order.h"
-#include "payment.h"
-#include "view_db.h"
+#include "inventory-svc/inventory.h"
+#include "order-svc/order.h"
+#include "payment-svc/payment.h"
+#include "read/view_db.h"
 
 #include <criterion/criterion.h>
 #include <sqlite3.h>

@@ -4,7 +4,7 @@
  * oversized.  Payloads inside are the codec's business (test_codec.c). */
 #include "sample.h"
 #include "scratch.h"
-#include "wire.h"
+#include "stream/wire.h"
 
 #include <criterion/criterion.h>
 #include <msgpack.h>

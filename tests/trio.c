@@ -2,8 +2,8 @@
  * once from the publisher's file, as its read side would. */
 #include "trio.h"
 
-#include "fault.h"
-#include "log.h"
+#include "base/fault.h"
+#include "base/logger.h"
 
 #include "../inventory-svc/inventory.h"
 #include "../order-svc/order.h"

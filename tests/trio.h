@@ -7,7 +7,7 @@
 #ifndef TRIO_H
 #define TRIO_H
 
-#include "shell.h"
+#include "write/shell.h"
 
 enum { ORDER_SVC, INVENTORY_SVC, PAYMENT_SVC };
 

@@ -2,7 +2,7 @@
  * here. */
 #include "triple.h"
 
-#include "view_db.h"
+#include "read/view_db.h"
 
 #include "../inventory-svc/inventory.h"
 #include "../order-svc/order.h"

@@ -7,8 +7,8 @@
 #ifndef TRIPLE_H
 #define TRIPLE_H
 
-#include "cache.h"
-#include "check.h"
+#include "audit/check.h"
+#include "write/cache.h"
 
 enum { ORDER_LOG, INVENTORY_LOG, PAYMENT_LOG };
 

@@ -6,11 +6,11 @@
  * that what it finds broken it shows by the shortest way. */
 #include "world.h"
 
-#include "codec.h"
-#include "flow.h"
-#include "inventory.h"
-#include "order.h"
-#include "payment.h"
+#include "core/codec.h"
+#include "core/flow.h"
+#include "inventory-svc/inventory.h"
+#include "order-svc/order.h"
+#include "payment-svc/payment.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -9,7 +9,7 @@
 #ifndef WORLD_H
 #define WORLD_H
 
-#include "service.h"
+#include "core/service.h"
 
 #include <stdio.h>
 

@@ -22,8 +22,8 @@ case ${1-} in check | find) mode=$1; shift ;; esac
 make_copy() {
     local part
     mkdir -p $copy/tests
-    for part in Makefile scripts libevents order-svc inventory-svc payment-svc \
-        tests/sim; do
+    for part in Makefile scripts libevents shop order-svc inventory-svc \
+        payment-svc tests/sim; do
         mkdir -p "$copy/$(dirname "$part")"
         # what has not changed keeps its time, and needs no compiling
         cp -ru --no-target-directory "$part" "$copy/$part"
@@ -98,7 +98,7 @@ if [ $# -eq 0 ]; then
         set -- "$@" "${patch%.patch}"
     done
 fi
-rm -rf $copy/libevents $copy/*-svc # whatever an interrupted run has left
+rm -rf $copy/libevents $copy/shop $copy/*-svc # whatever an interrupted run has left
 make_copy
 build
 failed=0

@@ -1,7 +1,7 @@
 /* fuzz.c - see fuzz.h.  Next: stage.h, for targets that run a whole service. */
 #include "fuzz.h"
 
-#include "log.h"
+#include "base/logger.h"
 
 #include "../../inventory-svc/inventory.h"
 #include "../../order-svc/order.h"

@@ -10,7 +10,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "service.h"
+#include "core/service.h"
 
 #include <stdbool.h>
 #include <stddef.h>

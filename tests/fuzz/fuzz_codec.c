@@ -3,7 +3,7 @@
  * What the pre-check lets through, msgpack-c must find whole; what decodes
  * must be within its limits, encode again, and then decode to the same.  The
  * first byte chooses the message. */
-#include "codec.h"
+#include "core/codec.h"
 #include "fuzz.h"
 
 #include <msgpack.h>

@@ -4,9 +4,9 @@
  * The three golden logs with their views, and a list of edits: bytes of a file
  * changed or cut off, or values of a row changed in SQL, where any type may
  * stand in any column.  Whatever they hold, there is a verdict. */
-#include "check.h"
+#include "audit/check.h"
 #include "fuzz.h"
-#include "view_db.h"
+#include "read/view_db.h"
 
 #include "../../inventory-svc/inventory.h"
 #include "../../order-svc/order.h"

@@ -2,7 +2,7 @@
  *
  * What reads as an event can be written as a row, shown as JSON, and read
  * again as the same event. */
-#include "codec.h"
+#include "core/codec.h"
 #include "fuzz.h"
 
 #include <string.h>

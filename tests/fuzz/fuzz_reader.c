@@ -3,8 +3,8 @@
  *
  * The first byte chooses the view.  Every request is answered exactly once,
  * at the latest when its time is up, and nothing ends the process. */
-#include "projection.h"
-#include "reader.h"
+#include "read/projection.h"
+#include "read/reader.h"
 #include "stage.h"
 
 #include "../../inventory-svc/inventory.h"

@@ -4,9 +4,9 @@
  * The first byte chooses the service and whether its log is the golden one or
  * empty.  Every request is answered exactly once, nothing ends the process,
  * the log never gets shorter, and what it holds afterwards it can read. */
-#include "codec.h"
-#include "shell.h"
+#include "core/codec.h"
 #include "stage.h"
+#include "write/shell.h"
 
 #include <stdio.h>
 #include <stdlib.h>

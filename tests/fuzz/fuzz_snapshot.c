@@ -3,9 +3,9 @@
  * What is loaded from it is shown, folded on with every event of the log, and
  * decided on with every cause that names it, as the service would.  The first
  * bytes choose service, kind, and where it is dated. */
-#include "cache.h"
-#include "codec.h"
+#include "core/codec.h"
 #include "fuzz.h"
+#include "write/cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * What one of the readers takes is within its limits, and what is written of
  * it reads as the same. */
 #include "fuzz.h"
-#include "wire.h"
+#include "stream/wire.h"
 
 #include <string.h>
 

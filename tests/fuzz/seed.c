@@ -4,10 +4,10 @@
  * seed DIR writes them to DIR/NAME/seed-NNN for every target.  The corpora
  * hold what libFuzzer made of them; this is for the day when a message or a
  * target changes so much that one has to begin anew. */
-#include "codec.h"
+#include "core/codec.h"
 #include "fuzz.h"
-#include "projection.h"
-#include "wire.h"
+#include "read/projection.h"
+#include "stream/wire.h"
 
 #include "../sample.h"
 

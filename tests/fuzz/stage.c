@@ -1,7 +1,7 @@
 /* stage.c - see stage.h.  Next: fuzz_shell.c, which puts a shell on it. */
 #include "stage.h"
 
-#include "wire.h"
+#include "stream/wire.h"
 
 #include <stdlib.h>
 #include <string.h>

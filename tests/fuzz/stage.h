@@ -9,9 +9,9 @@
 #ifndef STAGE_H
 #define STAGE_H
 
-#include "env.h"
+#include "base/env.h"
 #include "fuzz.h"
-#include "store.h"
+#include "log/store.h"
 
 enum { STAGE_ACTS_MAX = 24, STAGE_LINKS_MAX = 8, STAGE_TOKENS = 64 };
 

@@ -14,10 +14,10 @@
  * again; 64: usage. */
 #include "../sample.h"
 #include "choice.h"
-#include "codec.h"
+#include "core/codec.h"
+#include "log/store.h"
 #include "scratch.h"
 #include "simvfs.h"
-#include "store.h"
 
 #include <getopt.h>
 #include <inttypes.h>

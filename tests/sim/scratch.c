@@ -1,7 +1,7 @@
 /* scratch.c - see scratch.h. */
 #include "scratch.h"
 
-#include "shop.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>

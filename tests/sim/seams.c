@@ -3,8 +3,8 @@
  *
  * It has every function of fault.h and log.h that the shell and the read side
  * call, so the linker takes these.  Next: simvfs.h, the seam below SQLite. */
-#include "fault.h"
-#include "log.h"
+#include "base/fault.h"
+#include "base/logger.h"
 #include "sim.h"
 #include "simvfs.h"
 

@@ -5,10 +5,10 @@
  * and looks at the cheap invariants after it.  Next: simbus.c. */
 #include "sim.h"
 
-#include "reader.h"
-#include "shell_internal.h"
+#include "log/store_internal.h"
+#include "read/reader.h"
 #include "simvfs.h"
-#include "store_internal.h"
+#include "write/shell_internal.h"
 
 #include "../../inventory-svc/inventory.h"
 #include "../../order-svc/order.h"

@@ -19,11 +19,11 @@
 #ifndef SIM_H
 #define SIM_H
 
-#include "check.h"
+#include "audit/check.h"
+#include "base/env.h"
 #include "choice.h"
-#include "env.h"
-#include "projection.h"
-#include "shell.h"
+#include "read/projection.h"
+#include "write/shell.h"
 
 enum {
     SIDES = 2, /* of a node: */

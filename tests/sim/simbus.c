@@ -6,7 +6,7 @@
  * A wire belongs to one life of its publisher: when that ends, the dialer
  * dials again - unless it is dead, or nobody said that the other end is gone,
  * or the listener there is deaf.  From these only the watchdog helps, with the
- * rules and bounds of libevents/bus.c, whose place this file takes.  Next:
+ * rules and bounds of libevents/net/bus.c, whose place this file takes.  Next:
  * sim.c. */
 #include "sim.h"
 #include "simvfs.h"

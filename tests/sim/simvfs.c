@@ -3,7 +3,7 @@
 #include "simvfs.h"
 
 #include "choice.h"
-#include "shop.h"
+#include "shop/shop.h"
 
 #include <assert.h>
 #include <sqlite3.h>

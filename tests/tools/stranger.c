@@ -20,7 +20,7 @@
  * connection, and counts the answers by their code.  It speaks SP over ipc and
  * tcp by itself, since a library would refuse to say such things.  A program
  * of its own: tests/test_survives.sh calls it. */
-#include "wire.h"
+#include "stream/wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,0 +1,438 @@
+/* check.c - the checker's order of work, and what stands beside the events:
+ * cursors, timers, parked rows (S7, S10, L1, Q2).
+ *
+ * Freeze, read log by log, compare causes, and whatever is left when all is
+ * known.  Next: check_log.c, the pass over one log. */
+#include "audit/check_parts.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A log that claims to have lost more rows than this is no log of ours. */
+enum { HOLES_MAX = 1000000 };
+
+static const struct {
+    const char *name, *promise;
+} ids[CHECK_IDS] = {
+    [CHECK_S1] = {"S1", "logs have no holes, chains hold"},
+    [CHECK_S2] = {"S2", "every cause is known, and answered once"},
+    [CHECK_S3] = {"S3", "no order both confirmed and cancelled"},
+    [CHECK_S4] = {"S4", "at most one charge an order, refunds equal"},
+    [CHECK_S5] = {"S5", "money conserved, no balance below zero"},
+    [CHECK_S6] = {"S6", "stock conserved, none below zero"},
+    [CHECK_S7] = {"S7", "snapshots and timers are folds of the logs"},
+    [CHECK_S8] = {"S8", "the services agree on every order"},
+    [CHECK_S9] = {"S9", "only declared events follow a cause"},
+    [CHECK_S10] = {"S10", "cursors are in their publishers' logs"},
+    [CHECK_L1] = {"L1", "no order pending past its deadline"},
+    [CHECK_Q1] = {"Q1", "every saga has ended"},
+    [CHECK_Q2] = {"Q2", "cursors at the heads, nothing parked or overdue"},
+    [CHECK_Q3] = {"Q3", "read models are folds of the logs"},
+    [CHECK_J1] = {"J1", "no acknowledged command is lost"},
+    [CHECK_J2] = {"J2", "no acknowledged command counts twice"},
+};
+
+const char *check_name(enum check_id id)
+{
+    return ids[id].name;
+}
+
+const char *check_promise(enum check_id id)
+{
+    return ids[id].promise;
+}
+
+/* ---- helpers of all parts -------------------------------------------------
+ */
+
+/* What comes from a damaged file must not spoil a terminal, or JSON. */
+static void make_plain(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+}
+
+void check_broken(struct check *check, enum check_id id, const char *subject,
+                  const char *format, ...)
+{
+    char text[CHECK_TEXT_BYTES], about[TAG_BYTES];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    snprintf(about, sizeof about, "%s", subject[0] != '\0' ? subject : "-");
+    make_plain(text);
+    make_plain(about);
+    check->summary->broken[id]++;
+    check->report(check->ctx, id, about, text);
+}
+
+int check_service(const struct check *check, const char *name)
+{
+    for (int i = 0; i < SERVICES; i++) {
+        if (strcmp(check->options->services[i]->name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+void *check_alloc(size_t count, size_t bytes)
+{
+    void *memory = calloc(count, bytes);
+
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+enum evt_status check_failed(struct check *check, const struct checked_log *log,
+                             enum evt_status rc)
+{
+    if (rc != EVT_OK)
+        snprintf(check->why, STORE_WHY_BYTES, "%s's log: %s",
+                 log->service->name, store_error(log->judged));
+    return rc;
+}
+
+const char *check_text(sqlite3_stmt *row, int column)
+{
+    const unsigned char *text = sqlite3_column_text(row, column);
+
+    return text != NULL ? (const char *)text : "";
+}
+
+enum evt_status check_select(struct check *check, struct checked_log *log,
+                             const char *sql, each_fn *each)
+{
+    sqlite3 *db = store_connection(log->judged);
+    sqlite3_stmt *row = NULL;
+    enum evt_status rc = EVT_OK;
+    int sqlite = sqlite3_prepare_v2(db, sql, -1, &row, NULL);
+
+    while (sqlite == SQLITE_OK && rc == EVT_OK &&
+           sqlite3_step(row) == SQLITE_ROW)
+        rc = each(check, log, row);
+    if (rc == EVT_OK) {
+        sqlite = sqlite3_errcode(db);
+        if (sqlite != SQLITE_OK && sqlite != SQLITE_DONE) {
+            snprintf(check->why, STORE_WHY_BYTES, "%s's log: %s",
+                     log->service->name, sqlite3_errmsg(db));
+            rc = status_of_sqlite(sqlite);
+        }
+    }
+    sqlite3_finalize(row);
+    return rc;
+}
+
+/* ---- freezing -------------------------------------------------------------
+ */
+
+static enum evt_status open_one(struct check *check,
+                                const struct checked_log *log,
+                                struct store **store)
+{
+    char path[4096], why[STORE_WHY_BYTES] = "";
+    enum evt_status rc;
+    int length = snprintf(path, sizeof path, "%s/%s/log.db",
+                          check->options->directory, log->service->name);
+
+    if (length < 0 || (size_t)length >= sizeof path) {
+        snprintf(check->why, STORE_WHY_BYTES, "the path is too long");
+        return EVT_BAD;
+    }
+    rc = store_open_readonly(path, log->service->name, check->options->vfs,
+                             store, why);
+    if (rc != EVT_OK) {
+        snprintf(check->why, STORE_WHY_BYTES, "%s", why);
+        return rc;
+    }
+    rc = store_snapshot_begin(*store);
+    if (rc != EVT_OK)
+        snprintf(check->why, STORE_WHY_BYTES, "%s", store_error(*store));
+    return rc;
+}
+
+static enum evt_status too_few(struct check *check, struct checked_log *log,
+                               sqlite3_stmt *row)
+{
+    uint64_t rows = (uint64_t)sqlite3_column_int64(row, 0);
+
+    if (log->head < rows || log->head - rows <= HOLES_MAX)
+        return EVT_OK;
+    snprintf(check->why, STORE_WHY_BYTES,
+             "%s's log: its head is #%" PRIu64 ", with %" PRIu64 " events",
+             log->service->name, log->head, rows);
+    return EVT_BAD;
+}
+
+/* The judged snapshot of one log, with the cursors of that instant. */
+static enum evt_status freeze_judged(struct check *check,
+                                     struct checked_log *log)
+{
+    uint8_t hash[HASH_BYTES];
+    enum evt_status rc = open_one(check, log, &log->judged);
+
+    if (rc != EVT_OK)
+        return rc;
+    rc = store_head(log->judged, &log->head, hash);
+    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
+        rc = store_cursor(log->judged, check->options->services[i]->name,
+                          &log->cursors[i]);
+        log->has_cursor[i] = rc == EVT_OK;
+        if (rc == EVT_NONE)
+            rc = EVT_OK;
+    }
+    if (rc != EVT_OK)
+        return check_failed(check, log, rc);
+    return check_select(check, log, "SELECT count(*) FROM event", too_few);
+}
+
+/* All three are judged as they are now, then looked at once more. */
+static enum evt_status freeze(struct check *check)
+{
+    enum evt_status rc = EVT_OK;
+    uint8_t hash[HASH_BYTES];
+
+    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
+        check->logs[i].number = i;
+        check->logs[i].service = check->options->services[i];
+        rc = freeze_judged(check, &check->logs[i]);
+    }
+    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
+        struct checked_log *log = &check->logs[i];
+
+        rc = open_one(check, log, &log->later);
+        if (rc != EVT_OK)
+            break;
+        rc =
+            check_failed(check, log, store_head(log->later, &log->known, hash));
+        if (rc == EVT_OK &&
+            (log->known < log->head ||
+             memcmp(store_log_id(log->later), store_log_id(log->judged),
+                    LOG_ID_BYTES) != 0)) {
+            snprintf(check->why, STORE_WHY_BYTES,
+                     "%s's log was replaced while it was read",
+                     log->service->name);
+            rc = EVT_BUSY;
+        }
+        check->summary->heads[i] = log->head;
+    }
+    return rc;
+}
+
+/* ---- S10, Q2: cursors -----------------------------------------------------
+ */
+
+/* What is wrong with a cursor on @publisher, or NULL. */
+static const char *cursor_fault(struct checked_log *publisher,
+                                const struct cursor *cursor)
+{
+    uint8_t hash[HASH_BYTES];
+
+    if (memcmp(cursor->at.log_id, store_log_id(publisher->judged),
+               LOG_ID_BYTES) != 0)
+        return "is on another log than the one that is there";
+    if (cursor->at.seq > publisher->known)
+        return "is beyond the head of that log";
+    if (store_hash_at(publisher->later, cursor->at.seq, hash) != EVT_OK)
+        return "is at an event that is not there";
+    if (memcmp(hash, cursor->hash, HASH_BYTES) != 0)
+        return "has another hash than that log has there";
+    return NULL;
+}
+
+static void check_cursor(struct check *check, const struct checked_log *log,
+                         struct checked_log *publisher)
+{
+    const struct cursor *cursor = &log->cursors[publisher->number];
+    const char *fault = NULL;
+
+    if (log->has_cursor[publisher->number]) {
+        check->summary->cursors++;
+        fault = cursor_fault(publisher, cursor);
+    }
+    if (fault != NULL)
+        check_broken(check, CHECK_S10, log->service->name,
+                     "%s's cursor at %s #%" PRIu64 " %s", log->service->name,
+                     publisher->service->name, cursor->at.seq, fault);
+    else if (check->options->final && cursor->at.seq != publisher->head)
+        check_broken(check, CHECK_Q2, log->service->name,
+                     "%s has consumed %s up to #%" PRIu64
+                     ", the head is #%" PRIu64,
+                     log->service->name, publisher->service->name,
+                     cursor->at.seq, publisher->head);
+}
+
+static void check_cursors(struct check *check)
+{
+    for (unsigned i = 0; i < SERVICES; i++) {
+        struct checked_log *log = &check->logs[i];
+        const char *const *source = log->service->listens_to;
+
+        for (; *source != NULL; source++) {
+            int number = check_service(check, *source);
+
+            if (number >= 0)
+                check_cursor(check, log, &check->logs[number]);
+        }
+    }
+}
+
+/* ---- S7, L1, Q2: timers ---------------------------------------------------
+ */
+
+/* How long the timer of a row is overdue; 0 when it is not yet due. */
+static int64_t overdue_ms(const struct check *check, sqlite3_stmt *row)
+{
+    int64_t due;
+
+    if (__builtin_add_overflow(sqlite3_column_int64(row, 2),
+                               sqlite3_column_int64(row, 3), &due) ||
+        due >= check->options->now_ms)
+        return 0;
+    return check->options->now_ms - due;
+}
+
+static enum evt_status check_timer(struct check *check, struct checked_log *log,
+                                   sqlite3_stmt *row)
+{
+    const char *id = check_text(row, 1);
+    uint64_t seq = (uint64_t)sqlite3_column_int64(row, 0);
+    int64_t late_ms = overdue_ms(check, row);
+    struct order_facts *order;
+
+    check->summary->timers++;
+    if (check->options->final && late_ms > 0)
+        check_broken(check, CHECK_Q2, id, "its timer is %" PRId64 " ms overdue",
+                     late_ms);
+    HASH_FIND_STR(check->orders, id, order);
+    if (order == NULL || order->armed_seq != seq) {
+        check_broken(check, CHECK_S7, id,
+                     "%s's timer of #%" PRIu64
+                     " is armed, though its order does not wait",
+                     log->service->name, seq);
+        return EVT_OK;
+    }
+    order->armed_seq = 0; /* found; what stays has no timer */
+    if (check->options->order_runs && late_ms > CHECK_SLACK_MS)
+        check_broken(check, CHECK_L1, id,
+                     "is pending, %" PRId64 " ms past its deadline", late_ms);
+    return EVT_OK;
+}
+
+static enum evt_status check_timers(struct check *check)
+{
+    struct order_facts *order, *next;
+    enum evt_status rc = EVT_OK;
+
+    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
+        rc = check_select(check, &check->logs[i],
+                          "SELECT event_seq, order_id, set_ms, after_ms"
+                          " FROM timer",
+                          check_timer);
+    if (rc != EVT_OK)
+        return rc;
+    HASH_ITER(hh, check->orders, order, next)
+    {
+        if (order->armed_seq != 0)
+            check_broken(check, CHECK_S7, order->id,
+                         "waits, but its timer (event #%" PRIu64
+                         ") is not armed",
+                         order->armed_seq);
+    }
+    return EVT_OK;
+}
+
+/* ---- Q2: parked -----------------------------------------------------------
+ */
+
+static enum evt_status check_parked(struct check *check,
+                                    struct checked_log *log, sqlite3_stmt *row)
+{
+    const char *order = check_text(row, 0);
+
+    check_broken(check, CHECK_Q2, *order != '\0' ? order : log->service->name,
+                 "%s has parked %s #%" PRId64 ": %s", log->service->name,
+                 check_text(row, 1), (int64_t)sqlite3_column_int64(row, 2),
+                 check_text(row, 3));
+    return EVT_OK;
+}
+
+/* ---- the whole ------------------------------------------------------------
+ */
+
+static enum evt_status check_quiet(struct check *check)
+{
+    enum evt_status rc = EVT_OK;
+
+    if (!check->options->final)
+        return EVT_OK;
+    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
+        rc = check_select(check, &check->logs[i],
+                          "SELECT order_id, source, seq, reason FROM parked",
+                          check_parked);
+    return rc == EVT_OK ? check_views(check) : rc;
+}
+
+static void name_skipped(struct check *check)
+{
+    const char **skipped = check->summary->skipped;
+
+    if (!check->options->order_runs)
+        skipped[CHECK_L1] = "order-svc is not running";
+    if (!check->options->final)
+        skipped[CHECK_Q1] = skipped[CHECK_Q2] = skipped[CHECK_Q3] =
+            "only with --final";
+    if (check->options->journal == NULL)
+        skipped[CHECK_J1] = skipped[CHECK_J2] = "only with --journal";
+}
+
+static enum evt_status check_all(struct check *check)
+{
+    enum evt_status rc = check_journal_read(check);
+
+    if (rc == EVT_OK)
+        rc = freeze(check);
+    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
+        rc = check_log(check, &check->logs[i]);
+    if (rc != EVT_OK)
+        return rc;
+    check_causes(check);
+    check_cursors(check);
+    rc = check_timers(check);
+    if (rc != EVT_OK)
+        return rc;
+    check_shop_end(check);
+    rc = check_journal(check);
+    return rc == EVT_OK ? check_quiet(check) : rc;
+}
+
+enum evt_status check_run(const struct check_options *options,
+                          check_report_fn *report, void *ctx,
+                          struct check_summary *summary,
+                          char why[STORE_WHY_BYTES])
+{
+    struct check check = {.options = options,
+                          .report = report,
+                          .ctx = ctx,
+                          .summary = summary,
+                          .why = why};
+    enum evt_status rc;
+
+    memset(summary, 0, sizeof *summary);
+    name_skipped(&check);
+    rc = check_all(&check);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        check_log_free(&check.logs[i]);
+        store_close(check.logs[i].judged);
+        store_close(check.logs[i].later);
+    }
+    check_shop_free(&check);
+    check_journal_free(&check);
+    return rc;
+}

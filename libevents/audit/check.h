@@ -1,0 +1,94 @@
+/* check.h - do the three logs keep the promises that the design makes?
+ *
+ * The checker reads what the services have written and nothing else: it asks
+ * no process, opens every file for reading only, and may run beside the
+ * services, on copies, or on the simulated disk of a test (through its VFS).
+ * It shares the codec and the rule tables with the services; sums, ladders
+ * and agreements it works out by itself, since a checker that trusted evolve
+ * would believe its bugs.
+ *
+ * Three files are never read at one instant.  So each log is opened twice:
+ * first all three are frozen as they are (this is what is judged), then all
+ * three again (this is evidence).  Whatever a judged event or cursor points
+ * at was committed before it, hence lies in the evidence: nobody has to stop,
+ * and nothing has to be looked at twice.
+ *
+ * Read check_log.c next, then invariants.c. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "core/service.h"
+#include "read/projection.h"
+
+/* The invariants.  S: at every moment.  L: within a bound.  Q: when all is
+ * quiet.  J: what a client's journal says. */
+enum check_id {
+    CHECK_S1,  /* seq without holes, the chain holds, tags are the events' */
+    CHECK_S2,  /* a cause is in its log, and has at most one event */
+    CHECK_S3,  /* no order both confirmed and cancelled */
+    CHECK_S4,  /* one charge an order, a refund only after it and equal */
+    CHECK_S5,  /* deposits + refunds - charges = balance, never below zero */
+    CHECK_S6,  /* received = free + reserved + shipped, none below zero */
+    CHECK_S7,  /* snapshots and armed timers are folds of the log */
+    CHECK_S8,  /* the services agree on order, customer, lines and total */
+    CHECK_S9,  /* only events that the rule tables declare follow a cause */
+    CHECK_S10, /* cursors are in their publisher's log, causes below them */
+    CHECK_L1,  /* no order pending past its deadline */
+    CHECK_Q1,  /* every saga is in one of its six end states */
+    CHECK_Q2,  /* cursors at the heads, nothing parked, no timer overdue */
+    CHECK_Q3,  /* read models = a fold of the logs from scratch */
+    CHECK_J1,  /* no acknowledged command is lost */
+    CHECK_J2,  /* no acknowledged command counts twice */
+    CHECK_IDS
+};
+
+enum { CHECK_SLACK_MS = 5000, CHECK_TEXT_BYTES = 256 };
+
+/* "S1", and what it promises, in a few words. */
+const char *check_name(enum check_id id);
+const char *check_promise(enum check_id id);
+
+struct check_options {
+    const char *directory; /* of <service>/log.db and <service>/view.db */
+    const char *vfs;       /* NULL = the operating system's */
+    const struct service *const *services; /* SERVICES of them */
+    const struct view *const *views;       /* the same; NULL: Q3 is skipped */
+    bool final;                            /* all is quiet: Q1 to Q3 too */
+    bool order_runs;     /* order-svc is alive, so L1 is due */
+    int64_t now_ms;      /* on the clock of the timer rows: Unix time */
+    const char *journal; /* a file, or NULL.  One line for each command that
+                            was answered "done", written after the answer:
+        {"command":ID,"type":"PlaceOrder","service":"order","log":HEX,"seq":N}
+                            A last line without its newline is ignored. */
+    const char *scratch; /* where Q3 rebuilds views; NULL = $TMPDIR or /tmp */
+};
+
+/* One violation.  @subject is an order id, a tag ("sku:widget"), a service, a
+ * view or a command id; @text is a sentence without its full stop.  Both
+ * borrowed. */
+typedef void check_report_fn(void *ctx, enum check_id id, const char *subject,
+                             const char *text);
+
+/* What was looked at. */
+struct check_summary {
+    uint64_t broken[CHECK_IDS];       /* violations, by invariant */
+    const char *skipped[CHECK_IDS];   /* why it was not looked at, or NULL */
+    uint64_t heads[SERVICES];         /* events judged, by log */
+    uint64_t causes, orders, unended; /* an order that was placed */
+    uint64_t confirmed, cancelled, charges, refunds;
+    uint64_t skus, accounts, snapshots, timers, cursors, views, acknowledged;
+};
+
+/* Checks everything, reporting each violation as it is found.
+ *
+ * EVT_OK: it could look; summary->broken says what it saw.  Otherwise @why
+ * names the file and the cause:
+ *   EVT_NONE   no such directory or file
+ *   EVT_BAD    not a log, or not a journal
+ *   EVT_NEWER, EVT_BUSY, EVT_FULL (scratch), EVT_IO */
+MUST_CHECK enum evt_status check_run(const struct check_options *options,
+                                     check_report_fn *report, void *ctx,
+                                     struct check_summary *summary,
+                                     char why[STORE_WHY_BYTES]);
+
+#endif

@@ -1,0 +1,113 @@
+/* event.h - an event: envelope and payload, its tags, and the hash chain.
+ *
+ * An event has two shapes.  `struct event` is decoded, what domains decide on
+ * and fold.  `struct row` is the event as the log stores it and the wire
+ * carries it, payload still encoded: rows are hashed, sent and parked without
+ * being understood.  codec.h turns one into the other. */
+#ifndef EVENT_H
+#define EVENT_H
+
+#include "shop/shop.h"
+
+#include <stdbool.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+/* What can become of a fallible call.  0 is good. */
+enum evt_status {
+    EVT_OK = 0,
+    EVT_BAD,   /* bytes or arguments that are not what they should be */
+    EVT_NEWER, /* well formed, but of a newer version than this program */
+    EVT_FULL,  /* the disk is full; nothing of this transaction will be kept */
+    EVT_BUSY,  /* somebody else holds the database; try again */
+    EVT_IO,    /* the disk or the file failed: leave the process, see store.h */
+    EVT_NONE   /* there is no such thing */
+};
+
+enum {
+    LOG_ID_BYTES = 16,
+    HASH_BYTES = 32,
+    TAG_BYTES = 64,
+    EVENT_TAGS_MAX = 16
+};
+
+/* A position in one log: the unit of causality, of cursors and of answers. */
+struct position {
+    uint8_t log_id[LOG_ID_BYTES]; /* the identity of one log file */
+    uint64_t seq;                 /* 1-based; 0 = before the first event */
+};
+
+/* Why something happened: an event of a log, or a command. */
+struct cause {
+    char source[SERVICE_BYTES]; /* "" when a command was the cause */
+    struct position at;
+    char command_id[ID_BYTES]; /* "" when an event was the cause */
+};
+
+struct event {
+    enum message_type type;
+    char source[SERVICE_BYTES]; /* the service whose log holds it */
+    struct position at;
+    char order_id[ID_BYTES]; /* the saga; "" for stock, product, funds */
+    int64_t time_ms;         /* Unix time, for display: no decision uses two
+                                processes' clocks */
+    struct cause cause;
+    struct payload data;
+};
+
+/* An event as stored and sent.  Pointers are borrowed from the message or the
+ * database row that it was read from; text is NUL-terminated and was checked
+ * for length.  Empty text and NULL blobs stand for "none". */
+struct row {
+    uint64_t seq;
+    char type[32];
+    uint32_t version;
+    char order_id[ID_BYTES];
+    int64_t time_ms;
+    char cause_source[SERVICE_BYTES];
+    uint8_t cause_log[LOG_ID_BYTES]; /* all zeros when the cause is a command */
+    uint64_t cause_seq;
+    char command_id[ID_BYTES];
+    const uint8_t *data; /* msgpack map, see codec.h */
+    uint32_t data_bytes;
+};
+
+/* The hash before the first event: BLAKE2b-256 of source and log id. */
+void event_genesis(const char *source, const uint8_t log_id[LOG_ID_BYTES],
+                   uint8_t hash[HASH_BYTES]);
+
+/* The hash of @row: BLAKE2b-256 over @previous and the columns in table order
+ * (seq, type, version, order_id, time_ms, cause_source, cause_log, cause_seq,
+ * command_id, data), each with its length as 4 bytes big-endian in front,
+ * integers as 8 bytes big-endian, no cause_log as length 0.  @hash may be
+ * @previous. */
+void event_hash(const uint8_t previous[HASH_BYTES], const struct row *row,
+                uint8_t hash[HASH_BYTES]);
+
+/* The text of a tag, "sku:widget".  @text holds TAG_BYTES. */
+void event_tag(enum tag_kind kind, const char *key, char text[TAG_BYTES]);
+
+struct tag {
+    enum tag_kind kind;
+    const char *key; /* borrowed from the event */
+};
+
+/* Every tag of @event: its order's, and those of its tagged fields.  Writes at
+ * most EVENT_TAGS_MAX (order + one + LINES_MAX fit); returns how many.  The
+ * same tag is never named twice. */
+size_t event_tags(const struct event *event, struct tag tags[EVENT_TAGS_MAX]);
+
+/* "order/9f3a.../12" - the event id, for logs and people.  Returns @text,
+ * which holds EVENT_ID_BYTES. */
+enum { EVENT_ID_BYTES = SERVICE_BYTES + 2 * LOG_ID_BYTES + 24 };
+char *event_id(const char *source, const struct position *at,
+               char text[EVENT_ID_BYTES]);
+
+/* Copies text into an array of @size bytes; what does not fit is a
+ * programmer's error and asserts (outside text is measured before). */
+void text_copy(char *to, size_t size, const char *from);
+
+/* Whether @text is an id: 1 to @size - 1 of A-Z a-z 0-9 . _ - */
+bool text_is_id(const char *text, size_t size);
+
+#endif

@@ -1,0 +1,164 @@
+/* service.c - what surrounds every decision: loading the states that a cause
+ * names, and asserting what a decision must keep.
+ *
+ * Nothing here knows the shop, the log or the network.  Each assertion guards
+ * against a mistake in a domain's tables or functions, never against input:
+ * that was checked when it was decoded.  Next: shell.c, which drives this. */
+#include "core/service.h"
+
+#include "core/codec.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool type_in(enum message_type type, const enum message_type *types, size_t max)
+{
+    for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++) {
+        if (types[i] == type)
+            return true;
+    }
+    return false;
+}
+
+const struct rule *service_rule(const struct service *service,
+                                enum message_type type)
+{
+    for (size_t i = 0; i < service->rule_count; i++) {
+        if (service->rules[i].on == type)
+            return &service->rules[i];
+    }
+    return NULL;
+}
+
+bool service_indexes(const struct service *service, enum message_type type,
+                     enum tag_kind tag)
+{
+    if (tag == TAG_ORDER)
+        return true;
+    for (size_t i = 0; i < service->kind_count; i++) {
+        const struct kind *kind = &service->kinds[i];
+
+        if (kind->tag == tag && type_in(type, kind->folds, FOLDS_MAX))
+            return true;
+    }
+    return false;
+}
+
+/* ---- deciding ------------------------------------------------------------ */
+
+struct payload *emit(struct decision *out, enum message_type type,
+                     const struct event *cause)
+{
+    assert(!out->emitted);
+    assert(out->refusal == NULL);
+    out->emitted = true;
+    out->event.type = type;
+    memcpy(out->event.order_id, cause->order_id, sizeof cause->order_id);
+    out->event.data = cause->data;
+    return &out->event.data;
+}
+
+void refuse(struct decision *out, const char *why, const char *field)
+{
+    assert(!out->emitted);
+    assert(out->refusal == NULL);
+    assert(why != NULL);
+    out->refusal = why;
+    out->field = field;
+}
+
+void service_decide(const struct rule *rule, decide_fn *decide,
+                    const struct states *states, const struct event *cause,
+                    struct decision *out)
+{
+    assert(rule->on == cause->type);
+    memset(out, 0, sizeof *out);
+    (decide != NULL ? decide : rule->decide)(states, cause, out);
+    if (out->refusal != NULL) {
+        assert(!out->emitted);
+        assert(shop_message(cause->type)->is_command);
+    }
+    if (out->emitted) {
+        assert(type_in(out->event.type, rule->may_emit, MAY_EMIT_MAX));
+        payload_trim(shop_message(out->event.type), &out->event.data);
+    }
+}
+
+/* ---- states -------------------------------------------------------------- */
+
+const void *state_of(const struct states *states, unsigned kind,
+                     const char *key)
+{
+    const struct loaded *found = NULL;
+
+    for (size_t i = 0; i < states->count && found == NULL; i++) {
+        const struct loaded *loaded = &states->loaded[i];
+
+        if (loaded->kind == kind && strcmp(loaded->key, key) == 0)
+            found = loaded;
+    }
+    assert(found != NULL); /* the cause does not carry this tag */
+    return found->state;
+}
+
+enum evt_status states_load(struct states *states,
+                            const struct service *service,
+                            const struct event *cause, load_fn *load, void *ctx)
+{
+    struct tag tags[EVENT_TAGS_MAX];
+    size_t tag_count = event_tags(cause, tags);
+
+    states->service = service;
+    states->count = 0;
+    for (unsigned k = 0; k < service->kind_count; k++) {
+        for (size_t t = 0; t < tag_count; t++) {
+            struct loaded *loaded = &states->loaded[states->count];
+            enum evt_status rc;
+
+            if (tags[t].kind != service->kinds[k].tag)
+                continue;
+            assert(states->count < STATES_MAX);
+            loaded->kind = k;
+            loaded->key = tags[t].key;
+            rc = load(ctx, k, loaded->key, &loaded->state);
+            if (rc != EVT_OK)
+                return rc;
+            states->count++;
+        }
+    }
+    return EVT_OK;
+}
+
+/* ---- the layout of a state, as a number ---------------------------------- */
+
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+static uint32_t mix(uint32_t hash, const void *bytes, size_t count)
+{
+    const uint8_t *byte = bytes;
+
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ byte[i]) * UINT32_C(16777619);
+    return hash;
+}
+
+static uint32_t mix_fields(uint32_t hash, const struct field *field)
+{
+    for (; field->name != NULL; field++) {
+        uint32_t facts[] = {(uint32_t)field->kind, field->offset, field->size};
+
+        hash = mix(hash, field->name, strlen(field->name) + 1);
+        hash = mix(hash, facts, sizeof facts);
+        if (field->items != NULL)
+            hash = mix_fields(hash, field->items);
+    }
+    return hash;
+}
+
+uint32_t kind_layout(const struct kind *kind)
+{
+    uint32_t facts[] = {(uint32_t)kind->bytes, kind->revision};
+    uint32_t hash = UINT32_C(2166136261);
+
+    hash = mix(hash, facts, sizeof facts);
+    return mix_fields(hash, kind->fields);
+}

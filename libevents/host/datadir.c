@@ -1,0 +1,280 @@
+/* datadir.c - see datadir.h. */
+#include "host/datadir.h"
+
+#include "shop/shop.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOCK_TRIES = 7, LOCK_PAUSE_US = 10000 };
+
+/* In a data directory: written by a program that lacks a protection. */
+#define LAB_MARK "lab"
+
+static int complain(const char *service, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int complain(const char *service, int code, const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "%s-svc: ", service);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return code;
+}
+
+/* Makes a directory that is ours alone, or insists that it is. */
+static int own_directory(const char *service, const char *path)
+{
+    struct stat found;
+
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return complain(service, 74, "%s: %s", path, strerror(errno));
+    if (lstat(path, &found) != 0)
+        return complain(service, 74, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(found.st_mode))
+        return complain(service, 74, "%s: not a directory", path);
+    if (found.st_uid != geteuid())
+        return complain(service, 74, "%s: belongs to another user (uid %u)",
+                        path, found.st_uid);
+    if ((found.st_mode & 077) != 0 && chmod(path, 0700) != 0)
+        return complain(service, 74, "%s: others may enter it", path);
+    return 0;
+}
+
+static int pid_in(const char *directory)
+{
+    char path[96];
+    int pid = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/pid", directory);
+    file = fopen(path, "r");
+    if (file != NULL) {
+        if (fscanf(file, "%d", &pid) != 1)
+            pid = 0;
+        fclose(file);
+    }
+    return pid;
+}
+
+/* For people: who holds the lock.  The lock itself never looks at it. */
+static void write_pid(const char *directory)
+{
+    char path[96];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/pid", directory);
+    file = fopen(path, "w");
+    if (file != NULL) {
+        fprintf(file, "%d\n", (int)getpid());
+        fclose(file);
+    }
+}
+
+/* Whoever asks whether we run (client.c, run.sh) tries the lock for a moment,
+ * so one refusal does not mean that somebody has it for good. */
+static int take_lock(const char *service, const char *data_directory,
+                     const char *path, int flags, int *lock)
+{
+    int fd = open(path, flags | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return complain(service, 74, "%s: %s", path, strerror(errno));
+    for (int tries = 0; tries < LOCK_TRIES; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            *lock = fd;
+            return 0;
+        }
+        (void)usleep(LOCK_PAUSE_US);
+    }
+    close(fd);
+    return complain(service, 75, "%s is in use: already running, pid %d", path,
+                    pid_in(data_directory));
+}
+
+/* SERVICES: it is not one of the shop. */
+static int number_of(const char *service)
+{
+    int number = 0;
+
+    while (number < SERVICES && strcmp(shop_services[number], service) != 0)
+        number++;
+    return number;
+}
+
+static void set_urls(struct place *place, const char *service)
+{
+    strcpy(place->pub_url, place_url(place, service, "pub"));
+    strcpy(place->cmd_url, place_url(place, service, "cmd"));
+    strcpy(place->qry_url, place_url(place, service, "qry"));
+}
+
+/* A read side of its own: its view and its query socket lie in a directory of
+ * its own, reached by a short name whatever its path. */
+static int take_read_side(struct place *place, const char *service,
+                          const char *directory)
+{
+    int code = own_directory(service, directory);
+
+    if (code == 0)
+        code = take_lock(service, directory, directory, O_RDONLY | O_DIRECTORY,
+                         &place->locks[0]);
+    if (code != 0)
+        return code;
+    write_pid(directory);
+    snprintf(place->view_directory, sizeof place->view_directory,
+             "/proc/self/fd/%d", place->locks[0]);
+    snprintf(place->qry_url, sizeof place->qry_url,
+             "ipc:///proc/self/fd/%d/%s.qry", place->locks[0], service);
+    return 0;
+}
+
+static int take_service(struct place *place, const char *service)
+{
+    char lock[64];
+    int code = own_directory(service, service);
+
+    if (code == 0)
+        code = own_directory(service, "run");
+    if (code == 0)
+        code = take_lock(service, service, service, O_RDONLY | O_DIRECTORY,
+                         &place->locks[0]);
+    snprintf(lock, sizeof lock, "run/%s.lock", service);
+    if (code == 0)
+        code = take_lock(service, service, lock, O_RDWR | O_CREAT,
+                         &place->locks[1]);
+    if (code == 0)
+        write_pid(service);
+    return code;
+}
+
+/* Nothing of the ablation lab (lab/README.md) is taken for good: its programs
+ * mark their data directory, since what they wrote may break every promise. */
+static int refuse_lab(const char *service, const char *directory)
+{
+    if (access(LAB_MARK, F_OK) != 0)
+        return 0;
+    return complain(service, 65,
+                    "%s: a program of the ablation lab wrote this, and its "
+                    "logs cannot be trusted: use another directory",
+                    directory);
+}
+
+int place_take(struct place *place, const char *service,
+               const struct options *options)
+{
+    int code;
+
+    memset(place, 0, sizeof *place);
+    place->locks[0] = place->locks[1] = -1;
+    place->port = options->port;
+    umask(077);
+    snprintf(place->log_path, sizeof place->log_path, "%s/log.db", service);
+    snprintf(place->view_directory, sizeof place->view_directory, "%s",
+             service);
+    if (place->port != 0 && number_of(service) == SERVICES)
+        return complain(service, 64,
+                        "--bus has ports for order, inventory and payment "
+                        "only, and %s would take one of theirs",
+                        service);
+    set_urls(place, service);
+    if (options->read_side != NULL) {
+        code = take_read_side(place, service, options->read_side);
+        if (code != 0)
+            return code;
+    }
+    code = own_directory(service, options->directory);
+    if (code == 0 && chdir(options->directory) != 0)
+        code = complain(service, 74, "%s: %s", options->directory,
+                        strerror(errno));
+    if (code == 0)
+        code = refuse_lab(service, options->directory);
+    if (code == 0 && options->read_side == NULL)
+        code = take_service(place, service);
+    return code;
+}
+
+void place_leave(struct place *place)
+{
+    for (int i = 0; i < 2; i++)
+        if (place->locks[i] >= 0)
+            close(place->locks[i]);
+}
+
+const char *place_url(struct place *place, const char *service,
+                      const char *socket)
+{
+    char *url = place->urls[place->url_count++ % PLACE_URLS];
+    int offset = strcmp(socket, "pub") == 0   ? 0
+                 : strcmp(socket, "cmd") == 0 ? 1
+                                              : 2;
+    if (place->port != 0) /* only the shop's have that: place_take */
+        snprintf(url, sizeof place->urls[0], "tcp://127.0.0.1:%d",
+                 place->port + 3 * number_of(service) + offset);
+    else
+        snprintf(url, sizeof place->urls[0], "ipc://run/%s.%s", service,
+                 socket);
+    return url;
+}
+
+/* Whether process @pid has the file @path open. */
+static bool has_open(const char *pid, const char *path)
+{
+    char directory[300], link[600], target[PATH_MAX];
+    const struct dirent *entry;
+    bool found = false;
+    DIR *fds;
+
+    snprintf(directory, sizeof directory, "/proc/%s/fd", pid);
+    fds = opendir(directory);
+    while (fds != NULL && !found && (entry = readdir(fds)) != NULL) {
+        ssize_t length;
+
+        snprintf(link, sizeof link, "%s/%s", directory, entry->d_name);
+        length = readlink(link, target, sizeof target - 1);
+        if (length <= 0)
+            continue;
+        target[length] = '\0';
+        found = strcmp(target, path) == 0;
+    }
+    if (fds != NULL)
+        closedir(fds);
+    return found;
+}
+
+char *place_holders(const char *path, char *text, size_t size)
+{
+    char real[PATH_MAX], own[16];
+    const struct dirent *entry;
+    DIR *processes = opendir("/proc");
+    size_t used = 0;
+
+    snprintf(text, size, "cannot see who holds it");
+    snprintf(own, sizeof own, "%d", (int)getpid());
+    if (realpath(path, real) == NULL)
+        real[0] = '\0';
+    while (processes != NULL && (entry = readdir(processes)) != NULL) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+            strcmp(entry->d_name, own) == 0 || used >= size ||
+            !has_open(entry->d_name, real))
+            continue;
+        used += (size_t)snprintf(text + used, size - used, "%spid %s",
+                                 used > 0 ? ", " : "held by ", entry->d_name);
+    }
+    if (processes != NULL)
+        closedir(processes);
+    return text;
+}

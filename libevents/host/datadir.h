@@ -1,0 +1,39 @@
+/* datadir.h - where a service lives: directories, locks, addresses.
+ *
+ * Two locks, taken before NNG or SQLite is touched: on the data directory
+ * itself, since two processes on one log would corrupt it, and on the
+ * endpoint, since a second listen on an ipc address can deafen the first
+ * listener for good.  Both are flocks on what they protect (not a pid file
+ * that can be stale or deleted), and end with the process. */
+#ifndef DATADIR_H
+#define DATADIR_H
+
+#include "host/options.h"
+
+enum { PLACE_URLS = 32 };
+
+struct place {
+    int port;          /* tcp; 0: ipc */
+    int locks[2];      /* data directory, endpoint */
+    char log_path[64]; /* all paths are relative to the data directory */
+    char view_directory[64];
+    char pub_url[64], cmd_url[64], qry_url[64];
+    char urls[PLACE_URLS][64]; /* handed out by place_url */
+    unsigned url_count;
+};
+
+/* Creates what is missing (0700), takes the locks, changes into the data
+ * directory.  Returns 0, or the exit code, having said why. */
+int place_take(struct place *place, const char *service,
+               const struct options *options);
+void place_leave(struct place *place);
+
+/* The address of @socket of @service; borrowed from @place. */
+const char *place_url(struct place *place, const char *service,
+                      const char *socket);
+
+/* Which processes have @path open, "sqlite3 (pid 12)", as far as we may see.
+ * Returns @text. */
+char *place_holders(const char *path, char *text, size_t size);
+
+#endif

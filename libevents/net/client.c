@@ -1,0 +1,376 @@
+/* client.c - asking services over REQ sockets, one a service and socket.
+ *
+ * Whether somebody is there is read off the endpoint lock that a running
+ * service holds, not tried by connecting: a connection that is closed too
+ * early can make an ipc listener of NNG 1.5.2 deaf. */
+#include "net/client.h"
+
+#include "net/nng/closing.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SOCKETS_MAX = 8,
+    /* Never, for any wait: a service may take its time, and must not get its
+     * question twice.  Not NNG_DURATION_INFINITE, which would also give up a
+     * request whose connection is lost (nng_req(7); req.c, req0_pipe_close). */
+    RESEND_MS = INT32_MAX
+};
+
+struct client {
+    int directory_fd; /* the data directory; -1 over tcp */
+    int port;         /* over tcp */
+    struct {
+        char service[SERVICE_BYTES], name[8];
+        nng_socket socket;
+    } sockets[SOCKETS_MAX];
+    size_t socket_count;
+};
+
+bool client_parse_bus(const char *bus, int *port)
+{
+    static const char *const loopback[] = {"tcp://127.0.0.1:",
+                                           "tcp://localhost:"};
+
+    for (int i = 0; i < 2; i++) {
+        size_t length = strlen(loopback[i]);
+        char *end;
+        long value;
+
+        if (strncmp(bus, loopback[i], length) != 0)
+            continue;
+        value = strtol(bus + length, &end, 10);
+        if (*end == '\0' && end != bus + length && value >= 1024 &&
+            value <= 65535 - 3 * SERVICES) {
+            *port = (int)value;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum evt_status client_open(const char *directory, const char *bus,
+                            struct client **opened, char *why, size_t why_bytes)
+{
+    struct client *client = calloc(1, sizeof *client);
+
+    if (client == NULL)
+        abort();
+    client->directory_fd = -1;
+    if (bus != NULL && !client_parse_bus(bus, &client->port)) {
+        snprintf(why, why_bytes,
+                 "%s: only tcp://127.0.0.1:PORT, since nothing on the wire is "
+                 "authenticated yet",
+                 bus);
+        free(client);
+        return EVT_BAD;
+    }
+    if (bus == NULL)
+        client->directory_fd =
+            open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *opened = client; /* no directory: nobody answers, as each request says */
+    return EVT_OK;
+}
+
+void client_close(struct client *client)
+{
+    if (client == NULL)
+        return;
+    for (size_t i = 0; i < client->socket_count; i++)
+        close_socket(client->sockets[i].socket);
+    if (client->directory_fd >= 0)
+        close(client->directory_fd);
+    free(client);
+}
+
+/* Whether a process holds a lock on @path, seen from @directory_fd. */
+static bool is_locked(int directory_fd, const char *path, int flags)
+{
+    int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC | flags);
+    bool held;
+
+    if (fd < 0)
+        return false;
+    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
+}
+
+/* Whether anybody accepts connections there: it answers at once, which a dial
+ * of NNG's to a stopped process does not.  Over tcp a connection that is
+ * closed again does no harm. */
+static bool tcp_listens(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool listens;
+
+    if (fd < 0)
+        return false;
+    listens = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    close(fd);
+    return listens;
+}
+
+static int service_number(const char *service)
+{
+    for (int i = 0; i < SERVICES; i++)
+        if (strcmp(shop_services[i], service) == 0)
+            return i;
+    return -1;
+}
+
+static int port_of(const struct client *client, const char *service,
+                   const char *name)
+{
+    int offset = strcmp(name, "pub") == 0   ? 0
+                 : strcmp(name, "cmd") == 0 ? 1
+                                            : 2;
+
+    return client->port + 3 * service_number(service) + offset;
+}
+
+/* Whether the service is there; it may yet be too busy to answer. */
+static bool is_running(const struct client *client, const char *service,
+                       const char *name)
+{
+    char path[64];
+
+    if (service_number(service) < 0)
+        return false;
+    if (client->port != 0)
+        return tcp_listens(port_of(client, service, name));
+    snprintf(path, sizeof path, "run/%s.lock", service);
+    return is_locked(client->directory_fd, path, 0);
+}
+
+static void url_of(const struct client *client, const char *service,
+                   const char *name, char *url, size_t size)
+{
+    if (client->port != 0)
+        snprintf(url, size, "tcp://127.0.0.1:%d",
+                 port_of(client, service, name));
+    else
+        snprintf(url, size, "ipc:///proc/self/fd/%d/run/%s.%s",
+                 client->directory_fd, service, name);
+}
+
+/* Opens a REQ socket that dials @url, and goes on doing so by itself. */
+static bool dial(const char *url, nng_socket *socket)
+{
+    if (nng_req0_open(socket) != 0)
+        return false;
+    if (nng_socket_set_size(*socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) == 0 &&
+        nng_socket_set_ms(*socket, NNG_OPT_RECONNMINT, 10) == 0 &&
+        nng_socket_set_ms(*socket, NNG_OPT_RECONNMAXT, 200) == 0 &&
+        nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, RESEND_MS) == 0 &&
+        nng_dial(*socket, url, NULL, NNG_FLAG_NONBLOCK) == 0)
+        return true;
+    close_socket(*socket);
+    return false;
+}
+
+/* Where a service's socket is, or would be: socket_count. */
+static size_t find_socket(const struct client *client, const char *service,
+                          const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < client->socket_count; i++)
+        if (strcmp(client->sockets[i].service, service) == 0 &&
+            strcmp(client->sockets[i].name, name) == 0)
+            break;
+    return i;
+}
+
+/* Whoever died may have left a dialer that never dials again (see bus.c), and
+ * whoever does not answer may be somebody who never will: the next question
+ * gets a socket of its own. */
+static void forget_socket(struct client *client, const char *service,
+                          const char *name)
+{
+    size_t i = find_socket(client, service, name);
+
+    if (i == client->socket_count)
+        return;
+    close_socket(client->sockets[i].socket);
+    client->sockets[i] = client->sockets[--client->socket_count];
+}
+
+static enum evt_status socket_of(struct client *client, const char *service,
+                                 const char *name, nng_socket *socket)
+{
+    size_t i = find_socket(client, service, name);
+    char url[128];
+
+    if (i < client->socket_count) {
+        *socket = client->sockets[i].socket;
+        return EVT_OK;
+    }
+    url_of(client, service, name, url, sizeof url);
+    if (i == SOCKETS_MAX || !dial(url, socket))
+        return EVT_IO;
+    text_copy(client->sockets[i].service, SERVICE_BYTES, service);
+    text_copy(client->sockets[i].name, sizeof client->sockets[i].name, name);
+    client->sockets[i].socket = *socket;
+    client->socket_count++;
+    return EVT_OK;
+}
+
+/* Sends, and waits for the reply, in all at most @timeout_ms each way. */
+static enum evt_status exchange(nng_socket socket, const void *request,
+                                size_t count, int timeout_ms, nng_msg **reply)
+{
+    nng_msg *msg;
+
+    if (nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, timeout_ms) != 0 ||
+        nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, timeout_ms) != 0)
+        return EVT_IO;
+    if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, request, count) != 0)
+        abort();
+    if (nng_sendmsg(socket, msg, 0) != 0) {
+        nng_msg_free(msg);
+        return EVT_BUSY;
+    }
+    return nng_recvmsg(socket, reply, 0) == 0 ? EVT_OK : EVT_BUSY;
+}
+
+enum evt_status client_request(struct client *client, const char *service,
+                               const char *name, const void *request,
+                               size_t count, int timeout_ms, uint8_t *reply,
+                               size_t *reply_bytes)
+{
+    nng_socket socket;
+    nng_msg *msg;
+    enum evt_status rc = EVT_NONE;
+
+    if (is_running(client, service, name))
+        rc = socket_of(client, service, name, &socket);
+    if (rc == EVT_OK)
+        rc = exchange(socket, request, count, timeout_ms, &msg);
+    if (rc == EVT_NONE || rc == EVT_BUSY)
+        forget_socket(client, service, name);
+    if (rc == EVT_BUSY && !is_running(client, service, name))
+        return EVT_NONE; /* it ended while we waited */
+    if (rc != EVT_OK)
+        return rc;
+    if (nng_msg_len(msg) <= MESSAGE_MAX) {
+        *reply_bytes = nng_msg_len(msg);
+        memcpy(reply, nng_msg_body(msg), *reply_bytes);
+    } else {
+        rc = EVT_BAD;
+    }
+    nng_msg_free(msg);
+    return rc;
+}
+
+enum evt_status client_ask(struct client *client, const char *service,
+                           const char *socket, const json_t *request,
+                           int timeout_ms, json_t **reply)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    uint8_t *bytes = malloc(MESSAGE_MAX);
+    size_t count = 0;
+    enum evt_status rc;
+
+    if (text == NULL || bytes == NULL)
+        abort();
+    rc = client_request(client, service, socket, text, strlen(text), timeout_ms,
+                        bytes, &count);
+    if (rc == EVT_OK) {
+        json_t *json = json_loadb((const char *)bytes, count, 0, NULL);
+
+        if (json == NULL)
+            rc = EVT_BAD;
+        else
+            *reply = json;
+    }
+    free(bytes);
+    free(text);
+    return rc;
+}
+
+enum evt_status client_ask_read_side(const char *directory, const char *service,
+                                     const json_t *request, int timeout_ms,
+                                     json_t **reply)
+{
+    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char url[128], *text = json_dumps(request, JSON_COMPACT);
+    enum evt_status rc = EVT_NONE;
+    nng_socket socket;
+    nng_msg *msg;
+
+    if (text == NULL)
+        abort();
+    snprintf(url, sizeof url, "ipc:///proc/self/fd/%d/%s.qry", fd, service);
+    if (fd >= 0 && is_locked(fd, ".", O_DIRECTORY) && dial(url, &socket)) {
+        rc = exchange(socket, text, strlen(text), timeout_ms, &msg);
+        if (rc == EVT_OK) {
+            *reply = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, NULL);
+            rc = *reply == NULL ? EVT_BAD : EVT_OK;
+            nng_msg_free(msg);
+        }
+        close_socket(socket);
+    }
+    if (fd >= 0)
+        close(fd);
+    free(text);
+    return rc;
+}
+
+enum evt_status client_command(struct client *client, const char *service,
+                               const struct command commands[], size_t count,
+                               int timeout_ms, struct answer answers[])
+{
+    struct answer read[COMMANDS_PER_REQUEST];
+    uint8_t *message = malloc(MESSAGE_MAX), *reply = malloc(MESSAGE_MAX);
+    size_t bytes, answered = 0;
+    enum evt_status rc;
+
+    if (message == NULL || reply == NULL)
+        abort();
+    bytes = commands_write(commands, count, message);
+    rc = client_request(client, service, "cmd", message, bytes, timeout_ms,
+                        reply, &bytes);
+    if (rc == EVT_OK && (!answers_read(reply, bytes, read, &answered) ||
+                         (answered != count && answered != 1)))
+        rc = EVT_BAD;
+    for (size_t i = 0; rc == EVT_OK && i < count; i++)
+        answers[i] = read[answered == count ? i : 0]; /* busy: one for all */
+    free(reply);
+    free(message);
+    return rc;
+}
+
+void client_new_id(const char *prefix, char id[ID_BYTES])
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    struct timespec now;
+    uint64_t time_ms;
+    size_t at = strlen(prefix);
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    memset(id, 0, ID_BYTES);
+    memcpy(id, prefix, at);
+    id[at++] = '-';
+    for (int shift = 45; shift >= 0; shift -= 5)
+        id[at++] = digits[time_ms >> shift & 31];
+    for (int i = 0; i < 8; i++)
+        id[at++] = digits[randombytes_uniform(32)];
+}

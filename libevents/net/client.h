@@ -1,0 +1,58 @@
+/* client.h - asking a service: what `saga` and outside programs link against.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "stream/wire.h"
+
+#include <jansson.h>
+
+/* Where the services' sockets are: <directory>/run/<service>.{pub,cmd,qry}, or
+ * @bus "tcp://127.0.0.1:PORT": service number i (shop_services) listens on
+ * PORT + 3i (pub), + 1 (cmd), + 2 (qry). */
+struct client;
+
+/* @directory is the data directory (SAGA_DIR), any length; @bus NULL for ipc.
+ * EVT_BAD: @bus is not a loopback tcp address (@why says so). */
+MUST_CHECK enum evt_status client_open(const char *directory, const char *bus,
+                                       struct client **client, char *why,
+                                       size_t why_bytes);
+void client_close(struct client *client);
+
+/* Whether @bus is an address that we listen on: loopback tcp with room for all
+ * ports.  *port is its first. */
+bool client_parse_bus(const char *bus, int *port);
+
+/* Sends @request to a service's "cmd" or "qry" socket, waits for the reply.
+ * EVT_NONE: nobody listens there (at once, not after the timeout);
+ * EVT_BUSY: somebody does, but there is no answer in time.  @reply holds
+ * MESSAGE_MAX. */
+MUST_CHECK enum evt_status
+client_request(struct client *client, const char *service, const char *socket,
+               const void *request, size_t count, int timeout_ms,
+               uint8_t *reply, size_t *reply_bytes);
+
+/* The same with JSON both ways; *reply is a new reference. */
+MUST_CHECK enum evt_status client_ask(struct client *client,
+                                      const char *service, const char *socket,
+                                      const json_t *request, int timeout_ms,
+                                      json_t **reply);
+
+/* The same of a lone read side that runs in @directory. */
+MUST_CHECK enum evt_status client_ask_read_side(const char *directory,
+                                                const char *service,
+                                                const json_t *request,
+                                                int timeout_ms, json_t **reply);
+
+/* Sends commands (at most COMMANDS_PER_REQUEST) to @service. */
+MUST_CHECK enum evt_status client_command(struct client *client,
+                                          const char *service,
+                                          const struct command commands[],
+                                          size_t count, int timeout_ms,
+                                          struct answer answers[]);
+
+/* A time-ordered id: @prefix, "-", ten characters of time, eight random ones
+ * (Crockford base 32, lower case). */
+void client_new_id(const char *prefix, char id[ID_BYTES]);
+
+#endif

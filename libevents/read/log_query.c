@@ -1,0 +1,195 @@
+/* log_query.c - a log as JSON: its events, its cursors, what it has parked.
+ *
+ * Used by the read side, and by `saga` on the file of a service that is down.
+ * Everything is read at one instant, and bounded to what one message holds:
+ * "more" says that there is more, and a client asks on after the last seq. */
+#include "read/projection.h"
+
+#include <sqlite3.h>
+#include <string.h>
+
+enum { LOG_EVENTS_MAX = 500, LOG_TEXT_MAX = 56 * 1024 };
+
+static json_t *log_id_json(const uint8_t *log_id)
+{
+    char text[2 * LOG_ID_BYTES + 1];
+
+    return json_string(hex_text(log_id, LOG_ID_BYTES, text));
+}
+
+static json_t *store_failed(struct store *log, enum evt_status rc)
+{
+    return view_error(rc == EVT_BUSY ? 75 : 74, "%s", store_error(log));
+}
+
+/* ---- the cursors --------------------------------------------------------- */
+
+/* Whoever the service listens to: this file does not know the tables. */
+static enum evt_status cursors_json(struct store *log, json_t *cursors)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(store_connection(log),
+                                "SELECT source, log_id, seq FROM inbox", -1,
+                                &statement, NULL);
+
+    if (rc != SQLITE_OK)
+        return status_of_sqlite(rc);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        const char *source = (const char *)sqlite3_column_text(statement, 0);
+
+        if (source == NULL ||
+            sqlite3_column_bytes(statement, 1) != LOG_ID_BYTES)
+            continue; /* not written by a service */
+        json_object_set_new(
+            cursors, source,
+            json_pack("{s:o, s:I}", "log",
+                      log_id_json(sqlite3_column_blob(statement, 1)), "seq",
+                      (json_int_t)sqlite3_column_int64(statement, 2)));
+    }
+    return status_of_sqlite(sqlite3_finalize(statement));
+}
+
+/* ---- the events ---------------------------------------------------------- */
+
+struct log_request {
+    int64_t after, upto, limit;
+    const char *tag;
+};
+
+/* NULL, or what is wrong with @json. */
+static json_t *read_request(const json_t *json, struct log_request *request)
+{
+    const json_t *tag = json_object_get(json, "tag");
+
+    *request = (struct log_request){.upto = INT64_MAX, .limit = LOG_EVENTS_MAX};
+    if (!request_number(json, "after", 0, INT64_MAX, &request->after) ||
+        !request_number(json, "upto", 0, INT64_MAX, &request->upto))
+        return view_error(65, "after and upto are positions in the log");
+    if (!request_number(json, "limit", 1, INT64_MAX, &request->limit))
+        return view_error(65, "limit is a number of events");
+    if (tag != NULL && (!json_is_string(tag) || json_string_length(tag) == 0 ||
+                        json_string_length(tag) >= TAG_BYTES))
+        return view_error(65, "tag is a text such as \"order:o-7\"");
+    request->tag = json_string_value(tag);
+    if (request->limit > LOG_EVENTS_MAX)
+        request->limit = LOG_EVENTS_MAX;
+    return NULL;
+}
+
+/* One row more than is answered is read: to know whether there is more. */
+static enum evt_status events_json(struct store *log,
+                                   const struct log_request *request,
+                                   json_t *events, bool *more)
+{
+    uint8_t hash[HASH_BYTES];
+    struct row row;
+    size_t text = 0;
+    enum evt_status rc = store_scan(log, request->tag, (uint64_t)request->after,
+                                    (uint64_t)request->upto);
+
+    *more = false;
+    while (rc == EVT_OK && !*more) {
+        json_t *event;
+
+        rc = store_next(log, &row, hash);
+        if (rc != EVT_OK)
+            break;
+        event = row_to_json(store_service(log), store_log_id(log), &row, hash);
+        text += json_dumpb(event, NULL, 0, JSON_COMPACT) + 1;
+        *more = (int64_t)json_array_size(events) == request->limit ||
+                (text > LOG_TEXT_MAX && json_array_size(events) > 0);
+        if (*more)
+            json_decref(event);
+        else
+            json_array_append_new(events, event);
+    }
+    store_scan_end(log);
+    return rc == EVT_NONE ? EVT_OK : rc;
+}
+
+static json_t *query_log(struct store *log, const json_t *json)
+{
+    struct log_request request;
+    uint8_t hash[HASH_BYTES];
+    uint64_t head = 0;
+    bool more = false;
+    json_t *events, *cursors, *error = read_request(json, &request);
+    enum evt_status rc;
+
+    if (error != NULL)
+        return error;
+    events = json_array();
+    cursors = json_object();
+    rc = store_head(log, &head, hash);
+    if (rc == EVT_OK)
+        rc = events_json(log, &request, events, &more);
+    if (rc == EVT_OK)
+        rc = cursors_json(log, cursors);
+    if (rc != EVT_OK) {
+        json_decref(events);
+        json_decref(cursors);
+        return store_failed(log, rc);
+    }
+    return json_pack("{s:s, s:o, s:I, s:o, s:b, s:o}", "service",
+                     store_service(log), "log", log_id_json(store_log_id(log)),
+                     "head", (json_int_t)head, "events", events, "more", more,
+                     "cursors", cursors);
+}
+
+/* ---- what is parked ------------------------------------------------------ */
+
+static json_t *parked_json(const struct parked *parked)
+{
+    json_t *reason = json_string(parked->reason);
+
+    return json_pack("{s:s, s:o, s:I, s:s, s:o}", "source", parked->source,
+                     "log", log_id_json(parked->at.log_id), "seq",
+                     (json_int_t)parked->at.seq, "order", parked->order_id,
+                     "reason", reason != NULL ? reason : json_string("?"));
+}
+
+static json_t *query_parked(struct store *log)
+{
+    struct parked parked;
+    json_t *list = json_array(), *answer;
+    size_t text = 0;
+    bool more = false;
+    enum evt_status rc = EVT_OK;
+
+    memset(&parked, 0, sizeof parked);
+    while (!more && (rc = store_next_parked(log, &parked)) == EVT_OK) {
+        json_t *one = parked_json(&parked);
+
+        text += json_dumpb(one, NULL, 0, JSON_COMPACT) + 1;
+        more = text > LOG_TEXT_MAX;
+        if (more)
+            json_decref(one);
+        else
+            json_array_append_new(list, one);
+    }
+    if (rc != EVT_OK && rc != EVT_NONE) {
+        json_decref(list);
+        return store_failed(log, rc);
+    }
+    answer = json_pack("{s:o}", "parked", list);
+    if (more)
+        json_object_set_new(answer, "more", json_true());
+    return answer;
+}
+
+json_t *log_query(struct store *log, const json_t *request)
+{
+    const char *get = json_string_value(json_object_get(request, "get"));
+    json_t *answer;
+    enum evt_status rc;
+
+    if (get == NULL || (strcmp(get, "log") != 0 && strcmp(get, "parked") != 0))
+        return view_error(65, "not a request");
+    rc = store_snapshot_begin(log);
+    if (rc != EVT_OK)
+        return store_failed(log, rc);
+    answer =
+        strcmp(get, "log") == 0 ? query_log(log, request) : query_parked(log);
+    store_snapshot_end(log);
+    return answer;
+}

@@ -1,0 +1,125 @@
+/* reader.h - the read side from within: what projection.c, queries.c and
+ * rebuild.c share; nobody else's.
+ *
+ * A `side` is one generation being folded: its database and a feed for each
+ * log.  There is one that serves, and during a rebuild a second one that
+ * starts from zero. */
+#ifndef READER_H
+#define READER_H
+
+#include "read/projection.h"
+#include "read/view_db.h"
+
+enum {
+    VIEW_RETRY_MS = 500, /* after a full disk or a locked database */
+    CUT_MS_MAX = 2000,   /* how long a side may be held at a rebuild's cut */
+    COMPARE_ROWS = 2000, /* in one step */
+    REBUILD_ASKED_MAX = 8,
+    ANSWER_TEXT_MAX = MESSAGE_MAX - 512
+};
+
+struct side {
+    struct view_db *db; /* NULL: there is no such side */
+    uint64_t first_link;
+    size_t feed_count;
+    struct feed feeds[CURSORS_MAX];
+    struct cursor saved[CURSORS_MAX]; /* as the database has them */
+    uint64_t limit[CURSORS_MAX];      /* consume no event beyond it */
+
+    bool in_transaction;
+    size_t batch;         /* events in it */
+    uint64_t folded;      /* events since this side was opened */
+    enum evt_status held; /* EVT_FULL or EVT_BUSY: it came to this, and */
+    uint64_t retry_ms;    /* is tried again then */
+};
+
+/* A query that waits until the view has reached some positions, and maybe
+ * until its answer says "ended". */
+struct waiting {
+    uint64_t token, deadline_ms;
+    json_t *request;
+    size_t want_count;
+    struct want {
+        size_t source;
+        struct position at;
+    } wants[CURSORS_MAX];
+    bool until_ended;
+    bool look; /* something may have changed since it was last asked */
+    char order[ID_BYTES];
+};
+
+enum rebuild_phase {
+    REBUILD_NONE,
+    REBUILD_CATCHING_UP, /* the new side pulls from zero */
+    REBUILD_CUTTING,     /* both sides come to a stop at the same positions */
+    REBUILD_COMPARING    /* as they were at the cut; both run on */
+};
+
+struct rebuild {
+    enum rebuild_phase phase;
+    struct asked {
+        uint64_t token, deadline_ms;
+    } asked[REBUILD_ASKED_MAX]; /* to be answered */
+    size_t asked_count;
+    uint64_t begun_ms;
+    uint64_t cut_ms;        /* when the cut is given up */
+    struct view_diff *diff; /* while comparing */
+    json_t *differences;    /* NULL: not compared yet */
+    /* These outlive a rebuild: */
+    bool tried_by_itself; /* nobody asked, and it did not succeed yet */
+    json_t *result;       /* of the last one that succeeded, or NULL */
+};
+
+struct reader {
+    const struct view *view;
+    const struct env *env;
+    const struct reader_config *config;
+    struct view_place place;
+    size_t source_count;
+
+    struct side live; /* answers queries */
+    struct side next; /* of a rebuild */
+    struct rebuild rebuild;
+
+    struct store *log; /* read-only, opened when first asked for */
+    struct waiting waiting[WAITING_MAX];
+    size_t waiting_count;
+
+    struct reader_counts {
+        uint64_t commits, events, ignored, skipped, rollbacks, rebuilds;
+        uint64_t pulls_answered, queries, waited, timeouts, garbage;
+    } counts;
+    char error[STORE_WHY_BYTES];
+
+    /* Room to work in, so that a step needs no allocation. */
+    struct fresh *fresh;
+    uint8_t message[MESSAGE_MAX];
+};
+
+uint64_t reader_now(const struct reader *reader);
+
+/* projection.c: sides.  side_open takes @db over. */
+MUST_CHECK enum evt_status side_open(struct reader *reader, struct side *side,
+                                     struct view_db *db, uint64_t first_link);
+void side_close(struct side *side);
+void side_unlimit(struct side *side);
+
+/* queries.c: everything that is asked.  The request's bytes are borrowed. */
+void query_take(struct reader *reader, const struct input *input);
+/* An event of @order_id was folded: whoever waits for its end looks again. */
+void query_touch(struct reader *reader, const char *order_id);
+/* Answers those waiting queries that have waited long enough, or too long. */
+void query_reconsider(struct reader *reader);
+/* Sends @answer and releases it. */
+void query_answer(struct reader *reader, uint64_t token, json_t *answer);
+/* "order has diverged: ...", "storage full", ..., or "". */
+void reader_trouble(struct reader *reader, char text[STORE_WHY_BYTES]);
+
+/* rebuild.c */
+void rebuild_ask(struct reader *reader, uint64_t token, const json_t *request);
+void rebuild_step(struct reader *reader);
+void rebuild_abandon(struct reader *reader, int code, const char *why);
+/* When it wants to be stepped again, in mono_ms. */
+uint64_t rebuild_wake_ms(const struct reader *reader);
+
+#endif

@@ -1,0 +1,95 @@
+/* view_db.h - one generation of a view: a database file with rows, positions
+ * and prepared statements; and how one generation takes another's place.
+ *
+ * DIR/view.db is a symbolic link to DIR/view.N.db, generation N.  A rebuild
+ * writes N+1 beside it and moves the link, which is one rename: whoever opens
+ * view.db sees the one or the other, whole.  What no link names is left over
+ * from a crash and is removed at the next start.
+ *
+ * Internal to the read side: projection.c, queries.c and rebuild.c. */
+#ifndef VIEW_DB_H
+#define VIEW_DB_H
+
+#include "read/projection.h"
+
+/* Where a view's files live. */
+struct view_place {
+    const struct view *view;
+    const char *directory;
+    const char *vfs;
+};
+
+/* The generation that view.db names; 0: none. */
+uint64_t generation_current(const struct view_place *place);
+/* view.db names @generation from now on: EVT_OK, EVT_FULL or EVT_IO. */
+MUST_CHECK enum evt_status generation_publish(const struct view_place *place,
+                                              uint64_t generation,
+                                              char why[STORE_WHY_BYTES]);
+void generation_remove(const struct view_place *place, uint64_t generation);
+/* Removes every generation but @keep. */
+void generation_clean(const struct view_place *place, uint64_t keep);
+
+/* Opens @generation.  EVT_NONE: there is no such file, or it is damaged, or it
+ * was made by another revision, schema or catalogue: build another. */
+MUST_CHECK enum evt_status view_db_open(const struct view_place *place,
+                                        uint64_t generation,
+                                        struct view_db **db,
+                                        char why[STORE_WHY_BYTES]);
+/* Makes an empty @generation, in place of anything that has its name. */
+MUST_CHECK enum evt_status view_db_create(const struct view_place *place,
+                                          uint64_t generation,
+                                          struct view_db **db,
+                                          char why[STORE_WHY_BYTES]);
+void view_db_close(struct view_db *db);
+
+uint64_t view_db_generation(const struct view_db *db);
+const char *view_db_error(const struct view_db *db);
+/* Whether any call failed with EVT_IO since it was opened. */
+bool view_db_failed(const struct view_db *db);
+
+/* Rows and positions move together, in one transaction. */
+MUST_CHECK enum evt_status view_db_begin(struct view_db *db);
+MUST_CHECK enum evt_status view_db_commit(struct view_db *db);
+void view_db_rollback(struct view_db *db);
+
+/* EVT_NONE: nothing of @source was folded yet. */
+MUST_CHECK enum evt_status
+view_db_position(struct view_db *db, const char *source, struct cursor *cursor);
+MUST_CHECK enum evt_status view_db_set_position(struct view_db *db,
+                                                const char *source,
+                                                const struct cursor *cursor);
+
+/* Notes that an event could not be read and was left out; in the transaction
+ * that moves the position over it. */
+MUST_CHECK enum evt_status view_db_skip(struct view_db *db, const char *source,
+                                        uint64_t seq, const char *reason);
+/* The first such note ("" if there is none), and how many there are. */
+MUST_CHECK enum evt_status view_db_skipped(struct view_db *db, char *first,
+                                           size_t size, uint64_t *count);
+
+/* ---- what differs between two generations (view_diff.c) -------------------
+ */
+
+enum { DIFFERENCES_MAX = 20 }; /* told one by one; the rest is counted */
+
+struct view_diff;
+
+/* Both generations as they are at this instant: they may go on meanwhile. */
+MUST_CHECK enum evt_status view_diff_open(const struct view_place *place,
+                                          uint64_t old_generation,
+                                          uint64_t new_generation,
+                                          struct view_diff **diff,
+                                          char why[STORE_WHY_BYTES]);
+/* Compares about @rows more.  EVT_NONE: that was all. */
+MUST_CHECK enum evt_status view_diff_step(struct view_diff *diff, size_t rows);
+/* In words, a new reference: "orders o-7: status CONFIRMED, rebuilt PENDING".
+ */
+json_t *view_diff_texts(const struct view_diff *diff);
+void view_diff_close(struct view_diff *diff);
+
+/* Opens a generation's file with @flags of sqlite3_open_v2. */
+struct sqlite3;
+int view_file_open(const struct view_place *place, uint64_t generation,
+                   int flags, struct sqlite3 **sqlite);
+
+#endif

@@ -1,0 +1,262 @@
+/* control.c - what operators tell the write side: redrive and accept.
+ *
+ * JSON requests on the command socket; docs/protocol.md lists them.  Each runs
+ * in transactions of its own, between the batches of shell.c. */
+#include "write/shell_internal.h"
+
+#include "base/logger.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static json_t *control_error(int code, const char *text)
+{
+    return json_pack("{s:s,s:i}", "error", text, "code", code);
+}
+
+/* ---- redrive: parked events, handled now as the late events they are --------
+ */
+
+/* Decides on a parked event.  *result says in a word what came of it; *done
+ * whether it need not be parked any more. */
+static enum evt_status redrive_one(struct shell *shell,
+                                   const struct parked *parked,
+                                   const char **result, bool *done)
+{
+    const char *why = "", *field = NULL;
+    struct decision decision;
+    struct cause because;
+    const struct rule *rule;
+    struct event event;
+    struct row row;
+    enum evt_status rc;
+
+    *done = false;
+    *result = "still unreadable";
+    if (!row_read(parked->raw, parked->raw_bytes, &row))
+        return EVT_OK;
+    rc = event_from_row(parked->source, parked->at.log_id, &row, &event, &why,
+                        &field);
+    if (rc != EVT_OK) {
+        *result = rc == EVT_NEWER ? "newer than this program" : why;
+        return EVT_OK;
+    }
+    *done = true;
+    *result = "nothing to do any more";
+    rule = shell_rule_for_row(shell, &row);
+    if (rule == NULL)
+        return EVT_OK;
+    shell_cause_of(&event, &because);
+    rc = shell_decide(shell, rule, &event, &because, &decision);
+    if (rc == EVT_OK && decision.emitted)
+        *result = shop_type_name(decision.event.type);
+    return rc;
+}
+
+/* Decides and deletes the row in one transaction. */
+static enum evt_status redrive_and_commit(struct shell *shell,
+                                          const struct parked *parked,
+                                          const char **result, bool *done)
+{
+    enum evt_status rc = shell_begin(shell);
+
+    if (rc == EVT_OK)
+        rc = redrive_one(shell, parked, result, done);
+    if (rc == EVT_OK && *done)
+        rc = store_unpark(shell->store, parked);
+    if (rc == EVT_OK)
+        rc = shell_commit(shell);
+    if (rc != EVT_OK)
+        shell_undo(shell);
+    else
+        shell_publish(shell);
+    return rc;
+}
+
+static bool wanted(const struct parked *parked, const char *source,
+                   json_int_t seq)
+{
+    return (source == NULL || strcmp(parked->source, source) == 0) &&
+           (seq == 0 || parked->at.seq == (uint64_t)seq);
+}
+
+static enum evt_status redrive(struct shell *shell, const json_t *request,
+                               json_t **reply)
+{
+    const char *source = json_string_value(json_object_get(request, "source"));
+    json_int_t seq = json_integer_value(json_object_get(request, "seq"));
+    struct parked *parked = &shell->parked;
+    json_t *events;
+    json_int_t redriven = 0;
+    uint64_t left = 0;
+    enum evt_status rc;
+
+    if (shell->behind || shell_starting(shell)) {
+        *reply = control_error(75, shell->behind
+                                       ? "this log has lost events that others "
+                                         "consumed, nothing is recorded"
+                                       : "starting");
+        return EVT_OK;
+    }
+    events = json_array();
+    memset(parked, 0, sizeof *parked);
+    while ((rc = store_next_parked(shell->store, parked)) == EVT_OK) {
+        const char *result;
+        bool done;
+
+        if (!wanted(parked, source, seq))
+            continue;
+        rc = redrive_and_commit(shell, parked, &result, &done);
+        if (rc != EVT_OK)
+            break;
+        redriven += done;
+        json_array_append_new(
+            events, json_pack("{s:s,s:I,s:s,s:s}", "source", parked->source,
+                              "seq", (json_int_t)parked->at.seq, "order",
+                              parked->order_id, "result", result));
+    }
+    if (rc == EVT_NONE)
+        rc = store_parked_count(shell->store, &left);
+    if (rc == EVT_OK)
+        *reply = json_pack("{s:I,s:I,s:O}", "redriven", redriven, "left",
+                           (json_int_t)left, "events", events);
+    json_decref(events);
+    return rc;
+}
+
+/* ---- accept: go on with a diverged publisher from what is there -------------
+ */
+
+/* Whether what was heard last is of another log than the one we consumed. */
+static bool is_another_log(const struct feed *feed)
+{
+    return memcmp(feed->heard_head.at.log_id, feed->cursor.at.log_id,
+                  LOG_ID_BYTES) != 0;
+}
+
+/* Where consumption goes on.  Another log: from its beginning.  The same log,
+ * shortened or forked: from its head, since what it has written under numbers
+ * that we consumed before cannot be told from what we consumed. */
+static void accepted_position(const struct feed *feed, struct cursor *cursor)
+{
+    *cursor = feed->heard_head;
+    if (!is_another_log(feed))
+        return;
+    cursor->at.seq = 0;
+    event_genesis(feed->source, cursor->at.log_id, cursor->hash);
+}
+
+static enum evt_status accept_publisher(struct shell *shell, struct feed *feed,
+                                        json_t **reply)
+{
+    char log_id[2 * LOG_ID_BYTES + 1];
+    uint64_t was = feed->cursor.at.seq;
+    struct cursor cursor;
+    enum evt_status rc;
+
+    accepted_position(feed, &cursor);
+    rc = shell_begin(shell);
+    if (rc == EVT_OK)
+        rc = store_set_cursor(shell->store, feed->source, &cursor);
+    if (rc == EVT_OK) {
+        feed->cursor = cursor;
+        rc = shell_commit(shell);
+    }
+    if (rc != EVT_OK) {
+        shell_undo(shell);
+        return rc;
+    }
+    feed->diverged = false;
+    feed_reset(feed, &cursor);
+    log_fact(LOG_WARN, NULL, NULL,
+             "%s accepted at event %llu, where %llu was consumed: what lay "
+             "between is lost, `saga check` names the orders",
+             feed->source, (unsigned long long)cursor.at.seq,
+             (unsigned long long)was);
+    *reply =
+        json_pack("{s:b,s:s,s:s,s:I,s:I}", "done", 1, "source", feed->source,
+                  "log", hex_text(cursor.at.log_id, LOG_ID_BYTES, log_id),
+                  "seq", (json_int_t)cursor.at.seq, "was", (json_int_t)was);
+    return EVT_OK;
+}
+
+/* Why @source's log, whatever a stranger calls it, is not accepted. */
+static json_t *accept_error(const struct shell *shell, int code,
+                            const char *source, const char *why)
+{
+    char text[256];
+
+    snprintf(text, sizeof text,
+             "%s: %s's log %s ('./saga status' shows whom each one reads)",
+             shell->service->name,
+             text_is_id(source, SERVICE_BYTES) ? source : "nobody", why);
+    return control_error(code, text);
+}
+
+static enum evt_status accept_source(struct shell *shell, const json_t *request,
+                                     json_t **reply)
+{
+    const char *source = json_string_value(json_object_get(request, "source"));
+
+    for (size_t i = 0; source != NULL && i < shell->feed_count; i++) {
+        struct feed *feed = &shell->feeds[i];
+
+        if (strcmp(feed->source, source) != 0)
+            continue;
+        if (!feed->diverged)
+            *reply = accept_error(shell, 1, source,
+                                  "has not diverged, nothing to accept");
+        else if (feed->verdict == PULL_OTHER_LOG && !is_another_log(feed))
+            *reply = accept_error(shell, 75, source, "was not heard of yet");
+        else
+            return accept_publisher(shell, feed, reply);
+        return EVT_OK;
+    }
+    *reply = source == NULL
+                 ? control_error(64, "accept whose log?")
+                 : accept_error(shell, 64, source, "is none that it reads");
+    return EVT_OK;
+}
+
+/* ---- the request ---- */
+
+static enum evt_status control_run(struct shell *shell, const json_t *request,
+                                   json_t **reply)
+{
+    const char *what = json_string_value(json_object_get(request, "do"));
+
+    if (what != NULL && strcmp(what, "redrive") == 0)
+        return redrive(shell, request, reply);
+    if (what != NULL && strcmp(what, "accept") == 0)
+        return accept_source(shell, request, reply);
+    *reply = control_error(65, "not a request");
+    return EVT_OK;
+}
+
+enum evt_status control_take(struct shell *shell, const struct input *input)
+{
+    json_t *request =
+        json_loadb(input->bytes, input->count, JSON_REJECT_DUPLICATES, NULL);
+    json_t *reply = NULL;
+    enum evt_status rc = control_run(shell, request, &reply);
+    size_t bytes;
+
+    json_decref(request);
+    if (rc == EVT_IO)
+        return rc;
+    if (rc == EVT_FULL)
+        reply = control_error(75, "storage full, nothing recorded");
+    else if (rc == EVT_BUSY)
+        reply = control_error(75, "the database is locked, try again");
+    else if (rc != EVT_OK)
+        reply = control_error(74, store_error(shell->store));
+    bytes =
+        json_dumpb(reply, (char *)shell->message, MESSAGE_MAX, JSON_COMPACT);
+    json_decref(reply);
+    if (bytes > MESSAGE_MAX) /* only a long list of events can be */
+        bytes = (size_t)snprintf((char *)shell->message, MESSAGE_MAX,
+                                 "{\"done\":true,\"more\":true}");
+    shell->env->send(shell->env->ctx, TO_CLIENT, input->from, shell->message,
+                     bytes);
+    return EVT_OK;
+}

@@ -1,0 +1,585 @@
+/* shell.c - one deterministic step: receive, decide, commit, answer, publish.
+ *
+ * Read shell_step and run_batch first: they are the whole story.  Everything
+ * above a commit only prepares; everything that leaves the process - answers,
+ * frames - is kept in `struct shell` until the commit has made it true, and is
+ * forgotten by undo() otherwise.  Operators' controls are in control.c; what
+ * consuming a log means is in subscription.c; next in reading order is store.h.
+ */
+#include "write/shell_internal.h"
+
+#include "base/fault.h"
+#include "base/logger.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void declare_faults(const struct service *service)
+{
+    fault_declare("crash/before-begin", "kill -9 before the transaction");
+    fault_declare("crash/after-append", "kill -9 after an event is appended");
+    fault_declare("crash/before-commit", "kill -9 before the commit");
+    fault_declare("crash/after-commit", "kill -9 after it, before answering");
+    fault_declare("crash/before-publish", "kill -9 after the answers");
+    fault_declare("crash/after-publish", "kill -9 after a frame was published");
+    for (size_t i = 0; i < service->fault_count; i++)
+        fault_declare(service->faults[i].name, service->faults[i].what);
+}
+
+uint64_t shell_now(const struct shell *shell)
+{
+    return shell->env->mono_ms(shell->env->ctx);
+}
+
+/* ---- one batch: everything between begin and commit ------------------------
+ */
+
+/* Opens the transaction with the first cause that may change something; until
+ * then a step costs no lock. */
+enum evt_status shell_begin(struct shell *shell)
+{
+    enum evt_status rc;
+
+    if (shell->in_transaction)
+        return EVT_OK;
+    fault_crash("crash/before-begin");
+    rc = store_begin(shell->store);
+    if (rc != EVT_OK)
+        return rc;
+    shell->in_transaction = true;
+    for (size_t i = 0; i < shell->feed_count; i++)
+        shell->before[i] = shell->feeds[i].cursor;
+    return EVT_OK;
+}
+
+/* Takes back everything since shell_begin, in memory too. */
+void shell_undo(struct shell *shell)
+{
+    store_rollback(shell->store);
+    cache_drop(shell->cache);
+    for (size_t i = 0; i < shell->feed_count; i++)
+        feed_reset(&shell->feeds[i], shell->in_transaction ? &shell->before[i]
+                                                           : &shell->saved[i]);
+    shell->in_transaction = false;
+    shell->frame_count = 0;
+    shell->appended = 0;
+    shell->due_ms = 0; /* what has fired is armed again: look */
+}
+
+/* Keeps an appended event for publishing after the commit. */
+static void keep_for_publishing(struct shell *shell, const struct row *row,
+                                const uint8_t hash[HASH_BYTES])
+{
+    struct frame_writer *frame = NULL;
+    bool fits;
+
+    if (shell->frame_count > 0)
+        frame = &shell->frames[shell->frame_count - 1];
+    if (frame != NULL && frame_add(frame, row, hash))
+        return;
+    if (shell->frame_count == shell->frame_size) {
+        size_t size = shell->frame_size * 2 + 4;
+        void *grown = realloc(shell->frames, size * sizeof *shell->frames);
+
+        if (grown == NULL)
+            abort(); /* nothing is committed yet: a restart goes on */
+        shell->frames = grown;
+        shell->frame_size = size;
+    }
+    frame = &shell->frames[shell->frame_count++];
+    frame_begin(frame, shell->service->name, store_log_id(shell->store),
+                row->seq - 1, hash);
+    fits = frame_add(frame, row, hash);
+    assert(fits); /* one event always does */
+}
+
+/* Appends @event, folds it, sets its timers, keeps it for publishing. */
+static enum evt_status append(struct shell *shell, struct event *event)
+{
+    uint8_t data[DATA_MAX], hash[HASH_BYTES];
+    unsigned indexed = 0;
+    struct row row;
+    enum evt_status rc;
+
+    event->time_ms = shell->env->wall_ms(shell->env->ctx);
+    for (int tag = TAG_ORDER; tag < TAG_KINDS; tag++)
+        if (service_indexes(shell->service, event->type, (enum tag_kind)tag))
+            indexed |= 1u << tag;
+    rc = store_append(shell->store, indexed, event, data, &row, hash);
+    if (rc != EVT_OK)
+        return rc;
+    fault_crash("crash/after-append");
+    keep_for_publishing(shell, &row, hash);
+    shell->appended++;
+    rc = cache_fold(shell->cache, event);
+    return rc == EVT_OK ? timers_follow(shell, event) : rc;
+}
+
+/* A fault point may put another decision in the rule's place. */
+static decide_fn *overridden(const struct shell *shell, enum message_type on)
+{
+    for (size_t i = 0; i < shell->service->fault_count; i++) {
+        const struct fault_rule *fault = &shell->service->faults[i];
+
+        if (fault->on == on && fault_fires(fault->name))
+            return fault->decide;
+    }
+    return NULL;
+}
+
+enum evt_status shell_decide(struct shell *shell, const struct rule *rule,
+                             const struct event *cause,
+                             const struct cause *because,
+                             struct decision *decision)
+{
+    struct states states;
+    enum evt_status rc =
+        states_load(&states, shell->service, cause, cache_load, shell->cache);
+
+    if (rc == EVT_BAD)
+        snprintf(shell->error, sizeof shell->error, "%s",
+                 cache_error(shell->cache));
+    if (rc != EVT_OK)
+        return rc == EVT_BAD ? EVT_IO : rc;
+    service_decide(rule, overridden(shell, cause->type), &states, cause,
+                   decision);
+    log_fact(LOG_DEBUG, cause->order_id, NULL, "%s: %s",
+             shop_type_name(cause->type),
+             decision->emitted           ? shop_type_name(decision->event.type)
+             : decision->refusal != NULL ? decision->refusal
+                                         : "nothing to do");
+    if (!decision->emitted)
+        return EVT_OK;
+    decision->event.cause = *because;
+    return append(shell, &decision->event);
+}
+
+/* ---- after the commit ---- */
+
+/* Answers every request of the batch.  @code: what a client is told instead
+ * when the batch was rolled back. */
+static void send_answers(struct shell *shell, enum answer_code code,
+                         const char *reason)
+{
+    for (size_t i = 0; i < shell->pending_count; i++) {
+        struct pending *pending = &shell->pending[i];
+        struct answer *answers = shell->answers + pending->first;
+        size_t bytes;
+
+        for (size_t k = 0; code != ANSWER_DONE && k < pending->count; k++)
+            set_answer(&answers[k], code, reason, NULL);
+        bytes = answers_write(answers, pending->count, shell->message);
+        shell->env->send(shell->env->ctx, TO_CLIENT, pending->token,
+                         shell->message, bytes);
+    }
+    shell->pending_count = shell->answer_count = 0;
+}
+
+/* Publishes what the log now holds: committed events only, strictly by seq.
+ * What a crash leaves unpublished, the next heartbeat gives away. */
+void shell_publish(struct shell *shell)
+{
+    for (size_t i = 0; i < shell->frame_count; i++) {
+        size_t bytes;
+
+        fault_crash("crash/before-publish");
+        bytes = frame_finish(&shell->frames[i], shell->message);
+        shell->env->send(shell->env->ctx, TO_SUBSCRIBERS, 0, shell->message,
+                         bytes);
+        fault_crash("crash/after-publish");
+    }
+    shell->frame_count = 0;
+}
+
+/* The batch failed: nothing of it is there, and its clients are told so. */
+static enum evt_status give_up(struct shell *shell, enum evt_status rc)
+{
+    if (rc != EVT_FULL && rc != EVT_BUSY && shell->error[0] == '\0')
+        snprintf(shell->error, sizeof shell->error, "%s",
+                 store_error(shell->store));
+    if (rc != EVT_FULL && rc != EVT_BUSY)
+        return EVT_IO; /* what was written may be there: do not answer */
+    if (rc == EVT_FULL && !shell->storage_full)
+        log_fact(LOG_ERROR, NULL, NULL,
+                 "storage full: nothing is recorded "
+                 "until there is room again");
+    if (rc == EVT_BUSY && !shell->busy)
+        log_fact(LOG_WARN, NULL, NULL, "%s", store_error(shell->store));
+    shell->storage_full = rc == EVT_FULL;
+    shell->busy = rc == EVT_BUSY;
+    shell->retry_ms =
+        shell_now(shell) + (rc == EVT_FULL ? FULL_RETRY_MS : BUSY_RETRY_MS);
+    shell_undo(shell);
+    if (rc == EVT_FULL) {
+        send_answers(shell, ANSWER_FULL, "storage full, nothing recorded");
+    } else {
+        shell->counts.answered_busy += shell->answer_count;
+        send_answers(shell, ANSWER_BUSY, "the database is locked, try again");
+    }
+    return EVT_OK;
+}
+
+/* Moves the durable cursors to where the feeds are. */
+static enum evt_status save_cursors(struct shell *shell)
+{
+    enum evt_status rc = EVT_OK;
+
+    for (size_t i = 0; i < shell->feed_count && rc == EVT_OK; i++)
+        if (shell->feeds[i].cursor.at.seq != shell->saved[i].at.seq)
+            rc = store_set_cursor(shell->store, shell->feeds[i].source,
+                                  &shell->feeds[i].cursor);
+    return rc;
+}
+
+/* Ends the batch that shell_begin began, if any. */
+enum evt_status shell_commit(struct shell *shell)
+{
+    enum evt_status rc;
+
+    if (!shell->in_transaction)
+        return EVT_OK;
+    rc = save_cursors(shell);
+    if (rc != EVT_OK)
+        return rc;
+    fault_crash("crash/before-commit");
+    rc = store_commit(shell->store); /* the only line that makes it true */
+    if (rc != EVT_OK)
+        return rc;
+    fault_crash("crash/after-commit");
+    shell->in_transaction = false;
+    for (size_t i = 0; i < shell->feed_count; i++)
+        shell->saved[i] = shell->feeds[i].cursor;
+    if (shell->storage_full || shell->busy)
+        log_fact(LOG_INFO, NULL, NULL, "recording again");
+    shell->storage_full = shell->busy = false;
+    shell->counts.commits++;
+    shell->counts.appended += shell->appended;
+    if (shell->appended > shell->counts.largest_batch)
+        shell->counts.largest_batch = shell->appended;
+    shell->appended = 0;
+    cache_trim(shell->cache);
+    return EVT_OK;
+}
+
+/* ---- the step ---- */
+
+static enum evt_status take_input(struct shell *shell,
+                                  const struct input *input)
+{
+    switch (input->kind) {
+    case INPUT_FRAME:
+    case INPUT_REPLY:
+        assert(input->from < shell->feed_count);
+        return take_rows(shell, input);
+    case INPUT_CONNECTED:
+        assert(input->from < shell->feed_count);
+        feed_connected(&shell->feeds[input->from]);
+        return EVT_OK;
+    case INPUT_REQUEST:
+        return take_request(shell, input);
+    }
+    return EVT_OK;
+}
+
+static bool is_control(const struct input *input)
+{
+    return input->kind == INPUT_REQUEST && input->count > 0 &&
+           *(const uint8_t *)input->bytes == '{';
+}
+
+/* One transaction: inputs from *@next on, until there are no more or the batch
+ * is large enough.  A batch is whatever arrived while the last one was being
+ * synced, so the cost of an fsync is shared as much as the load asks for. */
+static enum evt_status run_batch(struct shell *shell,
+                                 const struct input *inputs, size_t count,
+                                 size_t *next)
+{
+    enum evt_status rc = EVT_OK;
+
+    while (*next < count && rc == EVT_OK && shell->appended < BATCH_MAX &&
+           shell->answer_count < BATCH_MAX &&
+           shell->pending_count < BATCH_MAX && !is_control(&inputs[*next]))
+        rc = take_input(shell, &inputs[(*next)++]);
+    if (rc == EVT_OK)
+        rc = timers_fire(shell);
+    if (rc == EVT_OK)
+        rc = shell_commit(shell);
+    if (rc != EVT_OK)
+        return give_up(shell, rc);
+    send_answers(shell, ANSWER_DONE, "");
+    shell_publish(shell);
+    return store_checkpoint(shell->store) == EVT_IO ? give_up(shell, EVT_IO)
+                                                    : EVT_OK;
+}
+
+/* Not the time to record anything: requests are told why, frames are dropped
+ * (their publisher has them), replies still say how far we were read. */
+static void turn_away(struct shell *shell, const struct input *input)
+{
+    if (input->kind == INPUT_FRAME || input->kind == INPUT_REPLY) {
+        struct feed *feed = &shell->feeds[input->from];
+        struct cursor cursor = feed->cursor;
+
+        if (input->kind == INPUT_REPLY)
+            feed_reply(feed, shell_now(shell), input->bytes, input->count,
+                       shell->fresh);
+        feed_reset(feed, &cursor);
+    } else if (input->kind == INPUT_CONNECTED) {
+        feed_connected(&shell->feeds[input->from]);
+    } else if (!commands_read(input->bytes, input->count, shell->commands,
+                              shell->answers, &shell->answer_count)) {
+        answer_garbage(shell, input->from);
+    } else {
+        shell->pending[0].token = input->from;
+        shell->pending[0].first = 0;
+        shell->pending[0].count = shell->answer_count;
+        shell->pending_count = 1;
+        if (shell->behind)
+            send_answers(shell, ANSWER_BEHIND,
+                         "this log has lost events that others consumed");
+        else if (shell->storage_full)
+            send_answers(shell, ANSWER_FULL, "storage full, nothing recorded");
+        else
+            send_answers(shell, ANSWER_BUSY,
+                         "the database is locked, try again");
+    }
+}
+
+/* Cursors that moved without effects are made durable when there is nothing
+ * else to do: lazily, since a crash would only mean to skip the same events
+ * again. */
+static enum evt_status save_idle_cursors(struct shell *shell)
+{
+    bool idle = shell_now(shell) >= shell->busy_ms + CURSOR_IDLE_MS;
+    uint64_t moved = 0;
+    enum evt_status rc;
+
+    for (size_t i = 0; i < shell->feed_count; i++)
+        moved += shell->feeds[i].cursor.at.seq - shell->saved[i].at.seq;
+    if (moved == 0 || (!idle && moved < CURSOR_LAG_MAX))
+        return EVT_OK;
+    rc = shell_begin(shell);
+    if (rc == EVT_OK)
+        rc = shell_commit(shell);
+    return rc == EVT_OK ? EVT_OK : give_up(shell, rc);
+}
+
+static void heartbeat(struct shell *shell)
+{
+    struct frame_writer *frame = shell->heartbeat;
+    uint8_t hash[HASH_BYTES];
+    uint64_t head = 0;
+    size_t bytes;
+
+    if (shell_now(shell) < shell->heartbeat_ms)
+        return;
+    if (store_head(shell->store, &head, hash) != EVT_OK)
+        return;
+    shell->heartbeat_ms = shell_now(shell) + HEARTBEAT_MS;
+    frame_begin(frame, shell->service->name, store_log_id(shell->store), head,
+                hash);
+    bytes = frame_finish(frame, shell->message);
+    shell->env->send(shell->env->ctx, TO_SUBSCRIBERS, 0, shell->message, bytes);
+}
+
+/* Asks the publishers for what is missing; while nothing can be recorded, only
+ * as often as it takes to learn that this is over. */
+static void pull(struct shell *shell)
+{
+    uint64_t now = shell_now(shell), nonce;
+
+    for (size_t i = 0; i < shell->feed_count; i++) {
+        struct feed *feed = &shell->feeds[i];
+        size_t bytes;
+
+        if (feed_wake_ms(feed, now) > now ||
+            (shell_refusing(shell) && now < feed->pulled_ms + FULL_RETRY_MS))
+            continue;
+        do
+            shell->env->random(shell->env->ctx, &nonce, sizeof nonce);
+        while (nonce == 0);
+        bytes = feed_pull(feed, now, nonce, shell->message);
+        if (bytes > 0)
+            shell->env->send(shell->env->ctx, TO_PUBLISHER, i, shell->message,
+                             bytes);
+    }
+}
+
+bool shell_refusing(const struct shell *shell)
+{
+    return shell->behind || ((shell->storage_full || shell->busy) &&
+                             shell_now(shell) < shell->retry_ms);
+}
+
+enum evt_status shell_step(struct shell *shell, const struct input *inputs,
+                           size_t count)
+{
+    enum evt_status rc = EVT_OK;
+    uint64_t now = shell_now(shell);
+    size_t next = 0;
+
+    if (now > shell->stepped_ms + LONG_PAUSE_MS)
+        timers_hold(shell);
+    shell->stepped_ms = now;
+    if (count > 0)
+        shell->busy_ms = now;
+    do {
+        if (next < count && is_control(&inputs[next]))
+            rc = control_take(shell, &inputs[next++]);
+        else if (shell_refusing(shell))
+            while (next < count && !is_control(&inputs[next]))
+                turn_away(shell, &inputs[next++]);
+        else
+            rc = run_batch(shell, inputs, count, &next);
+        if (rc == EVT_OK)
+            pull(shell); /* at once: a gap may hold up all that follows */
+    } while (rc == EVT_OK && next < count);
+    if (rc == EVT_OK && !shell_refusing(shell))
+        rc = save_idle_cursors(shell);
+    if (rc != EVT_OK)
+        return rc;
+    shell_look_behind(shell);
+    heartbeat(shell);
+    return EVT_OK;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When cursors that moved are to be saved; not while nothing can be. */
+static uint64_t save_due_ms(const struct shell *shell)
+{
+    uint64_t due = shell->busy_ms + CURSOR_IDLE_MS;
+
+    return shell_refusing(shell) && due < shell->retry_ms ? shell->retry_ms
+                                                          : due;
+}
+
+uint64_t shell_wake_ms(const struct shell *shell)
+{
+    uint64_t now = shell_now(shell), wake = shell->heartbeat_ms;
+
+    for (size_t i = 0; i < shell->feed_count; i++) {
+        const struct feed *feed = &shell->feeds[i];
+        uint64_t due = feed_wake_ms(feed, now);
+
+        if (shell_refusing(shell) && due < feed->pulled_ms + FULL_RETRY_MS)
+            due = feed->pulled_ms + FULL_RETRY_MS;
+        wake = earlier(wake, due);
+        if (feed->cursor.at.seq != shell->saved[i].at.seq && !shell->behind)
+            wake = earlier(wake, save_due_ms(shell));
+    }
+    if (shell->due_ms != INT64_MAX && !shell_refusing(shell)) {
+        int64_t left = shell->due_ms - timers_clock(shell);
+        uint64_t due = left > 0 ? now + (uint64_t)left : now;
+
+        if (shell->timers_held) /* looked at again with every reply */
+            due = due > shell->held_until_ms ? due : shell->held_until_ms;
+        wake = earlier(wake, due);
+    }
+    return wake;
+}
+
+/* ---- life
+ * ----------------------------------------------------------------------------
+ */
+
+static enum evt_status open_feeds(struct shell *shell)
+{
+    const char *const *source = shell->service->listens_to;
+    enum evt_status rc = EVT_OK;
+
+    for (; *source != NULL && rc == EVT_OK; source++) {
+        struct cursor *cursor = &shell->saved[shell->feed_count];
+
+        assert(shell->feed_count < CURSORS_MAX);
+        rc = store_cursor(shell->store, *source, cursor);
+        feed_open(&shell->feeds[shell->feed_count++], shell->service->name,
+                  *source, rc == EVT_OK ? cursor : NULL);
+        rc = rc == EVT_NONE ? EVT_OK : rc;
+    }
+    return rc;
+}
+
+enum evt_status shell_open(const struct service *service, const struct env *env,
+                           const struct shell_config *config,
+                           struct shell **opened, char why[STORE_WHY_BYTES])
+{
+    struct shell *shell = calloc(1, sizeof *shell);
+    uint8_t fresh_log_id[LOG_ID_BYTES];
+    enum evt_status rc;
+
+    if (shell == NULL)
+        abort();
+    shell->service = service;
+    shell->env = env;
+    env->random(env->ctx, fresh_log_id, sizeof fresh_log_id);
+    rc = store_open(config->path, service->name, env->vfs, fresh_log_id,
+                    &shell->store, why);
+    if (rc != EVT_OK) {
+        free(shell);
+        return rc;
+    }
+    declare_faults(service);
+    shell->cache = cache_open(service, shell->store);
+    shell->fresh = malloc(sizeof *shell->fresh);
+    shell->heartbeat = malloc(sizeof *shell->heartbeat);
+    if (!shell->cache || !shell->fresh || !shell->heartbeat)
+        abort();
+    shell->opened_wall_ms = env->wall_ms(env->ctx);
+    shell->opened_mono_ms = shell->stepped_ms = shell_now(shell);
+    rc = open_feeds(shell);
+    if (rc == EVT_OK)
+        rc = timers_open(shell, config);
+    if (rc != EVT_OK) {
+        snprintf(why, STORE_WHY_BYTES, "%s", store_error(shell->store));
+        shell_close(shell);
+        return rc;
+    }
+    timers_hold(shell);
+    *opened = shell;
+    return EVT_OK;
+}
+
+void shell_close(struct shell *shell)
+{
+    if (shell == NULL)
+        return;
+    for (size_t i = 0; i < shell->feed_count; i++)
+        feed_close(&shell->feeds[i]);
+    cache_close(shell->cache);
+    store_close(shell->store);
+    free(shell->frames);
+    free(shell->fresh);
+    free(shell->heartbeat);
+    free(shell);
+}
+
+void shell_status(const struct shell *shell, struct shell_status *status)
+{
+    uint8_t hash[HASH_BYTES];
+
+    *status = shell->counts;
+    if (store_head(shell->store, &status->head_seq, hash) != EVT_OK)
+        status->head_seq = 0; /* cannot be: a writer has it in memory */
+    memcpy(status->log_id, store_log_id(shell->store), LOG_ID_BYTES);
+    status->storage_full = shell->storage_full;
+    status->busy = shell->busy;
+    status->behind = shell->behind;
+    status->timers_held = shell->timers_held;
+    status->snapshots = cache_snapshots(shell->cache);
+    status->states_cached = cache_count(shell->cache);
+    status->feed_count = shell->feed_count;
+    memcpy(status->feeds, shell->feeds, sizeof status->feeds);
+    for (size_t i = 0; i < status->feed_count; i++)
+        status->feeds[i].held = NULL; /* the shell's own */
+}
+
+const char *shell_error(const struct shell *shell)
+{
+    return shell->error;
+}

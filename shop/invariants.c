@@ -1,0 +1,519 @@
+/* invariants.c - what the events of the shop must add up to (S3 to S6, S8,
+ * Q1).
+ *
+ * Not the domains' code and not folded by evolve: sums of money and goods,
+ * one ladder for each service, and the agreement of all on what was ordered.
+ * The only file of the checker that knows the shop. */
+#include "audit/check_parts.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ORDER, INVENTORY, PAYMENT }; /* numbers in shop_services */
+
+/* ---- the ladder -----------------------------------------------------------
+ */
+
+/* Whose event it is, and which one of its own it may come after. */
+static const struct rung {
+    enum message_type type;
+    unsigned service;
+    enum message_type after[2]; /* NO_MESSAGE: as the first */
+    enum check_id id;           /* what it breaks otherwise */
+} ladder[] = {
+    {ORDER_PLACED, ORDER, {NO_MESSAGE, NO_MESSAGE}, CHECK_S3},
+    {ORDER_CANCELLING, ORDER, {ORDER_PLACED, ORDER_PLACED}, CHECK_S3},
+    {ORDER_CONFIRMED, ORDER, {ORDER_PLACED, ORDER_PLACED}, CHECK_S3},
+    {ORDER_CANCELLED, ORDER, {ORDER_PLACED, ORDER_CANCELLING}, CHECK_S3},
+    {STOCK_RESERVED, INVENTORY, {NO_MESSAGE, NO_MESSAGE}, CHECK_S6},
+    {STOCK_REJECTED, INVENTORY, {NO_MESSAGE, NO_MESSAGE}, CHECK_S6},
+    {STOCK_RELEASED, INVENTORY, {NO_MESSAGE, STOCK_RESERVED}, CHECK_S6},
+    {STOCK_SHIPPED, INVENTORY, {STOCK_RESERVED, STOCK_RESERVED}, CHECK_S6},
+    {PAYMENT_CHARGED, PAYMENT, {NO_MESSAGE, NO_MESSAGE}, CHECK_S4},
+    {PAYMENT_DECLINED, PAYMENT, {NO_MESSAGE, NO_MESSAGE}, CHECK_S4},
+    {PAYMENT_VOIDED, PAYMENT, {NO_MESSAGE, NO_MESSAGE}, CHECK_S4},
+    {PAYMENT_REFUNDED, PAYMENT, {PAYMENT_CHARGED, PAYMENT_CHARGED}, CHECK_S4},
+};
+
+/* The six ways in which a saga may have ended. */
+static const enum message_type ends[][SERVICES] = {
+    {ORDER_CONFIRMED, STOCK_SHIPPED, PAYMENT_CHARGED},
+    {ORDER_CANCELLED, STOCK_REJECTED, NO_MESSAGE},
+    {ORDER_CANCELLED, STOCK_REJECTED, PAYMENT_VOIDED},
+    {ORDER_CANCELLED, STOCK_RELEASED, PAYMENT_DECLINED},
+    {ORDER_CANCELLED, STOCK_RELEASED, PAYMENT_REFUNDED},
+    {ORDER_CANCELLED, STOCK_RELEASED, PAYMENT_VOIDED},
+};
+
+static const struct rung *rung_of(enum message_type type)
+{
+    for (size_t i = 0; i < sizeof ladder / sizeof ladder[0]; i++) {
+        if (ladder[i].type == type)
+            return &ladder[i];
+    }
+    return NULL;
+}
+
+/* S3, S4, S6: each service takes an order up and down its rungs, once. */
+static void climb(struct check *check, const struct checked_log *log,
+                  const struct event *event, struct order_facts *order)
+{
+    const struct rung *rung = rung_of(event->type);
+    enum message_type last = order->step[log->number];
+
+    if (rung == NULL || rung->service != log->number)
+        return; /* S9 speaks of events in a foreign log */
+    if (last != rung->after[0] && last != rung->after[1])
+        check_broken(check, rung->id, order->id, "%s #%" PRIu64 " %s %s %s",
+                     log->service->name, event->at.seq,
+                     shop_type_name(event->type),
+                     last == NO_MESSAGE ? "comes" : "comes after",
+                     last == NO_MESSAGE ? "first" : shop_type_name(last));
+    order->step[log->number] = event->type;
+}
+
+/* ---- facts ----------------------------------------------------------------
+ */
+
+struct order_facts *check_order(struct check *check, const char *id)
+{
+    struct order_facts *order;
+
+    if (id[0] == '\0')
+        return NULL;
+    HASH_FIND_STR(check->orders, id, order);
+    if (order == NULL) {
+        order = check_alloc(1, sizeof *order);
+        text_copy(order->id, sizeof order->id, id);
+        HASH_ADD_STR(check->orders, id, order);
+    }
+    return order;
+}
+
+static struct shelf_facts *shelf_of(struct check *check, const char *sku)
+{
+    struct shelf_facts *shelf;
+
+    HASH_FIND_STR(check->shelves, sku, shelf);
+    if (shelf == NULL) {
+        shelf = check_alloc(1, sizeof *shelf);
+        text_copy(shelf->sku, sizeof shelf->sku, sku);
+        event_tag(TAG_SKU, sku, shelf->tag);
+        HASH_ADD_STR(check->shelves, sku, shelf);
+        check->summary->skus++;
+    }
+    return shelf;
+}
+
+static struct account_facts *account_of(struct check *check,
+                                        const char *customer)
+{
+    struct account_facts *account;
+
+    HASH_FIND_STR(check->accounts, customer, account);
+    if (account == NULL) {
+        account = check_alloc(1, sizeof *account);
+        text_copy(account->customer, sizeof account->customer, customer);
+        event_tag(TAG_CUSTOMER, customer, account->tag);
+        HASH_ADD_STR(check->accounts, customer, account);
+        check->summary->accounts++;
+    }
+    return account;
+}
+
+/* A sum of what a forged log may hold. */
+static void add(int64_t *sum, int64_t by)
+{
+    if (__builtin_add_overflow(*sum, by, sum))
+        *sum = by < 0 ? INT64_MIN : INT64_MAX;
+}
+
+void check_shop_note(struct check *check, const struct event *event)
+{
+    struct order_facts *order = check_order(check, event->order_id);
+
+    if (event->type != ORDER_PLACED || order == NULL || order->placed)
+        return;
+    order->placed = true;
+    text_copy(order->customer, sizeof order->customer, event->data.customer);
+    order->total_cents = event->data.total_cents;
+    order->line_count = event->data.line_count;
+    order->lines = check_alloc(LINES_MAX, sizeof *order->lines);
+    memcpy(order->lines, event->data.lines,
+           event->data.line_count * sizeof *order->lines);
+}
+
+/* ---- S8: agreement --------------------------------------------------------
+ */
+
+static int64_t sum_of(const struct payload *placed)
+{
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < placed->line_count; i++)
+        add(&sum, placed->lines[i].quantity * placed->lines[i].price_cents);
+    return sum;
+}
+
+/* Whether @event carries nothing else than @order says.  A release without
+ * lines is a tombstone, which closes an order of which nothing was held. */
+static bool agrees(const struct order_facts *order, const struct event *event)
+{
+    const struct message *placed = shop_message(ORDER_PLACED);
+    const struct message *message = shop_message(event->type);
+    struct payload agreed;
+    bool tombstone = event->type == STOCK_RELEASED &&
+                     event->data.line_count == 0 &&
+                     order->step[INVENTORY] != STOCK_RESERVED;
+
+    memset(&agreed, 0, sizeof agreed);
+    text_copy(agreed.customer, sizeof agreed.customer, order->customer);
+    agreed.total_cents = order->total_cents;
+    agreed.line_count = tombstone ? 0 : order->line_count;
+    if (agreed.line_count > 0)
+        memcpy(agreed.lines, order->lines,
+               order->line_count * sizeof *order->lines);
+    return payload_agrees(placed, &agreed, message, &event->data);
+}
+
+static void check_agreement(struct check *check, const struct checked_log *log,
+                            const struct event *event,
+                            const struct order_facts *order)
+{
+    const char *what = NULL;
+
+    if (!order->placed)
+        what = "names an order that was never placed";
+    else if (event->type == ORDER_PLACED &&
+             event->data.total_cents != sum_of(&event->data))
+        what = "has a total that is not the sum of its lines";
+    else if (event->type == ORDER_PLACED &&
+             strcmp(event->cause.command_id, order->id) != 0)
+        what = "was placed by a command with another id";
+    else if (!agrees(order, event))
+        what = "has another customer, total or lines than the order";
+    else if (event->type == PAYMENT_CHARGED &&
+             event->data.amount_cents != order->total_cents)
+        what = "charges something else than the order's total";
+    if (what != NULL)
+        check_broken(check, CHECK_S8, order->id, "%s #%" PRIu64 " %s %s",
+                     log->service->name, event->at.seq,
+                     shop_type_name(event->type), what);
+}
+
+/* ---- S4, S5, S6: money and goods ------------------------------------------
+ */
+
+static void move_money(struct check *check, const struct checked_log *log,
+                       const struct event *event, struct order_facts *order)
+{
+    struct account_facts *account = account_of(check, event->data.customer);
+    int64_t cents = event->data.amount_cents, balance;
+
+    if (event->type == FUNDS_DEPOSITED) {
+        add(&account->deposited, cents);
+    } else if (event->type == PAYMENT_CHARGED) {
+        add(&account->charged, cents);
+        check->summary->charges++;
+        if (order != NULL)
+            order->charged_cents = cents;
+    } else {
+        add(&account->refunded, cents);
+        check->summary->refunds++;
+        if (order != NULL && order->charged_cents != cents)
+            check_broken(check, CHECK_S4, order->id,
+                         "payment #%" PRIu64 " refunds %" PRId64
+                         " cents, charged were %" PRId64,
+                         event->at.seq, cents, order->charged_cents);
+    }
+    balance = account->deposited;
+    add(&balance, account->refunded);
+    add(&balance, -account->charged);
+    if (balance < 0 && !account->reported)
+        check_broken(check, CHECK_S5, account->tag,
+                     "%s #%" PRIu64 " takes the balance to %" PRId64 " cents",
+                     log->service->name, event->at.seq, balance);
+    account->reported = balance < 0;
+}
+
+static void move_shelf(struct check *check, const struct checked_log *log,
+                       const struct event *event, const char *sku,
+                       int64_t pieces)
+{
+    struct shelf_facts *shelf = shelf_of(check, sku);
+    bool negative;
+
+    if (event->type == STOCK_RECEIVED) {
+        add(&shelf->received, pieces);
+    } else if (event->type == STOCK_RESERVED) {
+        add(&shelf->reserved, pieces);
+    } else {
+        add(&shelf->reserved, -pieces);
+        if (event->type == STOCK_SHIPPED)
+            add(&shelf->shipped, pieces);
+    }
+    negative = shelf->reserved < 0 ||
+               shelf->received - shelf->shipped < shelf->reserved;
+    if (negative && !shelf->reported)
+        check_broken(check, CHECK_S6, shelf->tag,
+                     "%s #%" PRIu64 ": %" PRId64 " received, but %" PRId64
+                     " reserved and %" PRId64 " shipped",
+                     log->service->name, event->at.seq, shelf->received,
+                     shelf->reserved, shelf->shipped);
+    shelf->reported = negative;
+}
+
+static void move_goods(struct check *check, const struct checked_log *log,
+                       const struct event *event)
+{
+    if (event->type == STOCK_RECEIVED)
+        move_shelf(check, log, event, event->data.sku, event->data.quantity);
+    else
+        for (uint32_t i = 0; i < event->data.line_count; i++)
+            move_shelf(check, log, event, event->data.lines[i].sku,
+                       event->data.lines[i].quantity);
+}
+
+/* S7: a timer is armed by its event until one of the others comes. */
+static void wind_timers(const struct checked_log *log,
+                        const struct event *event, struct order_facts *order)
+{
+    for (size_t i = 0; i < log->service->timer_count; i++) {
+        const struct timer *timer = &log->service->timers[i];
+
+        if (event->type == timer->from)
+            order->armed_seq = event->at.seq;
+        else if (type_in(event->type, timer->unless, UNLESS_MAX))
+            order->armed_seq = 0;
+    }
+}
+
+void check_shop_event(struct check *check, const struct checked_log *log,
+                      const struct event *event)
+{
+    struct order_facts *order = check_order(check, event->order_id);
+
+    if (log->number == ORDER)
+        check_shop_note(check, event);
+    if (order != NULL) {
+        check_agreement(check, log, event, order);
+        climb(check, log, event, order);
+        wind_timers(log, event, order);
+    }
+    switch (event->type) {
+    case FUNDS_DEPOSITED:
+    case PAYMENT_CHARGED:
+    case PAYMENT_REFUNDED:
+        move_money(check, log, event, order);
+        break;
+    case STOCK_RECEIVED:
+    case STOCK_RESERVED:
+    case STOCK_RELEASED:
+    case STOCK_SHIPPED:
+        move_goods(check, log, event);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- what evolve makes of it ----------------------------------------------
+ */
+
+/* The integer field @name of a state. */
+static int64_t number_of(const struct kind *kind, const void *state,
+                         const char *name)
+{
+    const struct field *field = kind->fields;
+    int64_t number;
+
+    while (field->name != NULL && strcmp(field->name, name) != 0)
+        field++;
+    assert(field->name != NULL && field->kind == FIELD_INT);
+    memcpy(&number, (const char *)state + field->offset, sizeof number);
+    return number;
+}
+
+/* S5 and S6 say "= balance", "= free": the numbers that decisions use. */
+void check_shop_state(struct check *check, const struct checked_log *log,
+                      const struct kind *kind, const char *key,
+                      const void *state)
+{
+    int64_t expected;
+
+    if (log->number == PAYMENT && kind->tag == TAG_CUSTOMER) {
+        struct account_facts *account = account_of(check, key);
+
+        expected = account->deposited;
+        add(&expected, account->refunded);
+        add(&expected, -account->charged);
+        if (number_of(kind, state, "balance_cents") != expected)
+            check_broken(check, CHECK_S5, account->tag,
+                         "deposits + refunds - charges are %" PRId64
+                         " cents, the balance is %" PRId64,
+                         expected, number_of(kind, state, "balance_cents"));
+    } else if (log->number == INVENTORY && kind->tag == TAG_SKU) {
+        struct shelf_facts *shelf = shelf_of(check, key);
+
+        expected = shelf->received - shelf->reserved - shelf->shipped;
+        if (number_of(kind, state, "free") != expected ||
+            number_of(kind, state, "reserved") != shelf->reserved)
+            check_broken(check, CHECK_S6, shelf->tag,
+                         "%" PRId64 " should be free and %" PRId64
+                         " reserved, the shelf says %" PRId64 " and %" PRId64,
+                         expected, shelf->reserved,
+                         number_of(kind, state, "free"),
+                         number_of(kind, state, "reserved"));
+    }
+}
+
+/* ---- what the views make of it --------------------------------------------
+ */
+
+/* How the views call a step. */
+static const char *const words[MESSAGE_TYPES] = {
+    [NO_MESSAGE] = "NONE",
+    [ORDER_PLACED] = "PENDING",
+    [ORDER_CANCELLING] = "CANCELLING",
+    [ORDER_CONFIRMED] = "CONFIRMED",
+    [ORDER_CANCELLED] = "CANCELLED",
+    [STOCK_RESERVED] = "RESERVED",
+    [STOCK_REJECTED] = "REJECTED",
+    [STOCK_RELEASED] = "RELEASED",
+    [STOCK_SHIPPED] = "SHIPPED",
+    [PAYMENT_CHARGED] = "CHARGED",
+    [PAYMENT_DECLINED] = "DECLINED",
+    [PAYMENT_VOIDED] = "VOIDED",
+    [PAYMENT_REFUNDED] = "REFUNDED",
+};
+
+const char *check_shop_query(unsigned number)
+{
+    static const char *const queries[SERVICES] = {
+        "SELECT order_id, customer, total_cents, status, stock, payment"
+        " FROM orders WHERE placed_seq > 0",
+        "SELECT sku, received, reserved, shipped FROM stock",
+        "SELECT customer, deposited_cents, charged_cents, refunded_cents"
+        " FROM accounts",
+    };
+
+    return queries[number];
+}
+
+static bool order_agrees(struct check *check, sqlite3_stmt *row)
+{
+    struct order_facts *order;
+
+    HASH_FIND_STR(check->orders, check_text(row, 0), order);
+    return order != NULL && strcmp(check_text(row, 1), order->customer) == 0 &&
+           sqlite3_column_int64(row, 2) == order->total_cents &&
+           strcmp(check_text(row, 3), words[order->step[ORDER]]) == 0 &&
+           strcmp(check_text(row, 4), words[order->step[INVENTORY]]) == 0 &&
+           strcmp(check_text(row, 5), words[order->step[PAYMENT]]) == 0;
+}
+
+static bool shelf_agrees(struct check *check, sqlite3_stmt *row)
+{
+    struct shelf_facts *shelf;
+
+    HASH_FIND_STR(check->shelves, check_text(row, 0), shelf);
+    return shelf != NULL && sqlite3_column_int64(row, 1) == shelf->received &&
+           sqlite3_column_int64(row, 2) == shelf->reserved &&
+           sqlite3_column_int64(row, 3) == shelf->shipped;
+}
+
+static bool account_agrees(struct check *check, sqlite3_stmt *row)
+{
+    struct account_facts *account;
+
+    HASH_FIND_STR(check->accounts, check_text(row, 0), account);
+    return account != NULL &&
+           sqlite3_column_int64(row, 1) == account->deposited &&
+           sqlite3_column_int64(row, 2) == account->charged &&
+           sqlite3_column_int64(row, 3) == account->refunded;
+}
+
+bool check_shop_agrees(struct check *check, unsigned number, sqlite3_stmt *row)
+{
+    if (number == ORDER)
+        return order_agrees(check, row);
+    return number == INVENTORY ? shelf_agrees(check, row)
+                               : account_agrees(check, row);
+}
+
+uint64_t check_shop_rows(const struct check *check, unsigned number)
+{
+    if (number == ORDER)
+        return check->summary->orders;
+    return number == INVENTORY ? HASH_COUNT(check->shelves)
+                               : HASH_COUNT(check->accounts);
+}
+
+/* ---- the end --------------------------------------------------------------
+ */
+
+static bool has_ended(const struct order_facts *order)
+{
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (memcmp(order->step, ends[i], sizeof ends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *step_name(enum message_type step)
+{
+    return step == NO_MESSAGE ? "nothing" : shop_type_name(step);
+}
+
+void check_shop_end(struct check *check)
+{
+    struct check_summary *summary = check->summary;
+    struct order_facts *order, *next;
+
+    HASH_ITER(hh, check->orders, order, next)
+    {
+        if (order->step[ORDER] == NO_MESSAGE)
+            continue; /* placed after the judged snapshot */
+        summary->orders++;
+        summary->confirmed += order->step[ORDER] == ORDER_CONFIRMED;
+        summary->cancelled += order->step[ORDER] == ORDER_CANCELLED;
+        if (has_ended(order))
+            continue;
+        summary->unended++;
+        if (check->options->final)
+            check_broken(check, CHECK_Q1, order->id,
+                         "has not ended: order has %s, inventory %s, "
+                         "payment %s",
+                         step_name(order->step[ORDER]),
+                         step_name(order->step[INVENTORY]),
+                         step_name(order->step[PAYMENT]));
+    }
+}
+
+void check_shop_free(struct check *check)
+{
+    struct order_facts *order, *next_order;
+    struct shelf_facts *shelf, *next_shelf;
+    struct account_facts *account, *next_account;
+
+    HASH_ITER(hh, check->orders, order, next_order)
+    {
+        HASH_DEL(check->orders, order);
+        free(order->lines);
+        free(order);
+    }
+    HASH_ITER(hh, check->shelves, shelf, next_shelf)
+    {
+        HASH_DEL(check->shelves, shelf);
+        free(shelf);
+    }
+    HASH_ITER(hh, check->accounts, account, next_account)
+    {
+        HASH_DEL(check->accounts, account);
+        free(account);
+    }
+}

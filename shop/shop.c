@@ -1,0 +1,165 @@
+/* shop.c - the catalogue: what each message carries, version by version.
+ *
+ * The one table from which messages are encoded, decoded, checked, tagged,
+ * printed and compared; codec.c walks it and knows no message by name.  To add
+ * a message: a line in enum message_type (shop.h), a row here. */
+#include "shop/shop.h"
+
+#include <string.h>
+
+const char *const shop_services[SERVICES] = {"order", "inventory", "payment"};
+
+#define IN_PAYLOAD(member)                                                     \
+    .offset = offsetof(struct payload, member),                                \
+    .size = sizeof(((struct payload *)0)->member)
+#define IN_LINE(member)                                                        \
+    .offset = offsetof(struct line, member),                                   \
+    .size = sizeof(((struct line *)0)->member)
+
+// clang-format off
+
+/* ---- fields --------------------------------------------------------------- */
+
+#define CUSTOMER     {"customer", FIELD_ID, IN_PAYLOAD(customer), \
+                      .tag = TAG_CUSTOMER}
+#define SKU          {"sku", FIELD_ID, IN_PAYLOAD(sku), .tag = TAG_SKU}
+#define REASON       {"reason", FIELD_TEXT, IN_PAYLOAD(reason)}
+#define CENTS(member, most) {#member, FIELD_INT, IN_PAYLOAD(member), \
+                      .unit = "cents", .min = 1, .max = most}
+#define PIECES(member, least, most) {#member, FIELD_INT, IN_PAYLOAD(member), \
+                      .unit = "pieces", .min = least, .max = most}
+#define LINES(least, fields) {"lines", FIELD_LINES, IN_PAYLOAD(line_count), \
+                      .min = least, .max = LINES_MAX, .items = fields}
+#define END          {.name = NULL}
+
+static const struct field plain_line[] = {
+    {"sku", FIELD_ID, IN_LINE(sku), .tag = TAG_SKU},
+    {"quantity", FIELD_INT, IN_LINE(quantity), .unit = "pieces",
+     .min = 1, .max = QUANTITY_MAX},
+    END };
+
+static const struct field priced_line[] = {
+    {"sku", FIELD_ID, IN_LINE(sku), .tag = TAG_SKU},
+    {"quantity", FIELD_INT, IN_LINE(quantity), .unit = "pieces",
+     .min = 1, .max = QUANTITY_MAX},
+    {"price_cents", FIELD_INT, IN_LINE(price_cents), .unit = "cents",
+     .min = 1, .max = PRICE_CENTS_MAX},
+    END };
+
+static const struct field nothing[] = { END };
+static const struct field price[] = {
+    SKU, CENTS(price_cents, PRICE_CENTS_MAX), END };
+static const struct field wish[] = {
+    CUSTOMER, LINES(1, plain_line), END };
+static const struct field order[] = {
+    CUSTOMER, LINES(1, priced_line), CENTS(total_cents, ORDER_TOTAL_MAX), END };
+static const struct field reason[] = {
+    REASON, END };
+static const struct field delivery[] = {
+    SKU, PIECES(quantity, 1, RECEIPT_MAX), END };
+static const struct field reserved[] = {
+    CUSTOMER, LINES(1, plain_line), CENTS(total_cents, ORDER_TOTAL_MAX), END };
+static const struct field rejected[] = {
+    REASON, {"sku", FIELD_ID, IN_PAYLOAD(sku)}, /* no tag: no shelf moves */
+    PIECES(needed, 0, INT64_MAX), PIECES(available, 0, INT64_MAX), END };
+static const struct field released[] = {
+    REASON, LINES(0, plain_line), END };
+static const struct field shipped[] = {
+    LINES(1, plain_line), END };
+static const struct field units[] = {
+    CUSTOMER, {"amount_units", FIELD_INT, IN_PAYLOAD(amount_units),
+               .unit = "units", .min = 1, .max = DEPOSIT_CENTS_MAX / 100},
+    END };
+static const struct field deposit[] = {
+    CUSTOMER, CENTS(amount_cents, DEPOSIT_CENTS_MAX), END };
+static const struct field charged[] = {
+    CUSTOMER, CENTS(amount_cents, ORDER_TOTAL_MAX), END };
+static const struct field declined[] = {
+    CUSTOMER, REASON,
+    {"needed", FIELD_INT, IN_PAYLOAD(needed), .unit = "cents", .max = INT64_MAX},
+    {"available", FIELD_INT, IN_PAYLOAD(available), .unit = "cents",
+     .max = INT64_MAX},
+    END };
+static const struct field refunded[] = {
+    CUSTOMER, CENTS(amount_cents, ORDER_TOTAL_MAX), REASON, END };
+
+/* Our one change of version.  FundsDeposited first counted whole units of
+ * money; when customers wanted to pay in 19.95, version 2 counted cents.  The
+ * old events stay in the log as they were written, for ever: whoever reads one
+ * gets it through this function, and no other code knows that version 1 was. */
+static void units_to_cents(struct payload *payload)
+{
+    payload->amount_cents = payload->amount_units * 100;
+    payload->amount_units = 0;
+}
+
+/* ---- messages ------------------------------------------------------------- */
+
+const struct message shop_catalogue[] = {
+    /* type            version  name            command  fields  upcast */
+    { LIST_PRODUCT,      1, "ListProduct",        1, price,     NULL },
+    { PLACE_ORDER,       1, "PlaceOrder",         1, wish,      NULL },
+    { CANCEL_ORDER,      1, "CancelOrder",        1, reason,    NULL },
+    { EXPIRE_ORDER,      1, "ExpireOrder",        1, nothing,   NULL },
+    { RECEIVE_STOCK,     1, "ReceiveStock",       1, delivery,  NULL },
+    { DEPOSIT_FUNDS,     1, "DepositFunds",       1, deposit,   NULL },
+
+    { PRODUCT_LISTED,    1, "ProductListed",      0, price,     NULL },
+    { ORDER_PLACED,      1, "OrderPlaced",        0, order,     NULL },
+    { ORDER_CANCELLING,  1, "OrderCancelling",    0, reason,    NULL },
+    { ORDER_CONFIRMED,   1, "OrderConfirmed",     0, nothing,   NULL },
+    { ORDER_CANCELLED,   1, "OrderCancelled",     0, reason,    NULL },
+
+    { STOCK_RECEIVED,    1, "StockReceived",      0, delivery,  NULL },
+    { STOCK_RESERVED,    1, "StockReserved",      0, reserved,  NULL },
+    { STOCK_REJECTED,    1, "StockRejected",      0, rejected,  NULL },
+    { STOCK_RELEASED,    1, "StockReleased",      0, released,  NULL },
+    { STOCK_SHIPPED,     1, "StockShipped",       0, shipped,   NULL },
+
+    { FUNDS_DEPOSITED,   1, "FundsDeposited",     0, units,     units_to_cents },
+    { FUNDS_DEPOSITED,   2, "FundsDeposited",     0, deposit,   NULL },
+    { PAYMENT_CHARGED,   1, "PaymentCharged",     0, charged,   NULL },
+    { PAYMENT_DECLINED,  1, "PaymentDeclined",    0, declined,  NULL },
+    { PAYMENT_REFUNDED,  1, "PaymentRefunded",    0, refunded,  NULL },
+    { PAYMENT_VOIDED,    1, "PaymentVoided",      0, reason,    NULL },
+};
+// clang-format on
+
+const size_t shop_catalogue_count =
+    sizeof shop_catalogue / sizeof shop_catalogue[0];
+
+const struct message *shop_message(enum message_type type)
+{
+    for (size_t i = shop_catalogue_count; i-- > 0;) /* the newest comes last */
+        if (shop_catalogue[i].type == type)
+            return &shop_catalogue[i];
+    return NULL;
+}
+
+const struct message *shop_message_named(const char *name, uint32_t version,
+                                         uint32_t *newest)
+{
+    const struct message *found = NULL;
+    uint32_t last = 0;
+
+    for (size_t i = 0; i < shop_catalogue_count; i++) {
+        const char *known = shop_catalogue[i].name;
+
+        /* most differ in a letter that is cheaper to see than to call for */
+        if (known[0] != name[0] || strcmp(known, name) != 0)
+            continue;
+        last = shop_catalogue[i].version;
+        if (last == version)
+            found = &shop_catalogue[i];
+    }
+    if (newest != NULL)
+        *newest = last;
+    return found;
+}
+
+const char *shop_type_name(enum message_type type)
+{
+    const struct message *message = shop_message(type);
+
+    return message == NULL ? "?" : message->name;
+}
