@@ -126,8 +126,8 @@ static void make_rows(struct log *log)
         data->line_count = 1;
         text_copy(data->lines[0].sku, SKU_BYTES, "bench-4");
         data->lines[0].quantity = data->lines[0].price_cents = 1;
-        payload_trim(shop_message(event.type), data);
-        event_to_row(&event, log->data[i], &log->rows[i]);
+        codec_trim(shop_message(event.type), data);
+        codec_to_row(&event, log->data[i], &log->rows[i]);
     }
 }
 

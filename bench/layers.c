@@ -63,7 +63,7 @@ static struct event order_event(uint64_t n)
     text_copy(data->lines[0].sku, SKU_BYTES, "widget");
     data->lines[0].quantity = 1;
     data->lines[0].price_cents = 1990;
-    payload_trim(shop_message(event.type), data);
+    codec_trim(shop_message(event.type), data);
     return event;
 }
 
@@ -143,11 +143,11 @@ static void codec(uint64_t count)
     double begun = now_s();
 
     for (uint64_t n = 0; n < count; n++)
-        event_to_row(&event, data, &row);
+        codec_to_row(&event, data, &row);
     tell("encode", count, (double)count / (now_s() - begun), "events/s");
     begun = now_s();
     for (uint64_t n = 0; n < count; n++)
-        if (event_from_row("order", log_id, &row, &back, &why, &field) !=
+        if (codec_from_row("order", log_id, &row, &back, &why, &field) !=
             EVT_OK)
             fail("decode", why);
     tell("decode", count, (double)count / (now_s() - begun), "events/s");
@@ -188,7 +188,7 @@ static double replay(struct store *store, uint64_t count)
         abort();
     must(store, store_scan(store, NULL, 0, UINT64_MAX));
     while (store_next(store, &row, NULL) == EVT_OK) {
-        if (event_from_row("order", store_log_id(store), &row, &event, &why,
+        if (codec_from_row("order", store_log_id(store), &row, &event, &why,
                            &field) != EVT_OK)
             fail("replay", why);
         kind->evolve(state, event.order_id, &event);
@@ -262,9 +262,9 @@ static void account(const char *directory, uint64_t count)
         kind->evolve(state, "bench-42", &event);
     }
     must(store, store_begin(store));
-    must(store,
-         store_set_snapshot(store, kind->name, "bench-42", kind_layout(kind),
-                            state, kind->bytes, count - SNAPSHOT_EVERY / 2));
+    must(store, store_set_snapshot(store, kind->name, "bench-42",
+                                   service_kind_layout(kind), state,
+                                   kind->bytes, count - SNAPSHOT_EVERY / 2));
     must(store, store_commit(store));
     tell("account with a snapshot", count, load_account(store) * 1e3, "ms");
     free(state);
@@ -347,7 +347,7 @@ static double catch_up_rate(const char *directory, uint64_t count)
         if (shell_step(late->shell, &input, input.count > 0) != EVT_OK)
             fail("catching up", shell_error(late->shell));
         shell_status(late->shell, &status);
-        if (status.feeds[0].cursor.at.seq == count)
+        if (status.subscriptions[0].cursor.at.seq == count)
             break;
         if (now_s() > begun + 600)
             fail("catching up", "takes longer than ten minutes");

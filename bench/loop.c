@@ -25,8 +25,8 @@ struct node {
     unsigned number;
     struct env env;
     struct shell *shell;
-    struct reader *reader;
-    struct reader_config config;
+    struct projection *reader;
+    struct projection_config config;
     char log_path[256], directory[256];
     size_t count;
     struct input *queue;
@@ -122,7 +122,7 @@ static void answer(struct loop *loop, uint64_t to, const void *bytes,
                 INPUT_REPLY, to % 8, bytes, count);
         return;
     }
-    if (!answers_read(bytes, count, answers, &n))
+    if (!request_answers_read(bytes, count, answers, &n))
         fail("an answer", "is none");
     for (size_t i = 0; i < n; i++)
         if (answers[i].code != ANSWER_DONE)
@@ -182,11 +182,12 @@ struct loop *loop_open(const char *directory)
         if (shell_open(services[i], &writer->env, &config, &writer->shell,
                        why) != EVT_OK)
             fail(writer->log_path, why);
-        reader->config = (struct reader_config){.service = services[i]->name,
-                                                .log_path = reader->log_path,
-                                                .directory = reader->directory};
-        if (reader_open(views[i], &reader->env, &reader->config,
-                        &reader->reader, why) != EVT_OK)
+        reader->config =
+            (struct projection_config){.service = services[i]->name,
+                                       .log_path = reader->log_path,
+                                       .directory = reader->directory};
+        if (projection_open(views[i], &reader->env, &reader->config,
+                            &reader->reader, why) != EVT_OK)
             fail(reader->directory, why);
     }
     loop_run(loop);
@@ -197,7 +198,7 @@ void loop_close(struct loop *loop)
 {
     for (unsigned i = 0; i < SERVICES; i++) {
         shell_close(loop->writers[i].shell);
-        reader_close(loop->readers[i].reader);
+        projection_close(loop->readers[i].reader);
         free(loop->writers[i].queue);
         free(loop->readers[i].queue);
     }
@@ -217,10 +218,10 @@ static void step(struct node *node)
         abort();
     memcpy(inputs, node->queue, count * sizeof *inputs);
     node->count = 0;
-    rc = node->reader != NULL ? reader_step(node->reader, inputs, count)
+    rc = node->reader != NULL ? projection_step(node->reader, inputs, count)
                               : shell_step(node->shell, inputs, count);
     if (rc != EVT_OK)
-        fail("a step", node->reader != NULL ? reader_error(node->reader)
+        fail("a step", node->reader != NULL ? projection_error(node->reader)
                                             : shell_error(node->shell));
     for (size_t i = 0; i < count; i++) {
         union {
@@ -262,7 +263,7 @@ void loop_send(struct loop *loop, unsigned service,
                const struct command commands[], size_t count)
 {
     static uint8_t message[MESSAGE_MAX];
-    size_t bytes = commands_write(commands, count, message);
+    size_t bytes = request_write(commands, count, message);
 
     enqueue(&loop->writers[service], INPUT_REQUEST, CLIENT, message, bytes);
 }

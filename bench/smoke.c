@@ -57,7 +57,7 @@ void measured_codec(uint64_t count)
         struct row row;
         size_t bytes;
 
-        event_to_row(&event, data, &row);
+        codec_to_row(&event, data, &row);
         row.seq = n;
         frame_begin(&writer, "order", log_id, n - 1, hash);
         event_hash(hash, &row, hash);
@@ -65,7 +65,7 @@ void measured_codec(uint64_t count)
             abort();
         bytes = frame_finish(&writer, message);
         if (!frame_read(message, bytes, &frame) ||
-            event_from_row("order", log_id, &frame.rows[0], &back, &why,
+            codec_from_row("order", log_id, &frame.rows[0], &back, &why,
                            &field) != EVT_OK)
             abort();
         event_hash(frame.last_hash, &frame.rows[0], frame.last_hash);

@@ -3,7 +3,7 @@
 #include "start.h"
 
 #include "net/client.h"
-#include "net/nng/closing.h"
+#include "net/nng/close_bounded.h"
 
 #include <fcntl.h>
 #include <nng/nng.h>
@@ -122,7 +122,7 @@ static void until_it_answers(const char *name, const char *request)
         nng_sendmsg(socket, msg, 0) != 0 || nng_recvmsg(socket, &msg, 0) != 0)
         fail(url, "does not answer");
     nng_msg_free(msg);
-    close_socket(socket);
+    close_bounded(socket);
 }
 
 double start_service(const char *program, const char *directory)

@@ -195,9 +195,10 @@ static enum evt_status add_to_timeline(struct view_db *db,
     char log[2 * LOG_ID_BYTES + 1] = "";
     char text[FIELDS_TEXT_MAX];
 
-    (void)fields_to_text(shop_message(event->type)->fields, &event->data, text);
+    (void)json_write_fields(shop_message(event->type)->fields, &event->data,
+                            text);
     if (cause->source[0] != '\0')
-        hex_text(cause->at.log_id, LOG_ID_BYTES, log);
+        text_hex(cause->at.log_id, LOG_ID_BYTES, log);
     return view_run(db, TIMELINE, "ttitittitt", event->order_id, event->source,
                     (int64_t)event->at.seq, shop_type_name(event->type),
                     event->time_ms, cause->source, log, (int64_t)cause->at.seq,

@@ -341,7 +341,7 @@ static void tell(const struct backup *backup)
                    (unsigned long long)backup->heads[i]);
         json_object_set_new(logs, shop_services[i],
                             json_pack("{s:s,s:I}", "log",
-                                      hex_text(store_log_id(backup->logs[i]),
+                                      text_hex(store_log_id(backup->logs[i]),
                                                LOG_ID_BYTES, log_id),
                                       "head", (json_int_t)backup->heads[i]));
     }

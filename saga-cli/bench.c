@@ -165,7 +165,7 @@ static void on_answer(void *arg)
 static void send_slot(struct slot *slot)
 {
     static uint8_t message[MESSAGE_MAX];
-    size_t bytes = commands_write(slot->commands, slot->count, message);
+    size_t bytes = request_write(slot->commands, slot->count, message);
     nng_msg *msg;
 
     if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, message, bytes) != 0)
@@ -273,8 +273,8 @@ static bool take_answers(struct bench *bench, struct slot *slot)
 
     if (nng_aio_result(slot->aio) == 0) {
         msg = nng_aio_get_msg(slot->aio);
-        read =
-            answers_read(nng_msg_body(msg), nng_msg_len(msg), answers, &count);
+        read = request_answers_read(nng_msg_body(msg), nng_msg_len(msg),
+                                    answers, &count);
         nng_msg_free(msg);
         nng_aio_set_msg(slot->aio, NULL);
     }
@@ -512,7 +512,7 @@ static int open_bench(struct bench *bench)
 }
 
 /* The sockets are left to the end of the process: nng_close may not end
- * (closing.h). */
+ * (close_bounded.h). */
 static void close_bench(struct bench *bench)
 {
     struct order *order, *next;

@@ -78,11 +78,11 @@ static int set_cents(const struct saga *saga, const char *what,
 {
     char limit[CENTS_BYTES];
 
-    if (cents_parse(text, cents) && *cents >= 1 && *cents <= most)
+    if (text_parse_cents(text, cents) && *cents >= 1 && *cents <= most)
         return SAGA_YES;
     return saga_fail(saga, SAGA_USAGE,
                      "%s must be 0.01 to %s, in whole cents, not %s", what,
-                     cents_text(most, limit), text);
+                     text_cents(most, limit), text);
 }
 
 /* What a command that recorded nothing exits with. */
@@ -160,8 +160,8 @@ int verb_cancel(struct saga *saga, int argc, char **argv)
         return saga_fail(saga, SAGA_USAGE, "a reason has at most %d bytes",
                          REASON_BYTES - 1);
     text_copy(command.data.reason, REASON_BYTES, reason);
-    if (payload_check(shop_message(CANCEL_ORDER), &command.data, &why,
-                      &field) != EVT_OK)
+    if (codec_check(shop_message(CANCEL_ORDER), &command.data, &why, &field) !=
+        EVT_OK)
         return saga_fail(saga, SAGA_USAGE, "%s: %s", field, why);
     return tell(saga, "order", &command, "%s is being cancelled",
                 command.order_id);
@@ -221,7 +221,7 @@ int verb_fund(struct saga *saga, int argc, char **argv)
     if (code != SAGA_YES)
         return code;
     return tell(saga, "payment", &command, "deposited %s for %s",
-                cents_text(data->amount_cents, amount), data->customer);
+                text_cents(data->amount_cents, amount), data->customer);
 }
 
 int verb_product(struct saga *saga, int argc, char **argv)
@@ -239,5 +239,5 @@ int verb_product(struct saga *saga, int argc, char **argv)
     if (code != SAGA_YES)
         return code;
     return tell(saga, "order", &command, "%s costs %s", data->sku,
-                cents_text(data->price_cents, price));
+                text_cents(data->price_cents, price));
 }

@@ -126,7 +126,7 @@ static void describe(const json_t *json, struct event *event, char *text,
                      size_t size)
 {
     const char *problem = json_string_value(json_object_get(json, "problem"));
-    enum evt_status rc = event_from_json(json, event);
+    enum evt_status rc = json_to_event(json, event);
 
     if (rc == EVT_OK)
         saga_describe(event, text, size);

@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 
     if (sodium_init() < 0)
         return SAGA_IO;
-    log_open("saga", LOG_ERROR);
+    logger_open("saga", LOG_ERROR);
     fault_open(false);
     saga.colour =
         isatty(STDOUT_FILENO) && environment("NO_COLOR", NULL) == NULL;

@@ -22,7 +22,7 @@ struct merge *merge_open(struct saga *saga,
                          const struct merge_options *options);
 void merge_close(struct merge *merge); /* NULL is fine */
 
-/* The next event, as row_to_json makes it: a new reference.  NULL: there is
+/* The next event, as json_from_row makes it: a new reference.  NULL: there is
  * none (following: none yet), or *code is no longer SAGA_YES: reported. */
 json_t *merge_next(struct merge *merge, int *code);
 

@@ -53,7 +53,7 @@ static void print_order(const json_t *order, int id_width, int64_t now)
     printf("  %-*s  %-10s %-10s %10s  %8s  %s", id_width,
            json_text(order, "order"), json_text(order, "status"),
            json_text(order, "customer"),
-           cents_text(json_number(order, "total_cents"), total), age, lines);
+           text_cents(json_number(order, "total_cents"), total), age, lines);
     if (json_text(order, "reason")[0] != '\0')
         printf("  (%s)", json_text(order, "reason"));
     putchar('\n');

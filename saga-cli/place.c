@@ -123,8 +123,8 @@ static int check_ids(struct placing *placing)
                          "an id is 1 to %zu letters, digits and . _ - , not "
                          "'%s', and begins with no -",
                          room - 1, placing->id);
-    if (payload_check(shop_message(PLACE_ORDER), &placing->order.data, &why,
-                      &field) != EVT_OK)
+    if (codec_check(shop_message(PLACE_ORDER), &placing->order.data, &why,
+                    &field) != EVT_OK)
         return saga_fail(placing->saga, SAGA_USAGE, "%s: %s",
                          field ? field : "order", why);
     return SAGA_YES;
@@ -165,7 +165,7 @@ static int write_journal(const struct placing *placing,
                            "\"service\":\"order\",\"log\":\"%s\",\"seq\":%llu}"
                            "\n",
                            commands[i].command_id,
-                           hex_text(answers[i].at.log_id, LOG_ID_BYTES, log_id),
+                           text_hex(answers[i].at.log_id, LOG_ID_BYTES, log_id),
                            (unsigned long long)answers[i].at.seq) > 0 &&
                    good;
     }
@@ -230,7 +230,7 @@ static json_t *wait_for_end(const struct placing *placing, const char *id,
         ask = json_pack("{s:s,s:s,s:s,s:I,s:[{s:s,s:s,s:I}]}", "get", "order",
                         "order", id, "until", "ended", "timeout_ms", left,
                         "after", "service", "order", "log",
-                        hex_text(after->log_id, LOG_ID_BYTES, log_id), "seq",
+                        text_hex(after->log_id, LOG_ID_BYTES, log_id), "seq",
                         (json_int_t)after->seq);
         rc = client_ask(placing->saga->client, "order", "qry", ask,
                         (int)left + 1000, &reply);

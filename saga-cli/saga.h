@@ -113,7 +113,7 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
 
 /* All events of a log after @after up to @upto (UINT64_MAX: the end), of one
  * stream if @tag is not NULL, page by page: a new array of event objects as
- * row_to_json makes them.  *cursors (may be NULL) becomes a new reference to
+ * json_from_row makes them.  *cursors (may be NULL) becomes a new reference to
  * the service's own cursors, *head its head, *as_of true if a file was read.
  * NULL: reported, *code is the exit code. */
 json_t *saga_log_events(struct saga *saga, const char *service, const char *tag,

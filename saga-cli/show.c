@@ -199,7 +199,7 @@ static int read_stream(const struct question *question, unsigned service,
     {
         struct event *event = &stream->events[stream->count];
 
-        if (event_from_json(row, event) != EVT_OK) {
+        if (json_to_event(row, event) != EVT_OK) {
             code = saga_fail(
                 question->saga, SAGA_BAD_DATA,
                 "%s #%" JSON_INTEGER_FORMAT " cannot be read by this program, "
@@ -236,7 +236,7 @@ static void print_field(const struct field *field, const json_t *value)
         length -= 6;
     printf("  %-12.*s", (int)length, field->name);
     if (cents) {
-        printf("%s", cents_text(json_integer_value(value), text));
+        printf("%s", text_cents(json_integer_value(value), text));
     } else if (json_is_integer(value)) {
         printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
     } else if (json_is_string(value)) {
@@ -250,7 +250,7 @@ static void print_field(const struct field *field, const json_t *value)
                    json_integer_value(json_object_get(line, "quantity")),
                    json_string_value(json_object_get(line, "sku")));
             if (price != NULL)
-                printf(" at %s", cents_text(json_integer_value(price), text));
+                printf(" at %s", text_cents(json_integer_value(price), text));
         }
     }
     putchar('\n');
@@ -300,7 +300,7 @@ static int fold_service(const struct question *question, unsigned service,
         state = story_fold(service, kind, question->key, stream.events,
                            stream.count, &folded);
         if (folded > 0) {
-            fields = fields_to_json(kind->fields, state);
+            fields = json_from_fields(kind->fields, state);
             if (question->saga->json)
                 json_array_append_new(
                     states,
@@ -410,8 +410,8 @@ static void print_order(const json_t *reply)
     json_array_foreach(json_object_get(order, "lines"), i, line)
         printf("%s %" PRId64 " %s at %s", i == 0 ? " ·" : ",",
                json_number(line, "quantity"), json_text(line, "sku"),
-               cents_text(json_number(line, "price_cents"), money));
-    printf(" · %s\n", cents_text(json_number(order, "total_cents"), money));
+               text_cents(json_number(line, "price_cents"), money));
+    printf(" · %s\n", text_cents(json_number(order, "total_cents"), money));
     printf("  status    %s%s%s\n", json_text(order, "status"),
            reason[0] != '\0' ? ": " : "", reason);
     printf("  stock     %s\n  payment   %s\n", json_text(order, "stock"),
@@ -450,13 +450,13 @@ static void print_customer(const json_t *reply)
     char money[CENTS_BYTES], when[32];
 
     printf("customer:%s\n  balance   %s\n", json_text(account, "customer"),
-           cents_text(json_number(account, "balance_cents"), money));
+           text_cents(json_number(account, "balance_cents"), money));
     printf("  deposited %s\n",
-           cents_text(json_number(account, "deposited_cents"), money));
+           text_cents(json_number(account, "deposited_cents"), money));
     printf("  charged   %s\n",
-           cents_text(json_number(account, "charged_cents"), money));
+           text_cents(json_number(account, "charged_cents"), money));
     printf("  refunded  %s\n\n",
-           cents_text(json_number(account, "refunded_cents"), money));
+           text_cents(json_number(account, "refunded_cents"), money));
     json_array_foreach(statement, i, line)
     {
         if (i + STATEMENT_SHOWN < count)
@@ -464,9 +464,9 @@ static void print_customer(const json_t *reply)
         printf("  #%-6" PRId64 " %s  %-16s %12s", json_number(line, "seq"),
                time_text(json_number(line, "time_ms"), when, sizeof when),
                json_text(line, "type"),
-               cents_text(json_number(line, "amount_cents"), money));
+               text_cents(json_number(line, "amount_cents"), money));
         printf(" %12s%s%s\n",
-               cents_text(json_number(line, "balance_cents"), money),
+               text_cents(json_number(line, "balance_cents"), money),
                json_text(line, "order")[0] != '\0' ? "  " : "",
                json_text(line, "order")); /* a deposit is for none */
     }

@@ -36,21 +36,21 @@ struct health {
 /* "inventory, payment": whom the service has heard from of late. */
 static void heard_text(const json_t *status, char *text, size_t size)
 {
-    const json_t *feed;
+    const json_t *sub;
     size_t i, at = 0;
 
     text[0] = '\0';
-    json_array_foreach(json_object_get(status, "feeds"), i, feed)
+    json_array_foreach(json_object_get(status, "feeds"), i, sub)
     {
-        const json_t *ago = json_object_get(feed, "heard_ms_ago");
-        const char *name = json_text(feed, "source");
+        const json_t *ago = json_object_get(sub, "heard_ms_ago");
+        const char *name = json_text(sub, "source");
 
         if (at >= size)
             break;
         if (!json_is_integer(ago))
             at += (size_t)snprintf(text + at, size - at, "%s%s never",
                                    at > 0 ? ", " : "", name);
-        else if (json_integer_value(ago) > FEED_LOST_MS)
+        else if (json_integer_value(ago) > SUBSCRIPTION_LOST_MS)
             at += (size_t)snprintf(text + at, size - at, "%s%s %.0f s ago",
                                    at > 0 ? ", " : "", name,
                                    (double)json_integer_value(ago) / 1000);
@@ -77,7 +77,7 @@ static void read_side_text(const json_t *status, char *text, size_t size)
 static void print_troubles(const char *service, const json_t *status)
 {
     const char *state = json_text(status, "state");
-    const json_t *view = json_object_get(status, "view"), *feed;
+    const json_t *view = json_object_get(status, "view"), *sub;
     size_t i;
 
     /* Only writing shows that there is room again. */
@@ -87,15 +87,14 @@ static void print_troubles(const char *service, const json_t *status)
                service);
     else if (state[0] != '\0' && strcmp(state, "running") != 0)
         printf("  ! %s: %s\n", service, state);
-    json_array_foreach(json_object_get(status, "feeds"), i, feed)
+    json_array_foreach(json_object_get(status, "feeds"), i, sub)
     {
-        const char *source = json_text(feed, "source");
-        int64_t behind = json_number(feed, "head") - json_number(feed, "seq");
+        const char *source = json_text(sub, "source");
+        int64_t behind = json_number(sub, "head") - json_number(sub, "seq");
 
-        if (json_text(feed, "trouble")[0] != '\0')
+        if (json_text(sub, "trouble")[0] != '\0')
             printf("  ! %s has stopped reading %s: %s  (./saga accept %s %s)\n",
-                   service, source, json_text(feed, "trouble"), service,
-                   source);
+                   service, source, json_text(sub, "trouble"), service, source);
         else if (behind > 0)
             printf("    %s is %" PRId64 " events behind %s\n", service, behind,
                    source);
@@ -211,7 +210,7 @@ static bool read_position(const json_t *json, struct position *at)
 {
     memset(at, 0, sizeof *at);
     at->seq = (uint64_t)json_number(json, "seq");
-    return hex_parse(json_text(json, "log"), at->log_id, LOG_ID_BYTES);
+    return text_parse_hex(json_text(json, "log"), at->log_id, LOG_ID_BYTES);
 }
 
 /* The log's head and the cursors beside it, at one instant of the file. */
@@ -227,8 +226,8 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
     bool good = rc == EVT_OK && json_object_get(reply, "error") == NULL;
 
     if (good) {
-        good = hex_parse(json_text(reply, "log"), look->head[i].log_id,
-                         LOG_ID_BYTES);
+        good = text_parse_hex(json_text(reply, "log"), look->head[i].log_id,
+                              LOG_ID_BYTES);
         look->head[i].seq = (uint64_t)json_number(reply, "head");
         for (unsigned p = 0; p < SERVICES; p++)
             (void)read_position(

@@ -38,7 +38,7 @@ static void read_cursors(struct story *story, unsigned reader,
         const json_t *cursor = json_object_get(cursors, shop_services[i]);
         const char *log = json_string_value(json_object_get(cursor, "log"));
 
-        if (log == NULL || !hex_parse(log, at->log_id, LOG_ID_BYTES))
+        if (log == NULL || !text_parse_hex(log, at->log_id, LOG_ID_BYTES))
             continue; /* nothing consumed of it yet */
         at->seq = (uint64_t)json_integer_value(json_object_get(cursor, "seq"));
     }
@@ -55,7 +55,7 @@ static void add_events(struct story *story, json_t *rows)
         abort();
     json_array_foreach(rows, i, row)
     {
-        if (event_from_json(row, &story->events[story->count]) == EVT_OK)
+        if (json_to_event(row, &story->events[story->count]) == EVT_OK)
             story->count++;
         else
             json_array_append(story->unreadable, row);
@@ -263,7 +263,7 @@ void *story_fold(unsigned service, const struct kind *kind, const char *key,
         abort();
     for (size_t i = 0; i < count; i++) {
         if (strcmp(events[i].source, shop_services[service]) != 0 ||
-            !type_in(events[i].type, kind->folds, FOLDS_MAX))
+            !event_type_in(events[i].type, kind->folds, FOLDS_MAX))
             continue;
         kind->evolve(state, key, &events[i]);
         many++;
@@ -291,7 +291,7 @@ static void status_word(const struct story *story, unsigned service, char *text,
             continue;
         state = story_fold(service, kind, story->order, story->events,
                            story->count, &folded);
-        fields = fields_to_json(kind->fields, state);
+        fields = json_from_fields(kind->fields, state);
         word = json_string_value(json_object_get(fields, "status"));
         if (folded > 0 && word != NULL)
             snprintf(text, size, "%s", word);
@@ -353,7 +353,7 @@ const char *story_command(unsigned service, enum message_type type)
 
         if (shop_message(rule->on)->is_command &&
             flow_writer(saga_services, SERVICES, rule->on) == NULL &&
-            type_in(type, rule->may_emit, MAY_EMIT_MAX))
+            event_type_in(type, rule->may_emit, MAY_EMIT_MAX))
             return shop_type_name(rule->on);
     }
     return "?";

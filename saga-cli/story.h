@@ -15,7 +15,7 @@ enum { STORY_GAPS_MAX = 32 };
 struct story {
     const char *order;
     struct event *events; /* every one behind its cause; owned */
-    json_t **rows;        /* the same events as row_to_json made them */
+    json_t **rows;        /* the same events as json_from_row made them */
     size_t count;
     struct position consumed[SERVICES * SERVICES]; /* as flow_gaps wants it */
     struct flow_gap gaps[STORY_GAPS_MAX];

@@ -53,7 +53,7 @@ static void print_head(const struct story *story)
         for (uint32_t i = 0; i < data->line_count; i++)
             printf("%s %" PRId64 " %s", i == 0 ? " ·" : ",",
                    data->lines[i].quantity, data->lines[i].sku);
-        printf(" · %s", cents_text(data->total_cents, total));
+        printf(" · %s", text_cents(data->total_cents, total));
     }
     snprintf(words, sizeof words, "%s%s%s",
              status[0] != '\0' ? status : "NOT PLACED YET",

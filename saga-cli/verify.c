@@ -46,8 +46,8 @@ static void found_hash(struct finding *finding, const char *service,
 
     found(finding, service, row->seq,
           "%s: the stored hash is %.16s..., computed is %.16s...", row->type,
-          hex_text(stored, HASH_BYTES, stored_text),
-          hex_text(computed, HASH_BYTES, computed_text));
+          text_hex(stored, HASH_BYTES, stored_text),
+          text_hex(computed, HASH_BYTES, computed_text));
 }
 
 /* Walks the chain up to the first event that does not fit. */

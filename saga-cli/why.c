@@ -25,7 +25,7 @@ static const char *const state_words[] = {
 
 struct owner {
     enum owner_state state;
-    char trouble[STORE_WHY_BYTES]; /* DIVERGED: what the feed says */
+    char trouble[STORE_WHY_BYTES]; /* DIVERGED: what the subscription says */
     int64_t heard_ms_ago;          /* by another service; -1: not known */
     const char *heard_by;
 };
@@ -55,17 +55,17 @@ static void answers_free(struct answers *answers)
         json_decref(answers->status[i]);
 }
 
-static const json_t *feed_of(const json_t *status, const char *source)
+static const json_t *subscription_of(const json_t *status, const char *source)
 {
-    const json_t *feed;
+    const json_t *sub;
     size_t i;
 
-    json_array_foreach(json_object_get(status, "feeds"), i, feed)
+    json_array_foreach(json_object_get(status, "feeds"), i, sub)
     {
-        const char *name = json_string_value(json_object_get(feed, "source"));
+        const char *name = json_string_value(json_object_get(sub, "source"));
 
         if (name != NULL && strcmp(name, source) == 0)
-            return feed;
+            return sub;
     }
     return NULL;
 }
@@ -76,8 +76,8 @@ static void ask_neighbours(const struct answers *answers, const char *name,
 {
     owner->heard_ms_ago = -1;
     for (unsigned i = 0; i < SERVICES; i++) {
-        const json_t *heard =
-            json_object_get(feed_of(answers->status[i], name), "heard_ms_ago");
+        const json_t *heard = json_object_get(
+            subscription_of(answers->status[i], name), "heard_ms_ago");
 
         if (json_is_integer(heard) &&
             (owner->heard_ms_ago < 0 ||
@@ -106,8 +106,8 @@ static void look_at_owner(const struct answers *answers,
                           const struct flow_gap *gap, struct owner *owner)
 {
     unsigned i = (unsigned)saga_service_number(gap->owner->name);
-    const char *trouble =
-        json_text(feed_of(answers->status[i], gap->cause->source), "trouble");
+    const char *trouble = json_text(
+        subscription_of(answers->status[i], gap->cause->source), "trouble");
 
     memset(owner, 0, sizeof *owner);
     owner->state = state_of_service(answers, i);

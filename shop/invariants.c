@@ -176,7 +176,7 @@ static bool agrees(const struct order_facts *order, const struct event *event)
     if (agreed.line_count > 0)
         memcpy(agreed.lines, order->lines,
                order->line_count * sizeof *order->lines);
-    return payload_agrees(placed, &agreed, message, &event->data);
+    return codec_agrees(placed, &agreed, message, &event->data);
 }
 
 static void check_agreement(struct check *check, const struct checked_log *log,
@@ -286,7 +286,7 @@ static void wind_timers(const struct checked_log *log,
 
         if (event->type == timer->from)
             order->armed_seq = event->at.seq;
-        else if (type_in(event->type, timer->unless, UNLESS_MAX))
+        else if (event_type_in(event->type, timer->unless, UNLESS_MAX))
             order->armed_seq = 0;
     }
 }

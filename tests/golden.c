@@ -32,7 +32,7 @@ static void plant_units(const struct triple *triple, const char *customer,
 
     text_copy(payload.customer, CUSTOMER_BYTES, customer);
     row.data = data;
-    row.data_bytes = (uint32_t)payload_encode(old, &payload, data);
+    row.data_bytes = (uint32_t)codec_encode(old, &payload, data);
     row.time_ms = triple->now_ms;
     text_copy(row.type, sizeof row.type, old->name);
     snprintf(path, sizeof path, "%s/payment/log.db", triple->directory);
@@ -45,8 +45,8 @@ static void plant_units(const struct triple *triple, const char *customer,
              "INSERT INTO event VALUES (1, '%s', 1, '', %lld, '', x'', 0, '%s',"
              " x'%s', x'%s'); INSERT INTO tag VALUES ('customer:%s', 1)",
              row.type, (long long)row.time_ms, row.command_id,
-             hex_text(data, row.data_bytes, hex_data),
-             hex_text(hash, HASH_BYTES, hex_hash), customer);
+             text_hex(data, row.data_bytes, hex_data),
+             text_hex(hash, HASH_BYTES, hex_hash), customer);
     scratch_sql(path, sql);
 }
 
@@ -154,10 +154,10 @@ static void write_messages(FILE *out)
         json_t *json;
 
         sample_payload(&sample, m, &payload);
-        json = fields_to_json(m->fields, &payload);
+        json = json_from_fields(m->fields, &payload);
         text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
         fprintf(out, "%s %u %s %s\n", m->name, m->version,
-                hex_text(data, payload_encode(m, &payload, data), hex), text);
+                text_hex(data, codec_encode(m, &payload, data), hex), text);
         free(text);
         json_decref(json);
     }
@@ -238,7 +238,8 @@ static void add_states(json_t *states, const struct service *service,
         cr_assert_eq(cache_load(cache, k, key, &state), EVT_OK, "%s",
                      cache_error(cache));
         snprintf(name, sizeof name, "%s %s", kind->name, key);
-        json_object_set_new(states, name, fields_to_json(kind->fields, state));
+        json_object_set_new(states, name,
+                            json_from_fields(kind->fields, state));
     }
 }
 
@@ -293,7 +294,7 @@ json_t *golden_states(const char *from)
         head = rehash(log, hash);
         json_object_set_new(all, shop_services[i],
                             json_pack("{s:I,s:s,s:o}", "head", (json_int_t)head,
-                                      "hash", hex_text(hash, HASH_BYTES, hex),
+                                      "hash", text_hex(hash, HASH_BYTES, hex),
                                       "states",
                                       states_of(log, triple_services[i])));
         store_close(log);

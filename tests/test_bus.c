@@ -1,11 +1,11 @@
 /* test_bus.c - real sockets: what arrives, what is lost, and what strangers do.
  *
- * A publisher (a bus and a log on disk) and a reader (a bus and a feed) are
- * stepped by hand in one thread, as the host's loops would.  All waiting is
+ * A publisher (a bus and a log on disk) and a reader (a bus and a subscription)
+ * are stepped by hand in one thread, as the host's loops would.  All waiting is
  * run_until: for a condition, with a bound. */
 #include "base/logger.h"
 #include "net/bus.h"
-#include "net/nng/closing.h"
+#include "net/nng/close_bounded.h"
 #include "net/nng/probe.h"
 #include "scratch.h"
 #include "stream/subscription.h"
@@ -42,8 +42,8 @@ static struct {
 
 static struct {
     struct bus *bus;
-    struct feed feed;
-    struct fresh fresh;
+    struct subscription sub;
+    struct new_rows new_rows;
     uint64_t nonce, applied;
 } reader;
 
@@ -63,7 +63,7 @@ static void use(const char *transport)
     static const uint8_t log_id[LOG_ID_BYTES] = "a log's identity";
     char why[STORE_WHY_BYTES] = "";
 
-    log_open("test", LOG_ERROR + 1);
+    logger_open("test", LOG_ERROR + 1);
     scratch_open(&scratch);
     /* inproc has one name space for the process, and one test a process */
     snprintf(pub_url, sizeof pub_url, "%s://%s/pub", transport, scratch.path);
@@ -94,7 +94,7 @@ static void open_reader(void)
     snprintf(own_url, sizeof own_url, "inproc://%s/reader", scratch.path);
     cr_assert_eq(bus_open(&config, &reader.bus, why, sizeof why), EVT_OK, "%s",
                  why);
-    feed_open(&reader.feed, "payment", "order", NULL);
+    subscription_open(&reader.sub, "payment", "order", NULL);
 }
 
 static void close_all(void)
@@ -156,24 +156,25 @@ static void step_publisher(void)
 
 static void take(const struct input *input)
 {
-    struct feed *feed = &reader.feed;
+    struct subscription *sub = &reader.sub;
     size_t rows;
 
     cr_assert_eq(input->from, 0);
     cr_assert_leq(input->count, MESSAGE_MAX);
     if (input->kind == INPUT_CONNECTED) {
-        feed_connected(feed);
+        subscription_connected(sub);
         return;
     }
-    rows = input->kind == INPUT_FRAME ? feed_frame(feed, now_ms(), input->bytes,
-                                                   input->count, &reader.fresh)
-                                      : feed_reply(feed, now_ms(), input->bytes,
-                                                   input->count, &reader.fresh);
-    for (size_t i = reader.fresh.first; rows > 0; i++, rows--) {
-        cr_assert_eq(reader.fresh.frame.rows[i].seq, reader.applied + 1,
+    rows = input->kind == INPUT_FRAME
+               ? subscription_frame(sub, now_ms(), input->bytes, input->count,
+                                    &reader.new_rows)
+               : subscription_reply(sub, now_ms(), input->bytes, input->count,
+                                    &reader.new_rows);
+    for (size_t i = reader.new_rows.first; rows > 0; i++, rows--) {
+        cr_assert_eq(reader.new_rows.frame.rows[i].seq, reader.applied + 1,
                      "nothing lost, nothing twice");
         reader.applied++;
-        feed_advance(feed, &reader.fresh, i);
+        subscription_advance(sub, &reader.new_rows, i);
     }
 }
 
@@ -189,7 +190,7 @@ static void step_reader(void)
     for (size_t i = 0; i < count; i++)
         take(&inputs[i]);
     bus_release(reader.bus);
-    count = feed_pull(&reader.feed, now_ms(), ++reader.nonce, message);
+    count = subscription_pull(&reader.sub, now_ms(), ++reader.nonce, message);
     if (count > 0)
         bus_send(reader.bus, TO_PUBLISHER, 0, message, count);
 }
@@ -213,8 +214,8 @@ static bool caught_up(void)
     uint64_t seq;
 
     cr_assert_eq(store_head(publisher.log, &seq, hash), EVT_OK);
-    return reader.applied == seq && reader.feed.answered &&
-           memcmp(reader.feed.cursor.hash, hash, HASH_BYTES) == 0;
+    return reader.applied == seq && reader.sub.answered &&
+           memcmp(reader.sub.cursor.hash, hash, HASH_BYTES) == 0;
 }
 
 /* Commits @count events and publishes each in a frame of its own. */
@@ -266,13 +267,13 @@ static void frames_arrive(const char *transport)
     /* what connected late may still cause a pull: wait for a quiet moment */
     for (int tries = 0;; tries++) {
         cr_assert_lt(tries, 20, "frames alone never sufficed");
-        pulls = reader.feed.counts.pulls;
+        pulls = reader.sub.counts.pulls;
         publish(5);
         run_until(caught_up, 5000, "five events have arrived");
-        if (reader.feed.counts.pulls == pulls)
+        if (reader.sub.counts.pulls == pulls)
             break;
     }
-    cr_assert_gt(reader.feed.counts.frames, 0);
+    cr_assert_gt(reader.sub.counts.frames, 0);
     close_all();
 }
 
@@ -300,7 +301,7 @@ static void gaps_heal(const char *transport)
         run_until(caught_up, 10000, "the burst was healed by pulls");
     }
     cr_assert_eq(reader.applied, 6001);
-    cr_assert_gt(reader.feed.counts.gaps, 0, "no gap was forced");
+    cr_assert_gt(reader.sub.counts.gaps, 0, "no gap was forced");
     close_all();
 }
 
@@ -441,7 +442,7 @@ static nng_msg *reply_of(struct asker *asker)
 
 static void close_askers(size_t count)
 {
-    close_socket(asking);
+    close_bounded(asking);
     for (size_t i = 0; i < count; i++)
         nng_aio_free(askers[i].aio);
 }
@@ -527,8 +528,8 @@ Test(bus, beyond_its_limit_it_says_busy) /* HC56 */
         struct answer answers[COMMANDS_PER_REQUEST];
         size_t count = 0;
 
-        if (answers_read(nng_msg_body(msg), nng_msg_len(msg), answers,
-                         &count)) {
+        if (request_answers_read(nng_msg_body(msg), nng_msg_len(msg), answers,
+                                 &count)) {
             cr_assert(count == 1 && answers[0].code == ANSWER_BUSY);
             cr_assert_eq(i % 2, 1);
             busy_answers++;
@@ -602,7 +603,7 @@ static nng_socket fake;
 static bool garbage_was_counted(void)
 {
     cr_assert_eq(nng_send(fake, (void *)"\xc1rubbish", 8, 0), 0);
-    return reader.feed.counts.garbage >= 3;
+    return reader.sub.counts.garbage >= 3;
 }
 
 /* Frames of a stranger in the publisher's place: dropped, counted; one that is
@@ -619,13 +620,13 @@ Test(bus, garbage_frames_are_dropped_and_counted) /* HC21 F34 real */
     run_until(garbage_was_counted, 5000, "three frames of garbage are counted");
     for (int i = 0; i < 5; i++)
         cr_assert_eq(nng_send(fake, large, sizeof large, 0), 0);
-    before = reader.feed.counts.garbage;
-    reader.feed.counts.garbage = 0;
+    before = reader.sub.counts.garbage;
+    reader.sub.counts.garbage = 0;
     run_until(garbage_was_counted, 5000, "it hears again after an oversized");
-    cr_assert_eq(reader.feed.counts.frames, 0);
+    cr_assert_eq(reader.sub.counts.frames, 0);
     cr_assert_eq(reader.applied, 0);
     cr_assert_geq(before, 3);
-    close_socket(fake);
+    close_bounded(fake);
     publish(3);
     open_publisher();
     run_until(caught_up, 2 * WATCH_MS, "the real publisher is found");

@@ -82,8 +82,8 @@ static const void *load(const char *kind, const char *key)
 static int64_t balance_of(const char *customer)
 {
     json_t *json =
-        fields_to_json(payment_service.kinds[kind_of("account")].fields,
-                       load("account", customer));
+        json_from_fields(payment_service.kinds[kind_of("account")].fields,
+                         load("account", customer));
     int64_t cents = json_integer_value(json_object_get(json, "balance_cents"));
 
     json_decref(json);
@@ -139,18 +139,18 @@ static void some_event(void)
 static void expect_fold(const char *kind, const char *key)
 {
     size_t bytes = payment_service.kinds[kind_of(kind)].bytes;
-    struct cache *fresh = cache_open(&payment_service, log_file);
+    struct cache *new_rows = cache_open(&payment_service, log_file);
     struct cache *whole = cache_open(&payment_service, log_file);
     const void *cached = load(kind, key);
 
-    cr_assert_eq(memcmp(cached, load_by(fresh, kind, key), bytes), 0);
+    cr_assert_eq(memcmp(cached, load_by(new_rows, kind, key), bytes), 0);
     begin();
     cr_assert_eq(sqlite3_exec(store_connection(log_file),
                               "DELETE FROM snapshot", NULL, NULL, NULL),
                  SQLITE_OK);
     cr_assert_eq(memcmp(cached, load_by(whole, kind, key), bytes), 0);
     store_rollback(log_file);
-    cache_close(fresh);
+    cache_close(new_rows);
     cache_close(whole);
 }
 

@@ -484,9 +484,9 @@ static void sql_put(sqlite3_context *context, int argc, sqlite3_value **argv)
     struct payload payload;
 
     cr_assert_eq(argc, 5);
-    cr_assert_eq(payload_decode(message, sqlite3_value_blob(argv[2]),
-                                (size_t)sqlite3_value_bytes(argv[2]), &payload,
-                                &why, &where),
+    cr_assert_eq(codec_decode(message, sqlite3_value_blob(argv[2]),
+                              (size_t)sqlite3_value_bytes(argv[2]), &payload,
+                              &why, &where),
                  EVT_OK);
     for (const struct field *f = message->fields; f->name != NULL; f++) {
         if (strcmp(f->name, name) != 0)
@@ -502,7 +502,7 @@ static void sql_put(sqlite3_context *context, int argc, sqlite3_value **argv)
             payload.lines[0].quantity = value;
     }
     sqlite3_result_blob(context, data,
-                        (int)payload_encode(message, &payload, data),
+                        (int)codec_encode(message, &payload, data),
                         SQLITE_TRANSIENT);
 }
 
@@ -586,7 +586,7 @@ static void write_tags(sqlite3 *db, const char *name,
     char text[TAG_BYTES], sql[256];
     size_t count;
 
-    if (event_from_row(service->name, no_log, row, &event, &why, &field) !=
+    if (codec_from_row(service->name, no_log, row, &event, &why, &field) !=
         EVT_OK)
         return;
     count = event_tags(&event, tags);
@@ -682,7 +682,7 @@ static void check_with_journal(const char *lines, struct seen *seen,
     triple_stock(&triple, "widget", 20);
     triple_place(&triple, "o-1", "alice", "widget", 1, NULL, 0);
     triple_place(&triple, "o-2", "alice", "widget", 1, NULL, 0);
-    hex_text(store_log_id(triple.logs[ORDER_LOG].store), LOG_ID_BYTES, log);
+    text_hex(store_log_id(triple.logs[ORDER_LOG].store), LOG_ID_BYTES, log);
     triple_close(&triple);
     snprintf(path, sizeof path, "%s/journal", triple.directory);
     file = fopen(path, "w");

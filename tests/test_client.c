@@ -34,7 +34,7 @@ static char directory[512];
 
 static void set_up(void)
 {
-    log_open("test", LOG_ERROR + 1);
+    logger_open("test", LOG_ERROR + 1);
     scratch_open(&scratch);
     snprintf(directory, sizeof directory, "%s", scratch.path);
 }
@@ -65,11 +65,11 @@ static void answer(const struct input *input)
     static uint8_t reply[MESSAGE_MAX];
     size_t count = 0;
 
-    if (commands_read(input->bytes, input->count, commands, answers, &count)) {
+    if (request_read(input->bytes, input->count, commands, answers, &count)) {
         for (size_t i = 0; i < count; i++)
             answers[i].at.seq = i + 1;
         bus_send(service.bus, TO_CLIENT, input->from, reply,
-                 answers_write(answers, count, reply));
+                 request_answers_write(answers, count, reply));
         return;
     }
     count = (size_t)snprintf((char *)reply, sizeof reply, "{\"answer\":%.*s}",

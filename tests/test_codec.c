@@ -35,7 +35,7 @@ static enum evt_status decode(const struct message *message,
     const char *why = NULL, *field = NULL;
     struct payload before = *payload;
     enum evt_status rc =
-        payload_decode(message, bytes, count, payload, &why, &field);
+        codec_decode(message, bytes, count, payload, &why, &field);
 
     if (rc != EVT_OK) {
         cr_assert_eq(rc, EVT_BAD);
@@ -58,8 +58,8 @@ Test(codec, what_is_encoded_is_decoded_to_the_same)
             size_t count;
 
             sample_payload(&sample, m, &in);
-            count = payload_encode(m, &in, bytes);
-            cr_assert(bytes_check(bytes, count));
+            count = codec_encode(m, &in, bytes);
+            cr_assert(codec_check_bytes(bytes, count));
             cr_assert_eq(decode(m, bytes, count, &out), EVT_OK, "%s", m->name);
             cr_assert_arr_eq(&in, &out, sizeof in, "%s", m->name);
         }
@@ -73,7 +73,7 @@ Test(codec, the_largest_payload_of_every_message_fits) /* HC25 */
         size_t count;
 
         sample_largest(m, &in);
-        count = payload_encode(m, &in, bytes);
+        count = codec_encode(m, &in, bytes);
         cr_assert_eq(decode(m, bytes, count, &out), EVT_OK, "%s", m->name);
         cr_assert_arr_eq(&in, &out, sizeof in, "%s", m->name);
     }
@@ -96,12 +96,12 @@ Test(codec, a_map_has_one_encoding)
     uint8_t bytes[DATA_MAX];
 
     memset(&out, 0, sizeof out);
-    cr_assert_eq(payload_encode(deposit, &in, bytes), sizeof known - 1);
+    cr_assert_eq(codec_encode(deposit, &in, bytes), sizeof known - 1);
     cr_assert_arr_eq(bytes, known, sizeof known - 1);
     cr_assert_eq(
         decode(deposit, (const uint8_t *)turned, sizeof turned - 1, &out),
         EVT_OK);
-    cr_assert_eq(payload_encode(deposit, &out, bytes), sizeof known - 1);
+    cr_assert_eq(codec_encode(deposit, &out, bytes), sizeof known - 1);
     cr_assert_arr_eq(bytes, known, sizeof known - 1);
 }
 
@@ -147,7 +147,7 @@ Test(codec, any_order_of_fields_comes_to_the_same_bytes)
             size_t count;
 
             sample_payload(&sample, m, &in);
-            count = payload_encode(m, &in, bytes);
+            count = codec_encode(m, &in, bytes);
             msgpack_unpacked_init(&unpacked);
             cr_assert_eq(msgpack_unpack_next(&unpacked, (const char *)bytes,
                                              count, NULL),
@@ -158,7 +158,7 @@ Test(codec, any_order_of_fields_comes_to_the_same_bytes)
             cr_assert_eq(
                 decode(m, (const uint8_t *)buffer.data, buffer.size, &out),
                 EVT_OK);
-            cr_assert_eq(payload_encode(m, &out, again), count);
+            cr_assert_eq(codec_encode(m, &out, again), count);
             cr_assert_arr_eq(again, bytes, count);
             msgpack_sbuffer_destroy(&buffer);
             msgpack_unpacked_destroy(&unpacked);
@@ -185,7 +185,7 @@ Test(codec, what_a_type_does_not_declare_is_trimmed)
                         memcpy((char *)&full.lines[i] + g->offset,
                                (char *)&declared.lines[i] + g->offset,
                                g->kind == FIELD_INT ? 8 : g->size);
-        payload_trim(m, &full);
+        codec_trim(m, &full);
         cr_assert_arr_eq(&full, &declared, sizeof full, "%s", m->name);
     }
 }
@@ -206,7 +206,7 @@ Test(codec, every_truncation_is_refused) /* HC21 */
                 sample_largest(m, &in);
             else
                 sample_payload(&sample, m, &in);
-            count = payload_encode(m, &in, bytes);
+            count = codec_encode(m, &in, bytes);
             for (size_t cut = 0; cut < count; cut++)
                 cr_assert_eq(decode(m, bytes, cut, &out), EVT_BAD, "%s at %zu",
                              m->name, cut);
@@ -227,7 +227,7 @@ Test(codec, every_damaged_byte_is_refused_or_still_in_range) /* HC21 */
 
         do {
             sample_payload(&sample, m, &in);
-            count = payload_encode(m, &in, bytes);
+            count = codec_encode(m, &in, bytes);
         } while (count > 300);
         for (size_t at = 0; at < count; at++)
             for (unsigned change = 1; change < 256; change++) {
@@ -237,7 +237,7 @@ Test(codec, every_damaged_byte_is_refused_or_still_in_range) /* HC21 */
                 bytes[at] ^= (uint8_t)change;
                 if (decode(m, bytes, count, &out) == EVT_OK) {
                     taken++;
-                    cr_assert_eq(payload_check(m, &out, &why, &field), EVT_OK);
+                    cr_assert_eq(codec_check(m, &out, &why, &field), EVT_OK);
                 } else {
                     refused++;
                 }
@@ -401,9 +401,8 @@ Test(codec, hostile_bytes_are_refused_with_the_field) /* HC21 HC25 F48 */
         const char *why = NULL, *field = "untouched";
         struct payload out = {.quantity = 77}, before = out;
 
-        cr_assert_eq(payload_decode(named(h->message),
-                                    (const uint8_t *)h->bytes, h->count, &out,
-                                    &why, &field),
+        cr_assert_eq(codec_decode(named(h->message), (const uint8_t *)h->bytes,
+                                  h->count, &out, &why, &field),
                      EVT_BAD, "number %zu", i);
         cr_assert_not_null(why);
         cr_assert_arr_eq(&out, &before, sizeof out);
@@ -465,7 +464,7 @@ Test(codec, a_head_claims_no_more_than_is_there) /* HC21 */
         memset(bytes, 0xc0, sizeof bytes); /* something follows */
         memcpy(bytes, bombs[i], 5);
         for (size_t count = 1; count <= sizeof bytes; count++)
-            cr_assert_not(bytes_check(bytes, count), "number %zu", i);
+            cr_assert_not(codec_check_bytes(bytes, count), "number %zu", i);
     }
 }
 
@@ -473,25 +472,25 @@ Test(codec, depth_and_number_of_objects_are_bounded) /* HC21 F48 */
 {
     static uint8_t bytes[ITEMS_MAX + 16];
 
-    cr_assert(bytes_check(bytes, nested(bytes, DEPTH_MAX)));
-    cr_assert_not(bytes_check(bytes, nested(bytes, DEPTH_MAX + 1)));
-    cr_assert_not(bytes_check(bytes, nested(bytes, 10000)));
+    cr_assert(codec_check_bytes(bytes, nested(bytes, DEPTH_MAX)));
+    cr_assert_not(codec_check_bytes(bytes, nested(bytes, DEPTH_MAX + 1)));
+    cr_assert_not(codec_check_bytes(bytes, nested(bytes, 10000)));
     memset(bytes, 0, sizeof bytes);
     bytes[0] = 0xdc; /* as many as are allowed, then one more */
     bytes[1] = (ITEMS_MAX - 1) >> 8;
     bytes[2] = (ITEMS_MAX - 1) & 0xff;
-    cr_assert(bytes_check(bytes, 3 + ITEMS_MAX - 1));
+    cr_assert(codec_check_bytes(bytes, 3 + ITEMS_MAX - 1));
     bytes[1] = ITEMS_MAX >> 8;
     bytes[2] = 0;
-    cr_assert_not(bytes_check(bytes, 3 + ITEMS_MAX));
+    cr_assert_not(codec_check_bytes(bytes, 3 + ITEMS_MAX));
     bytes[0] = 0xdf; /* two objects a pair */
     bytes[1] = bytes[2] = 0;
     bytes[3] = (ITEMS_MAX / 2) >> 8;
     bytes[4] = 0;
-    cr_assert_not(bytes_check(bytes, 5 + ITEMS_MAX));
+    cr_assert_not(codec_check_bytes(bytes, 5 + ITEMS_MAX));
     bytes[3] = (ITEMS_MAX / 2 - 1) >> 8;
     bytes[4] = (ITEMS_MAX / 2 - 1) & 0xff;
-    cr_assert(bytes_check(bytes, 5 + ITEMS_MAX - 2));
+    cr_assert(codec_check_bytes(bytes, 5 + ITEMS_MAX - 2));
 }
 
 /* Random objects, as msgpack-c writes them, at most @depth deep. */
@@ -562,13 +561,13 @@ Test(codec, the_gate_agrees_with_the_library_behind_it)
         msgpack_sbuffer_init(&buffer);
         msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
         pack_any(&packer, &sample, 3);
-        cr_assert(bytes_check(buffer.data, buffer.size));
-        cr_assert_not(bytes_check(buffer.data, buffer.size - 1));
+        cr_assert(codec_check_bytes(buffer.data, buffer.size));
+        cr_assert_not(codec_check_bytes(buffer.data, buffer.size - 1));
         for (int k = 0; k < 20; k++) { /* damaged */
             size_t at = (size_t)sample_random(&sample, buffer.size);
 
             buffer.data[at] = (char)sample_random(&sample, 256);
-            if (!bytes_check(buffer.data, buffer.size))
+            if (!codec_check_bytes(buffer.data, buffer.size))
                 continue;
             passed++;
             cr_assert(msgpack_takes(buffer.data, buffer.size));
@@ -591,7 +590,7 @@ Test(codec, noise_is_never_a_message) /* F48 */
 
         for (size_t k = 0; k < count; k++)
             noise[k] = (uint8_t)sample_random(&sample, 256);
-        if (bytes_check(noise, count))
+        if (codec_check_bytes(noise, count))
             cr_assert(msgpack_takes((const char *)noise, count));
         if (count > 1) /* an empty map is a CancelOrder */
             cr_assert_eq(decode(m, noise, count, &out), EVT_BAD);
@@ -631,7 +630,7 @@ static unsigned spoil(const struct message *m, const struct field *f,
         memset((char *)&bad[count++] + f->offset, 'x', f->size); /* no NUL */
     }
     for (unsigned i = 0; i < count; i++) {
-        cr_assert_eq(payload_check(m, &bad[i], &why, &field), EVT_BAD,
+        cr_assert_eq(codec_check(m, &bad[i], &why, &field), EVT_BAD,
                      "%s.%s, number %u", m->name, f->name, i);
         if (f->kind != FIELD_LINES)
             cr_assert_str_eq(field, f->name);
@@ -649,7 +648,7 @@ Test(codec, values_are_checked_as_bytes_are) /* HC25 */
         struct payload good;
 
         sample_payload(&sample, m, &good);
-        cr_assert_eq(payload_check(m, &good, &why, &field), EVT_OK);
+        cr_assert_eq(codec_check(m, &good, &why, &field), EVT_OK);
         for (const struct field *f = m->fields; f->name != NULL; f++)
             spoilt += spoil(m, f, &good);
     }
@@ -661,7 +660,7 @@ Test(codec, what_we_write_ourselves_is_never_malformed, .signal = SIGABRT)
     struct payload payload = {.customer = "alice", .amount_cents = 0};
     uint8_t bytes[DATA_MAX];
 
-    payload_encode(named("DepositFunds"), &payload, bytes);
+    codec_encode(named("DepositFunds"), &payload, bytes);
 }
 
 Test(codec, a_command_agrees_with_its_event_in_what_both_declare) /* HC15 */
@@ -676,23 +675,23 @@ Test(codec, a_command_agrees_with_its_event_in_what_both_declare) /* HC15 */
 
     event.total_cents = 500; /* only the event has prices and a total */
     event.lines[0].price_cents = event.lines[1].price_cents = 100;
-    cr_assert(payload_agrees(wish, &command, placed, &event));
+    cr_assert(codec_agrees(wish, &command, placed, &event));
     other = command;
     other.customer[0] = 'b';
-    cr_assert_not(payload_agrees(wish, &other, placed, &event));
+    cr_assert_not(codec_agrees(wish, &other, placed, &event));
     other = command;
     other.lines[1].quantity = 3;
-    cr_assert_not(payload_agrees(wish, &other, placed, &event));
+    cr_assert_not(codec_agrees(wish, &other, placed, &event));
     other = command;
     other.lines[1].sku[0] = 'c';
-    cr_assert_not(payload_agrees(wish, &other, placed, &event));
+    cr_assert_not(codec_agrees(wish, &other, placed, &event));
     other = command;
     other.line_count = 1;
-    cr_assert_not(payload_agrees(wish, &other, placed, &event));
+    cr_assert_not(codec_agrees(wish, &other, placed, &event));
     other = command;
     other.lines[0] = command.lines[1];
     other.lines[1] = command.lines[0];
-    cr_assert_not(payload_agrees(wish, &other, placed, &event),
+    cr_assert_not(codec_agrees(wish, &other, placed, &event),
                   "the order of lines counts");
 }
 
@@ -702,10 +701,10 @@ Test(codec, what_a_command_left_open_agrees_with_anything)
     struct payload open = {.line_count = 0}, said = {.reason = "too slow"};
     struct payload event = {.reason = "cancelled by customer"};
 
-    cr_assert(payload_agrees(named("CancelOrder"), &open,
-                             named("OrderCancelling"), &event));
-    cr_assert_not(payload_agrees(named("CancelOrder"), &said,
-                                 named("OrderCancelling"), &event));
+    cr_assert(codec_agrees(named("CancelOrder"), &open,
+                           named("OrderCancelling"), &event));
+    cr_assert_not(codec_agrees(named("CancelOrder"), &said,
+                               named("OrderCancelling"), &event));
 }
 
 /* ---- rows ---------------------------------------------------------------- */
@@ -714,7 +713,7 @@ static enum evt_status from_row(const struct row *row, struct event *event)
 {
     const char *why, *field;
 
-    return event_from_row("order", log_id, row, event, &why, &field);
+    return codec_from_row("order", log_id, row, event, &why, &field);
 }
 
 Test(codec, an_event_survives_its_row)
@@ -730,7 +729,7 @@ Test(codec, an_event_survives_its_row)
         in.at.seq = 7;
         text_copy(in.source, SERVICE_BYTES, "order");
         memcpy(in.at.log_id, log_id, LOG_ID_BYTES);
-        event_to_row(&in, data, &row);
+        codec_to_row(&in, data, &row);
         cr_assert_eq(row.version, shop_message(m->type)->version);
         cr_assert_eq(from_row(&row, &out), EVT_OK);
         cr_assert_arr_eq(&in, &out, sizeof in, "%s", m->name);
@@ -785,8 +784,8 @@ Test(codec, every_upcast_is_pure_and_never_fails) /* HC43 */
             m->upcast(&twice);
             cr_assert_arr_eq(&once, &twice, sizeof once);
             cr_assert_eq(m[1].type, m->type);
-            cr_assert_eq(payload_check(m + 1, &once, &why, &field), EVT_OK);
-            payload_trim(m + 1, &twice);
+            cr_assert_eq(codec_check(m + 1, &once, &why, &field), EVT_OK);
+            codec_trim(m + 1, &twice);
             cr_assert_arr_eq(&once, &twice, sizeof once,
                              "nothing of the old version is left");
             upcasts++;
@@ -832,11 +831,11 @@ Test(codec, an_event_survives_its_json)
             in.at.seq = 7;
             text_copy(in.source, SERVICE_BYTES, "order");
             memcpy(in.at.log_id, log_id, LOG_ID_BYTES);
-            event_to_row(&in, data, &row);
-            json = row_to_json("order", log_id, &row, hash);
+            codec_to_row(&in, data, &row);
+            json = json_from_row("order", log_id, &row, hash);
             text = json_dumps(json, JSON_COMPACT);
             read = json_loads(text, 0, NULL);
-            cr_assert_eq(event_from_json(read, &out), EVT_OK, "%s", text);
+            cr_assert_eq(json_to_event(read, &out), EVT_OK, "%s", text);
             cr_assert_arr_eq(&in, &out, sizeof in, "%s", text);
             cr_assert_str_eq(json_string_value(json_object_get(read, "hash")),
                              "ab0000000000000000000000000000000000000000000000"
@@ -858,14 +857,14 @@ Test(codec, an_old_version_is_shown_as_what_it_means)
                       .command_id = "d-1",
                       .data = (const uint8_t *)units,
                       .data_bytes = sizeof units - 1};
-    json_t *json = row_to_json("payment", log_id, &row, NULL);
+    json_t *json = json_from_row("payment", log_id, &row, NULL);
     struct event event;
 
     cr_assert_eq(json_integer_value(json_object_get(
                      json_object_get(json, "data"), "amount_cents")),
                  5000);
     cr_assert_eq(json_integer_value(json_object_get(json, "version")), 1);
-    cr_assert_eq(event_from_json(json, &event), EVT_OK);
+    cr_assert_eq(json_to_event(json, &event), EVT_OK);
     cr_assert_eq(event.data.amount_cents, 5000);
     json_decref(json);
 }
@@ -875,9 +874,9 @@ static enum evt_status through_json(const struct row *row, struct event *event,
                                     const char **problem)
 {
     static char words[128];
-    json_t *json = row_to_json("order", log_id, row, NULL);
+    json_t *json = json_from_row("order", log_id, row, NULL);
     const char *text = json_string_value(json_object_get(json, "problem"));
-    enum evt_status rc = event_from_json(json, event);
+    enum evt_status rc = json_to_event(json, event);
 
     cr_assert_null(json_object_get(json, "data"));
     snprintf(words, sizeof words, "%s", text == NULL ? "" : text);
@@ -925,7 +924,7 @@ static void spoil_json(const char *path, json_t *value)
     struct event event, before;
     const char *name = path;
 
-    cr_assert_eq(event_from_json(json, &event), EVT_OK);
+    cr_assert_eq(json_to_event(json, &event), EVT_OK);
     before = event;
     for (const char *dot; (dot = strchr(name, '.')) != NULL; name = dot + 1) {
         char member[16] = "";
@@ -939,7 +938,7 @@ static void spoil_json(const char *path, json_t *value)
         json_object_del(inside, name);
     else
         json_object_set_new(inside, name, value);
-    cr_assert_eq(event_from_json(json, &event), EVT_BAD, "%s", path);
+    cr_assert_eq(json_to_event(json, &event), EVT_BAD, "%s", path);
     cr_assert_arr_eq(&event, &before, sizeof event, "%s", path);
     json_decref(json);
 }
@@ -948,9 +947,9 @@ static void spoil_json(const char *path, json_t *value)
 static void same_text(const struct message *message,
                       const struct payload *payload)
 {
-    json_t *tree = fields_to_json(message->fields, payload);
+    json_t *tree = json_from_fields(message->fields, payload);
     char *dumped = json_dumps(tree, JSON_COMPACT), text[FIELDS_TEXT_MAX];
-    size_t length = fields_to_text(message->fields, payload, text);
+    size_t length = json_write_fields(message->fields, payload, text);
 
     cr_assert_not_null(dumped);
     cr_assert_str_eq(text, dumped);
@@ -1023,7 +1022,7 @@ Test(codec, cents_are_written_with_two_decimals)
     char text[CENTS_BYTES];
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        cr_assert_str_eq(cents_text(known[i].cents, text), known[i].text);
+        cr_assert_str_eq(text_cents(known[i].cents, text), known[i].text);
 }
 
 Test(codec, amounts_are_read_strictly) /* HC25 */
@@ -1068,20 +1067,20 @@ Test(codec, amounts_are_read_strictly) /* HC25 */
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         int64_t cents = -1;
 
-        cr_assert(cents_parse(good[i].text, &cents), "%s", good[i].text);
+        cr_assert(text_parse_cents(good[i].text, &cents), "%s", good[i].text);
         cr_assert_eq(cents, good[i].cents, "%s", good[i].text);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         int64_t cents = -7;
 
-        cr_assert_not(cents_parse(bad[i], &cents), "%s", bad[i]);
+        cr_assert_not(text_parse_cents(bad[i], &cents), "%s", bad[i]);
         cr_assert_eq(cents, -7);
     }
     for (int i = 0; i < 10000; i++) {
         int64_t in = (int64_t)sample_random(&sample, FUNDS_TOTAL_MAX + 1), out;
         char text[CENTS_BYTES];
 
-        cr_assert(cents_parse(cents_text(in, text), &out), "%s", text);
+        cr_assert(text_parse_cents(text_cents(in, text), &out), "%s", text);
         cr_assert_eq(in, out);
     }
 }
@@ -1093,14 +1092,14 @@ Test(codec, bytes_survive_hex)
 
     for (unsigned i = 0; i < 256; i++)
         bytes[i] = (uint8_t)i;
-    cr_assert_eq(strlen(hex_text(bytes, 256, text)), 512);
+    cr_assert_eq(strlen(text_hex(bytes, 256, text)), 512);
     cr_assert_eq(strncmp(text, "000102030405060708090a0b", 24), 0);
-    cr_assert(hex_parse(text, read, 256));
+    cr_assert(text_parse_hex(text, read, 256));
     cr_assert_arr_eq(bytes, read, 256);
-    cr_assert_not(hex_parse(text, read, 255));
+    cr_assert_not(text_parse_hex(text, read, 255));
     text[511] = '\0';
-    cr_assert_not(hex_parse(text, read, 256));
-    cr_assert_not(hex_parse("0g", read, 1));
-    cr_assert_not(hex_parse("0 0a", read, 2));
-    cr_assert(hex_parse("", read, 0));
+    cr_assert_not(text_parse_hex(text, read, 256));
+    cr_assert_not(text_parse_hex("0g", read, 1));
+    cr_assert_not(text_parse_hex("0 0a", read, 2));
+    cr_assert(text_parse_hex("", read, 0));
 }

@@ -28,7 +28,7 @@ Test(flow, every_event_has_one_writer_and_a_reader_unless_it_is_final)
         cr_assert_not_null(flow_writer(world_services, SERVICES, type), "%s",
                            name);
         cr_assert_neq(flow_has_reader(world_services, SERVICES, type),
-                      type_in(type, finals, MESSAGE_TYPES), "%s", name);
+                      event_type_in(type, finals, MESSAGE_TYPES), "%s", name);
     }
 }
 

@@ -195,7 +195,7 @@ Test(golden, a_balance_stands_on_deposits_of_both_versions)
 {
     char path[300], why[STORE_WHY_BYTES] = "";
     struct triple triple = {.random = 1};
-    struct view_place place = {triple_views[PAYMENT_LOG], path, NULL};
+    struct view_files place = {triple_views[PAYMENT_LOG], path, NULL};
     json_t *states, *account, *answer, *statement, *request;
     struct view_db *db;
 
@@ -249,17 +249,18 @@ static void expect_message(const char *line, bool seen[])
                  3, "%s", line);
     version = (uint32_t)strtoul(number, NULL, 10);
     bytes = strlen(hex) / 2;
-    cr_assert(bytes <= DATA_MAX && hex_parse(hex, data, bytes), "%s", line);
+    cr_assert(bytes <= DATA_MAX && text_parse_hex(hex, data, bytes), "%s",
+              line);
     message = shop_message_named(name, version, NULL);
     cr_assert_not_null(message, "%s version %u is not understood any more",
                        name, version);
-    cr_assert_eq(payload_decode(message, data, bytes, &payload, &why, &field),
+    cr_assert_eq(codec_decode(message, data, bytes, &payload, &why, &field),
                  EVT_OK, "%s version %u: %s", name, version, why);
-    got = fields_to_json(message->fields, &payload);
+    got = json_from_fields(message->fields, &payload);
     wanted = json_loads(line + used, 0, NULL);
     cr_assert_not_null(wanted, "%s", line);
     cr_assert(json_equal(got, wanted), "%s", line);
-    cr_assert_eq(payload_encode(message, &payload, again), bytes);
+    cr_assert_eq(codec_encode(message, &payload, again), bytes);
     cr_assert_arr_eq(again, data, bytes, "%s", line);
     seen[message - shop_catalogue] = true;
     json_decref(got);

@@ -283,9 +283,9 @@ Test(order, has_a_deadline_until_it_is_confirmed_or_turns_back)
     cr_assert_eq(order_service.timer_count, 1);
     cr_assert_eq(timer->from, ORDER_PLACED);
     cr_assert_eq(timer->send, EXPIRE_ORDER);
-    cr_assert(type_in(ORDER_CONFIRMED, timer->unless, UNLESS_MAX));
-    cr_assert(type_in(ORDER_CANCELLING, timer->unless, UNLESS_MAX));
-    cr_assert(type_in(ORDER_CANCELLED, timer->unless, UNLESS_MAX));
+    cr_assert(event_type_in(ORDER_CONFIRMED, timer->unless, UNLESS_MAX));
+    cr_assert(event_type_in(ORDER_CANCELLING, timer->unless, UNLESS_MAX));
+    cr_assert(event_type_in(ORDER_CANCELLED, timer->unless, UNLESS_MAX));
     cr_assert_str_eq(timer->option, "order-deadline-ms");
     cr_assert_eq(timer->default_ms, 30000);
 }

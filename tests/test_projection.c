@@ -24,7 +24,7 @@ static uint64_t now_ms, random_state;
 static struct store *logs[SERVICES];
 static bool away[SERVICES]; /* answers no pull */
 static struct view view;    /* the order view, or a spoiled copy */
-static struct reader *reader;
+static struct projection *reader;
 static bool alone; /* a read side without a log */
 static struct input queue[QUEUE_MAX];
 static size_t queued;
@@ -124,17 +124,17 @@ static void open_log(int log, uint8_t identity)
 
 static void open_reader(void)
 {
-    static struct reader_config config;
+    static struct projection_config config;
     static char log_path[320];
 
     snprintf(log_path, sizeof log_path, "%s", path_of("order.db"));
-    config = (struct reader_config){
+    config = (struct projection_config){
         .service = "order",
         .log_path = alone ? NULL : log_path,
         .directory = directory,
     };
-    cr_assert_eq(reader_open(&view, &env, &config, &reader, why), EVT_OK, "%s",
-                 why);
+    cr_assert_eq(projection_open(&view, &env, &config, &reader, why), EVT_OK,
+                 "%s", why);
 }
 
 static void set_up(void)
@@ -159,7 +159,7 @@ static void remove_files(void)
 
 static void tear_down(void)
 {
-    reader_close(reader);
+    projection_close(reader);
     for (int i = 0; i < SERVICES; i++)
         store_close(logs[i]);
     for (int i = 0; i < TOKENS; i++)
@@ -187,7 +187,7 @@ static void append(int log, enum message_type type, const char *order_id)
     event.data.lines[0].quantity = 1;
     event.data.lines[0].price_cents = 1990;
     event.data.total_cents = event.data.amount_cents = 1990;
-    payload_trim(shop_message(type), &event.data);
+    codec_trim(shop_message(type), &event.data);
     cr_assert_eq(
         store_append(logs[log], 1u << TAG_ORDER, &event, data, &row, hash),
         EVT_OK, "%s", store_error(logs[log]));
@@ -255,7 +255,7 @@ static enum evt_status step(void)
 
     memcpy(inputs, queue, sizeof queue);
     queued = 0;
-    rc = reader_step(reader, inputs, count);
+    rc = projection_step(reader, inputs, count);
     for (size_t i = 0; i < count; i++)
         free((void *)(uintptr_t)inputs[i].bytes);
     return rc;
@@ -267,9 +267,9 @@ static void settle(void)
     int steps = 0;
 
     do {
-        cr_assert_eq(step(), EVT_OK, "%s", reader_error(reader));
+        cr_assert_eq(step(), EVT_OK, "%s", projection_error(reader));
         cr_assert_lt(++steps, 10000, "it never comes to rest");
-    } while (queued > 0 || reader_wake_ms(reader) <= now_ms);
+    } while (queued > 0 || projection_wake_ms(reader) <= now_ms);
 }
 
 /* Lets the clock run for @ms, stopping where the reader wants to be woken. */
@@ -281,7 +281,7 @@ static void pass_ms(uint64_t ms)
         uint64_t wake;
 
         settle();
-        wake = reader_wake_ms(reader);
+        wake = projection_wake_ms(reader);
         if (wake > end)
             break;
         now_ms = wake;
@@ -437,7 +437,7 @@ Test(projection, after_a_restart_it_goes_on_from_its_position)
     sagas(1, 10);
     open_reader();
     settle();
-    reader_close(reader);
+    projection_close(reader);
     sagas(11, 11);
     open_reader();
     settle();
@@ -620,7 +620,7 @@ Test(projection, what_cannot_be_read_is_passed_over_and_said)
                           "order", "status"),
                      "CONFIRMED");
 
-    reader_close(reader); /* it is not forgotten */
+    projection_close(reader); /* it is not forgotten */
     open_reader();
     settle();
     cr_assert_not_null(
@@ -638,7 +638,7 @@ static const char *after(int log, uint64_t seq, const char *more)
              "{\"get\":\"order\",\"order\":\"o-1\",\"after\":[{\"service\":"
              "\"%s\",\"log\":\"%s\",\"seq\":%d}]%s}",
              shop_services[log],
-             hex_text(store_log_id(logs[log]), LOG_ID_BYTES, hex), (int)seq,
+             text_hex(store_log_id(logs[log]), LOG_ID_BYTES, hex), (int)seq,
              more);
     return request;
 }
@@ -900,14 +900,14 @@ Test(projection,
     sagas(1, 3);
     open_reader();
     settle();
-    reader_close(reader);
+    projection_close(reader);
     view.revision++;
     open_reader();
     settle();
     cr_assert_eq(number(status(), "view.generation"), 2);
     cr_assert(!exists("view.1.db"));
     cr_assert_eq(sql_number("SELECT sum(events) FROM orders"), 15);
-    reader_close(reader);
+    projection_close(reader);
 
     file = fopen(path_of("view.2.db"), "w");
     cr_assert_not_null(file);
@@ -929,7 +929,7 @@ Test(projection, a_view_that_breaks_is_left_and_built_anew_at_the_next_start)
     sagas(1, 700);
     open_reader();
     settle();
-    reader_close(reader);
+    projection_close(reader);
     memset(noise, 0xa5, sizeof noise);
     file = fopen(path_of("view.1.db"), "r+");
     cr_assert_not_null(file);
@@ -945,7 +945,7 @@ Test(projection, a_view_that_breaks_is_left_and_built_anew_at_the_next_start)
     cr_assert_eq(step(), EVT_IO);
     cr_assert_eq(number(answers[1], "code"), 74);
     cr_assert(!exists("view.db"));
-    reader_close(reader);
+    projection_close(reader);
     open_reader();
     settle();
     cr_assert_eq(sql_number("SELECT sum(events) FROM orders"), 3500);

@@ -138,7 +138,7 @@ faults_are_off() {
     shows "$said" 'without --faults'
 }
 
-# Bytes of a stranger: a decoder of msgpack stands behind bytes_check, and
+# Bytes of a stranger: a decoder of msgpack stands behind codec_check_bytes, and
 # JSON is read where duplicate names are refused.
 nothing_is_decoded_unchecked() {
     local file call='msgpack_unpack(er)?[_a-z]*\(' # a comment names it without
@@ -148,7 +148,7 @@ nothing_is_decoded_unchecked() {
     for file in libevents/core/codec.c libevents/stream/wire.c; do
         grep -vE 'msgpack_unpacked_(init|destroy)\(' $file >"$work/calls"
         [ "$(grep -cE "$call" "$work/calls")" -eq 1 ]
-        grep -EB 2 "$call" "$work/calls" | grep -q 'bytes_check('
+        grep -EB 2 "$call" "$work/calls" | grep -q 'codec_check_bytes('
     done
     not grep -lE "$call" saga-cli/*.c ./*-svc/*.c
     for file in read/queries write/control host/host audit/check_journal; do

@@ -76,7 +76,7 @@ static struct decision run(const struct event *cause, decide_fn *how)
     struct decision out;
 
     behaviour = how;
-    cr_assert_eq(states_load(&states, &toy, cause, load, NULL), EVT_OK);
+    cr_assert_eq(service_load_states(&states, &toy, cause, load, NULL), EVT_OK);
     service_decide(service_rule(&toy, cause->type), NULL, &states, cause, &out);
     return out;
 }
@@ -89,7 +89,8 @@ Test(service, loads_the_states_that_the_tags_of_a_cause_name)
     struct event cause = order_placed();
     struct states states;
 
-    cr_assert_eq(states_load(&states, &toy, &cause, load, NULL), EVT_OK);
+    cr_assert_eq(service_load_states(&states, &toy, &cause, load, NULL),
+                 EVT_OK);
     cr_assert_eq(states.count, 3);
     cr_assert_eq(state_of(&states, 0, "o-1"), ones);
     cr_assert_eq(state_of(&states, 1, "widget"), ones);
@@ -102,7 +103,8 @@ Test(service, stops_at_the_first_state_that_cannot_be_loaded)
     struct states states;
     int budget = 2;
 
-    cr_assert_eq(states_load(&states, &toy, &cause, load, &budget), EVT_IO);
+    cr_assert_eq(service_load_states(&states, &toy, &cause, load, &budget),
+                 EVT_IO);
 }
 
 Test(service, a_state_that_the_cause_does_not_name_is_a_bug, .signal = SIGABRT)
@@ -110,7 +112,8 @@ Test(service, a_state_that_the_cause_does_not_name_is_a_bug, .signal = SIGABRT)
     struct event cause = order_placed();
     struct states states;
 
-    cr_assert_eq(states_load(&states, &toy, &cause, load, NULL), EVT_OK);
+    cr_assert_eq(service_load_states(&states, &toy, &cause, load, NULL),
+                 EVT_OK);
     (void)state_of(&states, 1, "gizmo");
 }
 
@@ -193,7 +196,8 @@ Test(service, another_decision_can_stand_in_for_the_rules)
     struct decision out;
 
     behaviour = nothing;
-    cr_assert_eq(states_load(&states, &toy, &cause, load, NULL), EVT_OK);
+    cr_assert_eq(service_load_states(&states, &toy, &cause, load, NULL),
+                 EVT_OK);
     service_decide(&rules[0], reserve, &states, &cause, &out);
     cr_assert(out.emitted);
 }
@@ -260,23 +264,23 @@ Test(service, any_change_of_a_kinds_layout_gives_it_another_number)
 {
     struct field other[] = {fields[0], fields[1]};
     struct kind kind = kinds[0];
-    uint32_t was = kind_layout(&kind);
+    uint32_t was = service_kind_layout(&kind);
 
-    cr_assert_eq(kind_layout(&kind), was);
+    cr_assert_eq(service_kind_layout(&kind), was);
     kind.revision++;
-    cr_assert_neq(kind_layout(&kind), was);
+    cr_assert_neq(service_kind_layout(&kind), was);
     kind = kinds[0];
     kind.bytes += 8;
-    cr_assert_neq(kind_layout(&kind), was);
+    cr_assert_neq(service_kind_layout(&kind), was);
     kind = kinds[0];
     kind.fields = other;
-    cr_assert_eq(kind_layout(&kind), was);
+    cr_assert_eq(service_kind_layout(&kind), was);
     other[0].offset = 8;
-    cr_assert_neq(kind_layout(&kind), was);
+    cr_assert_neq(service_kind_layout(&kind), was);
     other[0] = fields[0];
     other[0].name = "total";
-    cr_assert_neq(kind_layout(&kind), was);
+    cr_assert_neq(service_kind_layout(&kind), was);
     other[0] = fields[0];
     other[0].items = fields;
-    cr_assert_neq(kind_layout(&kind), was);
+    cr_assert_neq(service_kind_layout(&kind), was);
 }

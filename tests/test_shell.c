@@ -1,4 +1,5 @@
-/* test_shell.c - the shell, its store and feeds, all three services together.
+/* test_shell.c - the shell, its store and subscriptions, all three services
+ * together.
  */
 #include "base/fault.h"
 #include "payment-svc/payment.h"
@@ -148,7 +149,7 @@ Test(shell, more_open_orders_than_can_be_followed_are_not_taken) /* HC56 */
 {
     struct trio *trio = seeded();
     struct command known = trio_place("o-1", "alice", "widget", 1);
-    struct command fresh = trio_place("o-2", "alice", "widget", 1);
+    struct command new_rows = trio_place("o-2", "alice", "widget", 1);
     struct command price = {.type = LIST_PRODUCT,
                             .command_id = "p-1",
                             .data = {.sku = "bolt", .price_cents = 5}};
@@ -156,14 +157,14 @@ Test(shell, more_open_orders_than_can_be_followed_are_not_taken) /* HC56 */
     cr_assert_eq(trio_command(trio, ORDER_SVC, &known).code, ANSWER_DONE);
     fill(trio, OPEN_MAX, true);
     cr_assert_eq(trio_command(trio, ORDER_SVC, &price).code, ANSWER_DONE);
-    cr_assert_eq(trio_command(trio, ORDER_SVC, &fresh).code, ANSWER_BUSY);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &new_rows).code, ANSWER_BUSY);
     cr_assert_eq(trio_command(trio, ORDER_SVC, &known).code, ANSWER_DONE,
                  "what is recorded is said");
     cr_assert_eq(cancel(trio, "o-1", "c-1").code, ANSWER_DONE,
                  "what ends an order is taken");
     fill(trio, 0, false);
     cr_assert_eq(trio_command(trio, ORDER_SVC, &price).code, ANSWER_DONE);
-    cr_assert_eq(trio_command(trio, ORDER_SVC, &fresh).code, ANSWER_DONE);
+    cr_assert_eq(trio_command(trio, ORDER_SVC, &new_rows).code, ANSWER_DONE);
     trio_close(trio);
 }
 
@@ -271,7 +272,7 @@ Test(shell, a_frame_that_comes_again_has_no_effect) /* HC13 F33 */
     trio->nodes[INVENTORY_SVC].queue = copy;
     trio_run(trio, 50);
     trio_status(trio, INVENTORY_SVC, &status);
-    cr_assert_eq(status.feeds[0].counts.duplicates, 1);
+    cr_assert_eq(status.subscriptions[0].counts.duplicates, 1);
     cr_assert_str_eq(trio_story(trio, "o-1"), HAPPY);
     trio_close(trio);
 }
@@ -473,8 +474,8 @@ static void plant(struct trio *trio, unsigned service, const struct row *what)
              "cause_source,cause_log,cause_seq,command_id,data,hash) VALUES "
              "(%llu,'%s',%u,'%s',0,'',x'',0,'',x'%s',x'%s')",
              (unsigned long long)row.seq, row.type, row.version, row.order_id,
-             hex_text(row.data, row.data_bytes, data),
-             hex_text(hash, HASH_BYTES, hex));
+             text_hex(row.data, row.data_bytes, data),
+             text_hex(hash, HASH_BYTES, hex));
     edit(trio, service, sql);
 }
 
@@ -527,9 +528,9 @@ static void heal_parked(struct trio *trio)
     struct row row;
 
     event.at.seq = (uint64_t)ask(trio, PAYMENT_SVC, "SELECT seq FROM parked");
-    event_to_row(&event, data, &row);
+    codec_to_row(&event, data, &row);
     snprintf(sql, sizeof sql, "UPDATE parked SET raw=x'%s'",
-             hex_text(raw, row_write(&row, raw, sizeof raw), hex));
+             text_hex(raw, frame_row_write(&row, raw, sizeof raw), hex));
     edit(trio, PAYMENT_SVC, sql);
 }
 
@@ -586,8 +587,9 @@ static void park(struct trio *trio, const char *source, int seq,
              "INSERT INTO parked VALUES ('%s', zeroblob(16), %d, '', 'why',"
              " x'%s')",
              source, seq,
-             row == NULL ? "c1"
-                         : hex_text(raw, row_write(row, raw, sizeof raw), hex));
+             row == NULL
+                 ? "c1"
+                 : text_hex(raw, frame_row_write(row, raw, sizeof raw), hex));
     edit(trio, PAYMENT_SVC, sql);
 }
 
@@ -604,7 +606,7 @@ Test(shell, a_redrive_is_for_what_it_names) /* HC37 */
     struct event event = {.type = PRODUCT_LISTED,
                           .data = {.sku = "widget", .price_cents = 5}};
 
-    event_to_row(&event, data, &listed);
+    codec_to_row(&event, data, &listed);
     trio_stop(trio, PAYMENT_SVC);
     park(trio, "order", 7, &listed); /* nobody's business any more */
     park(trio, "order", 8, &listed);
@@ -740,8 +742,8 @@ Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
     trio_run(trio, 3000);
 
     trio_status(trio, PAYMENT_SVC, &status);
-    cr_assert(status.feeds[1].diverged);
-    cr_assert_eq(status.feeds[1].verdict, PULL_AHEAD);
+    cr_assert(status.subscriptions[1].diverged);
+    cr_assert_eq(status.subscriptions[1].verdict, PULL_AHEAD);
     trio_status(trio, INVENTORY_SVC, &status);
     cr_assert(status.behind);
     cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_BEHIND);
@@ -778,8 +780,8 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
     cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_DONE);
     trio_run(trio, 3000);
     trio_status(trio, PAYMENT_SVC, &status);
-    cr_assert(status.feeds[1].diverged);
-    cr_assert_eq(status.feeds[1].verdict, PULL_OTHER_LOG);
+    cr_assert(status.subscriptions[1].diverged);
+    cr_assert_eq(status.subscriptions[1].verdict, PULL_OTHER_LOG);
     /* It has only been asked so far; which log it is, a heartbeat tells. */
     cr_assert_eq(told(trio, PAYMENT_SVC,
                       "{\"do\":\"accept\",\"source\":\"inventory\"}", "code"),
@@ -792,7 +794,7 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
                  0);
     trio_run(trio, 1000);
     trio_status(trio, PAYMENT_SVC, &status);
-    cr_assert_not(status.feeds[1].diverged);
+    cr_assert_not(status.subscriptions[1].diverged);
     trio_close(trio);
 }
 
@@ -812,7 +814,7 @@ Test(shell, what_arrives_together_shares_one_commit)
     }
     input =
         (struct input){INPUT_REQUEST, 1, message,
-                       commands_write(commands, COMMANDS_PER_REQUEST, message)};
+                       request_write(commands, COMMANDS_PER_REQUEST, message)};
     trio_status(trio, ORDER_SVC, &before);
     cr_assert_eq(shell_step(trio->nodes[ORDER_SVC].shell, &input, 1), EVT_OK);
     trio_status(trio, ORDER_SVC, &after);
@@ -858,14 +860,16 @@ Test(shell, what_nobody_here_reacts_to_leaves_no_gap) /* HC10 */
 {
     struct trio *trio = seeded();
     struct shell_status before, after;
-    const struct feed *was = &before.feeds[0], *is = &after.feeds[0];
+    const struct subscription *was = &before.subscriptions[0],
+                              *is = &after.subscriptions[0];
 
     trio_run(trio, 1000);
     trio_status(trio, PAYMENT_SVC, &before);
-    while (was < &before.feeds[before.feed_count] &&
+    while (was < &before.subscriptions[before.subscription_count] &&
            strcmp(was->source, "inventory") != 0)
         was++, is++;
-    cr_assert_lt(was - before.feeds, (ptrdiff_t)before.feed_count);
+    cr_assert_lt(was - before.subscriptions,
+                 (ptrdiff_t)before.subscription_count);
     receive_five(trio);
     trio_status(trio, PAYMENT_SVC, &after);
     cr_assert_eq(is->cursor.at.seq, was->cursor.at.seq + 5);
@@ -875,7 +879,8 @@ Test(shell, what_nobody_here_reacts_to_leaves_no_gap) /* HC10 */
     trio_close(trio);
 }
 
-/* Follows the queued frames of feed @from from event @last on; the last. */
+/* Follows the queued frames of subscription @from from event @last on; the
+ * last. */
 static uint64_t follow(const struct trio_node *node, uint64_t from,
                        uint64_t last)
 {
@@ -960,8 +965,8 @@ Test(shell, a_replay_repeats_no_effect) /* HC41 */
 
         trio_status(trio, i, &after);
         cr_assert_eq(after.head_seq, before[i].head_seq + (i == PAYMENT_SVC));
-        for (size_t f = 0; f < after.feed_count; f++)
-            heard += after.feeds[f].counts.events;
+        for (size_t f = 0; f < after.subscription_count; f++)
+            heard += after.subscriptions[f].counts.events;
         cr_assert_eq(heard, i == PAYMENT_SVC ? 0 : 1, "%u heard %d", i,
                      (int)heard);
     }
@@ -980,14 +985,16 @@ Test(shell, a_cursor_that_cannot_be_saved_is_no_reason_to_spin)
     trio_run(trio, 1000);
     cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_DONE);
     cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
-    cr_assert_neq(shell->feeds[1].cursor.at.seq, shell->saved[1].at.seq);
+    cr_assert_neq(shell->subscriptions[1].cursor.at.seq,
+                  shell->saved[1].at.seq);
     /* as if a reply had said that order-svc is ahead of this log */
-    cr_assert_eq(store_head(shell->store, &shell->feeds[0].on_us.at.seq, hash),
-                 EVT_OK);
-    shell->feeds[0].on_us.at.seq++;
-    memcpy(shell->feeds[0].on_us.at.log_id, store_log_id(shell->store),
+    cr_assert_eq(
+        store_head(shell->store, &shell->subscriptions[0].on_us.at.seq, hash),
+        EVT_OK);
+    shell->subscriptions[0].on_us.at.seq++;
+    memcpy(shell->subscriptions[0].on_us.at.log_id, store_log_id(shell->store),
            LOG_ID_BYTES);
-    shell->feeds[0].owes_me = true;
+    shell->subscriptions[0].owes_me = true;
     cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
     cr_assert(shell->behind);
     cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "code"), 75);

@@ -16,7 +16,7 @@
  */
 
 static char directory[256], why[STORE_WHY_BYTES];
-static struct view_place place;
+static struct view_files place;
 static struct view_db *db;
 
 static void make_directory(void)
@@ -41,7 +41,7 @@ TestSuite(views, .init = make_directory, .fini = remove_directory);
 static void open_view(const struct view *view)
 {
     view_db_close(db);
-    place = (struct view_place){view, directory, NULL};
+    place = (struct view_files){view, directory, NULL};
     cr_assert_eq(view_db_create(&place, 1, &db, why), EVT_OK, "%s", why);
     cr_assert_eq(view_db_begin(db), EVT_OK);
 }

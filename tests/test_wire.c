@@ -30,7 +30,7 @@ static void make_rows(uint64_t seed, uint64_t first, size_t count)
         type += (unsigned)sample_random(&sample, MESSAGE_TYPES - type);
         sample_event(&sample, (enum message_type)type, &event);
         event.at.seq = first + i;
-        event_to_row(&event, data[i], &rows[i]);
+        codec_to_row(&event, data[i], &rows[i]);
     }
 }
 
@@ -148,12 +148,12 @@ Test(wire, one_row_alone_survives_parking)
 
     make_rows(2, 1, ROWS_MAX);
     for (size_t i = 0; i < ROWS_MAX; i++) {
-        size_t bytes = row_write(&rows[i], parked.raw, sizeof parked.raw);
+        size_t bytes = frame_row_write(&rows[i], parked.raw, sizeof parked.raw);
         struct row row;
 
-        cr_assert(row_read(parked.raw, bytes, &row));
+        cr_assert(frame_row_read(parked.raw, bytes, &row));
         expect_row(&row, &rows[i]);
-        cr_assert_not(row_read(parked.raw, bytes - 1, &row));
+        cr_assert_not(frame_row_read(parked.raw, bytes - 1, &row));
     }
 }
 
@@ -272,9 +272,8 @@ Test(wire, commands_are_read_as_they_were_written)
 
         make_commands(count);
         memset(answers, 0x7f, sizeof answers);
-        cr_assert(commands_read(message,
-                                commands_write(commands, count, message),
-                                commands_out, answers, &read));
+        cr_assert(request_read(message, request_write(commands, count, message),
+                               commands_out, answers, &read));
         cr_assert_eq(read, count);
         for (size_t i = 0; i < count; i++) {
             cr_assert_arr_eq(&commands[i], &commands_out[i],
@@ -295,9 +294,9 @@ Test(wire, the_largest_request_fits_a_message)
         memset(commands[i].command_id, 'c', ID_BYTES - 1);
         memset(commands[i].order_id, 'o', ID_BYTES - 1);
     }
-    bytes = commands_write(commands, COMMANDS_PER_REQUEST, message);
+    bytes = request_write(commands, COMMANDS_PER_REQUEST, message);
     cr_assert_leq(bytes, MESSAGE_MAX);
-    cr_assert(commands_read(message, bytes, commands_out, answers, &read));
+    cr_assert(request_read(message, bytes, commands_out, answers, &read));
     cr_assert_arr_eq(commands, commands_out, sizeof commands_out);
 }
 
@@ -313,8 +312,8 @@ Test(wire, answers_are_read_as_they_were_written)
         memset(answers[i].reason, 'r', i % sizeof answers[i].reason);
         memset(answers[i].field, 'f', i % sizeof answers[i].field);
     }
-    bytes = answers_write(answers, count, message);
-    cr_assert(answers_read(message, bytes, answers_out, &read));
+    bytes = request_answers_write(answers, count, message);
+    cr_assert(request_answers_read(message, bytes, answers_out, &read));
     cr_assert_eq(read, count);
     cr_assert_arr_eq(answers, answers_out, sizeof answers_out);
 }
@@ -332,7 +331,7 @@ static bool reads_row(const uint8_t *bytes, size_t count)
 {
     struct row row;
 
-    return row_read(bytes, count, &row);
+    return frame_row_read(bytes, count, &row);
 }
 
 static bool reads_pull(const uint8_t *bytes, size_t count)
@@ -353,14 +352,14 @@ static bool reads_commands(const uint8_t *bytes, size_t count)
 {
     size_t read;
 
-    return commands_read(bytes, count, commands_out, answers, &read);
+    return request_read(bytes, count, commands_out, answers, &read);
 }
 
 static bool reads_answers(const uint8_t *bytes, size_t count)
 {
     size_t read;
 
-    return answers_read(bytes, count, answers_out, &read);
+    return request_answers_read(bytes, count, answers_out, &read);
 }
 
 /* One message of each sort, and who reads it. */
@@ -386,16 +385,16 @@ static size_t write_sort(size_t sort)
     case 0:
         return write_frame(1, 4);
     case 1:
-        return row_write(&rows[0], message, sizeof message);
+        return frame_row_write(&rows[0], message, sizeof message);
     case 2:
         return pull_write(&pull, message);
     case 3:
         reply = some_reply(2);
         return pull_reply_write(&reply, message);
     case 4:
-        return commands_write(commands, 3, message);
+        return request_write(commands, 3, message);
     default:
-        return answers_write(&answer, 1, message);
+        return request_answers_write(&answer, 1, message);
     }
 }
 
@@ -618,7 +617,7 @@ Test(wire, lists_that_are_too_long_are_refused) /* HC56 */
         bin(0);
     }
     cr_assert_not(
-        commands_read(buffer.data, buffer.size, commands_out, answers, &read));
+        request_read(buffer.data, buffer.size, commands_out, answers, &read));
     start("a", 1, 3); /* a 65th answer */
     msgpack_pack_array(&packer, COMMANDS_PER_REQUEST + 1);
     for (int i = 0; i <= COMMANDS_PER_REQUEST; i++) {
@@ -629,11 +628,12 @@ Test(wire, lists_that_are_too_long_are_refused) /* HC56 */
         text("");
         text("");
     }
-    cr_assert_not(answers_read(buffer.data, buffer.size, answers_out, &read));
+    cr_assert_not(
+        request_answers_read(buffer.data, buffer.size, answers_out, &read));
     start("c", 1, 3); /* no command at all */
     msgpack_pack_array(&packer, 0);
     cr_assert_not(
-        commands_read(buffer.data, buffer.size, commands_out, answers, &read));
+        request_read(buffer.data, buffer.size, commands_out, answers, &read));
     cr_assert_eq(read, 77, "untouched");
 }
 
@@ -688,7 +688,7 @@ Test(wire, one_malformed_command_does_not_spoil_the_others) /* HC21 */
     text("data");
     odd_command("CancelOrder", "d-9", "o-9", "\x80", 1);
     cr_assert(
-        commands_read(buffer.data, buffer.size, commands_out, answers, &read));
+        request_read(buffer.data, buffer.size, commands_out, answers, &read));
     cr_assert_eq(read, count);
     for (size_t i = 0; i < count; i++) {
         bool bad = wanted[i].reason[0] != '\0';

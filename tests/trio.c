@@ -118,7 +118,7 @@ struct trio *trio_open(const char *directory)
     struct trio *trio = calloc(1, sizeof *trio);
 
     fault_open(true);
-    log_open("test", LOG_ERROR + 1);
+    logger_open("test", LOG_ERROR + 1);
     snprintf(trio->directory, sizeof trio->directory, "/tmp/trio-XXXXXX");
     if (directory == NULL)
         cr_assert_not_null(mkdtemp(trio->directory));
@@ -239,11 +239,12 @@ struct answer trio_command(struct trio *trio, unsigned service,
     size_t count = 0;
 
     enqueue(&trio->nodes[service], INPUT_REQUEST, 7, message,
-            commands_write(command, 1, message));
+            request_write(command, 1, message));
     trio->replies = 0;
     cr_assert_eq(trio_step(trio, service), EVT_OK);
     cr_assert_eq(trio->replies, 1, "a request is answered exactly once");
-    cr_assert(answers_read(trio->reply, trio->reply_bytes, answers, &count));
+    cr_assert(
+        request_answers_read(trio->reply, trio->reply_bytes, answers, &count));
     cr_assert_eq(count, 1);
     return answers[0];
 }

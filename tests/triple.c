@@ -137,7 +137,7 @@ static void follow_timers(struct triple *triple, struct triple_log *log,
         if (own->type == timer->from) {
             text_copy(armed.order_id, sizeof armed.order_id, own->order_id);
             cr_assert_eq(store_arm(log->store, &armed), EVT_OK);
-        } else if (type_in(own->type, timer->unless, UNLESS_MAX)) {
+        } else if (event_type_in(own->type, timer->unless, UNLESS_MAX)) {
             cr_assert_eq(store_disarm(log->store, own->order_id), EVT_OK);
         }
     }
@@ -170,9 +170,9 @@ static bool decide(struct triple *triple, struct triple_log *log,
 
     if (rule == NULL)
         return false;
-    cr_assert_eq(
-        states_load(&states, log->service, cause, cache_load, log->cache),
-        EVT_OK);
+    cr_assert_eq(service_load_states(&states, log->service, cause, cache_load,
+                                     log->cache),
+                 EVT_OK);
     memset(&decision, 0, sizeof decision);
     service_decide(rule, NULL, &states, cause, &decision);
     if (!decision.emitted)
@@ -208,7 +208,7 @@ bool triple_take(struct triple *triple, unsigned reader, unsigned publisher)
                  EVT_OK);
     rc = store_next(from, &row, cursor->hash);
     if (rc == EVT_OK)
-        cr_assert_eq(event_from_row(shop_services[publisher],
+        cr_assert_eq(codec_from_row(shop_services[publisher],
                                     store_log_id(from), &row, &event, &why,
                                     &field),
                      EVT_OK);
@@ -274,7 +274,7 @@ static void note_in_journal(struct triple *triple, const struct triple_log *log,
     journal = fopen(path, "a");
     cr_assert_not_null(journal, "%s", path);
     cr_assert_eq(store_head(log->store, &head, hash), EVT_OK);
-    hex_text(store_log_id(log->store), LOG_ID_BYTES, log_id);
+    text_hex(store_log_id(log->store), LOG_ID_BYTES, log_id);
     for (uint64_t times = 1 + head % 2; times > 0; times--)
         fprintf(journal,
                 "{\"command\":\"%s\",\"type\":\"%s\",\"service\":\"%s\","
@@ -388,8 +388,8 @@ void triple_snapshot(struct triple *triple, unsigned number, unsigned kind,
     cr_assert_eq(store_head(log->store, &head, hash), EVT_OK);
     if (head > 0)
         cr_assert_eq(store_set_snapshot(log->store, what->name, key,
-                                        kind_layout(what), state, what->bytes,
-                                        head),
+                                        service_kind_layout(what), state,
+                                        what->bytes, head),
                      EVT_OK);
     cr_assert_eq(store_commit(log->store), EVT_OK);
 }
@@ -488,7 +488,7 @@ static void project_log(struct view_db *db, const struct view *view,
     cr_assert_eq(store_open_readonly(path, source, NULL, &log, why), EVT_OK);
     cr_assert_eq(store_scan(log, NULL, 0, UINT64_MAX), EVT_OK);
     while (store_next(log, &row, cursor.hash) == EVT_OK) {
-        cr_assert_eq(event_from_row(source, store_log_id(log), &row, &event,
+        cr_assert_eq(codec_from_row(source, store_log_id(log), &row, &event,
                                     &reason, &field),
                      EVT_OK);
         cr_assert_eq(view->project(db, &event), EVT_OK);
@@ -504,7 +504,7 @@ void triple_build_views(struct triple *triple)
 {
     for (unsigned i = 0; i < SERVICES; i++) {
         char directory[160], why[STORE_WHY_BYTES] = "";
-        struct view_place place = {triple_views[i], directory, NULL};
+        struct view_files place = {triple_views[i], directory, NULL};
         struct view_db *db = NULL;
         unsigned count = 0;
 

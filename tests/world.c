@@ -145,8 +145,8 @@ static const struct event *append(struct world *world, unsigned service,
 
     assert(seq <= WORLD_LOG_MAX);
     copy_event(&event, own);
-    payload_trim(message, &event.data);
-    assert(payload_check(message, &event.data, &why, &field) == EVT_OK);
+    codec_trim(message, &event.data);
+    assert(codec_check(message, &event.data, &why, &field) == EVT_OK);
     text_copy(event.source, sizeof event.source, world_services[service]->name);
     memset(event.at.log_id, (int)service + 1, LOG_ID_BYTES);
     event.at.seq = seq;
@@ -179,7 +179,7 @@ static void fold(const struct world *world, unsigned service,
     for (unsigned seq = 1; seq <= world->length[service]; seq++) {
         const struct event *own = world_event(world, service, seq);
 
-        if (type_in(own->type, kind->folds, FOLDS_MAX) &&
+        if (event_type_in(own->type, kind->folds, FOLDS_MAX) &&
             has_tag(own, kind->tag, key))
             kind->evolve(state, key, own);
     }
@@ -240,7 +240,8 @@ void world_decide(const struct world *world, unsigned service,
     desk.on = cause->type;
     desk.service = service;
     desk.used = 0;
-    rc = states_load(&states, world_services[service], cause, load, &desk);
+    rc = service_load_states(&states, world_services[service], cause, load,
+                             &desk);
     assert(rc == EVT_OK);
     service_decide(rule, decide, &states, cause, out);
 }
@@ -312,8 +313,8 @@ static bool is_writable(const struct event *event)
 {
     const char *why, *field;
 
-    return payload_check(shop_message(event->type), &event->data, &why,
-                         &field) == EVT_OK;
+    return codec_check(shop_message(event->type), &event->data, &why, &field) ==
+           EVT_OK;
 }
 
 static void save_cursors(struct world *world, unsigned service)
@@ -865,7 +866,7 @@ static void print_lines(FILE *out, const struct payload *data)
         fprintf(out, "%s%" PRId64 " %s", i > 0 ? " + " : " ", line->quantity,
                 line->sku);
         if (line->price_cents > 0)
-            fprintf(out, " at %s", cents_text(line->price_cents, cents));
+            fprintf(out, " at %s", text_cents(line->price_cents, cents));
     }
     if (data->line_count == 0)
         fputs(" none", out);
@@ -888,7 +889,7 @@ static void print_field(FILE *out, const struct field *field,
     } else if (field->kind == FIELD_INT) {
         memcpy(&number, at, sizeof number);
         if (is_money)
-            fprintf(out, " %s", cents_text(number, cents));
+            fprintf(out, " %s", text_cents(number, cents));
         else
             fprintf(out, " %" PRId64, number);
     } else {

@@ -122,7 +122,7 @@ enum evt_status check_select(struct check *check, struct checked_log *log,
         if (sqlite != SQLITE_OK && sqlite != SQLITE_DONE) {
             snprintf(check->why, STORE_WHY_BYTES, "%s's log: %s",
                      log->service->name, sqlite3_errmsg(db));
-            rc = status_of_sqlite(sqlite);
+            rc = store_status_of(sqlite);
         }
     }
     sqlite3_finalize(row);

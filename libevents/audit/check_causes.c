@@ -17,7 +17,7 @@ static bool rule_allows(const struct service *service, enum message_type on,
 {
     const struct rule *rule = service_rule(service, on);
 
-    return rule != NULL && type_in(type, rule->may_emit, MAY_EMIT_MAX);
+    return rule != NULL && event_type_in(type, rule->may_emit, MAY_EMIT_MAX);
 }
 
 /* A timer's command comes from its event, any other from a client. */

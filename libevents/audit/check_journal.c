@@ -43,7 +43,7 @@ static bool parse(struct check *check, const json_t *line,
     if (service < 0 || message == NULL || !message->is_command ||
         !text_is_id(command, ID_BYTES) || !json_is_integer(seq) ||
         json_integer_value(seq) < 0 || strlen(log) != 2 * LOG_ID_BYTES ||
-        !hex_parse(log, entry->at.log_id, LOG_ID_BYTES))
+        !text_parse_hex(log, entry->at.log_id, LOG_ID_BYTES))
         return false;
     entry->id.service = (unsigned)service;
     text_copy(entry->id.command, ID_BYTES, command);

@@ -133,7 +133,7 @@ static bool decode(struct check *check, const struct checked_log *log,
 {
     const char *why = "its type is unknown", *field = NULL;
     enum evt_status rc =
-        event_from_row(log->service->name, store_log_id(log->judged), row,
+        codec_from_row(log->service->name, store_log_id(log->judged), row,
                        event, &why, &field);
 
     if (rc == EVT_NEWER)
@@ -201,7 +201,8 @@ static void fold_event(struct check *check, struct checked_log *log,
     for (unsigned k = 0; k < log->service->kind_count; k++) {
         const struct kind *kind = &log->service->kinds[k];
 
-        if (!kind->snapshotted || !type_in(event->type, kind->folds, FOLDS_MAX))
+        if (!kind->snapshotted ||
+            !event_type_in(event->type, kind->folds, FOLDS_MAX))
             continue;
         for (size_t i = 0; i < count; i++) {
             struct folded *folded;
@@ -237,7 +238,7 @@ static enum evt_status take_snapshot(struct check *check,
     struct folded *folded;
 
     if (number < 0 || !kind->snapshotted ||
-        sqlite3_column_int64(row, 2) != kind_layout(kind))
+        sqlite3_column_int64(row, 2) != service_kind_layout(kind))
         return EVT_OK;
     check->summary->snapshots++;
     if (strlen(key) >= ID_BYTES || seq < 1 || (uint64_t)seq > log->head ||
@@ -324,7 +325,7 @@ static enum evt_status note_later(struct check *check, struct checked_log *log)
     while (rc == EVT_OK &&
            (rc = store_next(log->later, &row, NULL)) == EVT_OK) {
         bool readable =
-            event_from_row(log->service->name, store_log_id(log->later), &row,
+            codec_from_row(log->service->name, store_log_id(log->later), &row,
                            &event, &why, &field) == EVT_OK;
 
         note_row(check, log, &row, readable ? &event : NULL);

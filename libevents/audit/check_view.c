@@ -28,7 +28,7 @@ static enum evt_status fold_row(struct view_db *db, const struct view *view,
     const char *why, *field;
     struct event event;
 
-    if (event_from_row(log->service->name, store_log_id(log->later), row,
+    if (codec_from_row(log->service->name, store_log_id(log->later), row,
                        &event, &why, &field) != EVT_OK)
         return EVT_OK; /* readers leave it out, too; S1 has named it */
     return view->project(db, &event);
@@ -55,11 +55,11 @@ static enum evt_status fold_log(struct view_db *db, const struct view *view,
 
 /* Generation 1 in @place is the fold of all logs that @view is made of. */
 static enum evt_status fold_all(struct check *check,
-                                const struct view_place *place)
+                                const struct view_files *files)
 {
-    const char *const *source = place->view->sources;
+    const char *const *source = files->view->sources;
     struct view_db *db = NULL;
-    enum evt_status rc = view_db_create(place, 1, &db, check->why);
+    enum evt_status rc = view_db_create(files, 1, &db, check->why);
 
     if (rc != EVT_OK)
         return rc;
@@ -68,7 +68,7 @@ static enum evt_status fold_all(struct check *check,
         int number = check_service(check, *source);
 
         if (number >= 0)
-            rc = fold_log(db, place->view, &check->logs[number]);
+            rc = fold_log(db, files->view, &check->logs[number]);
     }
     if (rc == EVT_OK)
         rc = view_db_commit(db);
@@ -243,8 +243,8 @@ static void compare(struct check *check, unsigned number, sqlite3 *db)
 
 /* Opens the fold, with the view that is there attached as "seen". */
 static enum evt_status open_both(struct check *check,
-                                 const struct view_place *fold,
-                                 const struct view_place *seen,
+                                 const struct view_files *fold,
+                                 const struct view_files *seen,
                                  uint64_t generation, sqlite3 **db)
 {
     char path[PATH_MAX];
@@ -265,7 +265,7 @@ static enum evt_status open_both(struct check *check,
     if (rc != SQLITE_OK)
         snprintf(check->why, STORE_WHY_BYTES, "view %s: %s", seen->view->name,
                  sqlite3_errmsg(*db));
-    return status_of_sqlite(rc);
+    return store_status_of(rc);
 }
 
 /* One view: folds it in @scratch, compares, cleans up. */
@@ -273,8 +273,8 @@ static enum evt_status check_view(struct check *check, unsigned number,
                                   const char *scratch)
 {
     const struct view *view = check->options->views[number];
-    struct view_place fold = {view, scratch, check->options->vfs};
-    struct view_place seen = {view, NULL, check->options->vfs};
+    struct view_files fold = {view, scratch, check->options->vfs};
+    struct view_files seen = {view, NULL, check->options->vfs};
     char directory[PATH_MAX];
     sqlite3 *db = NULL;
     uint64_t generation;

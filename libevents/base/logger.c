@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 static const char *service_name = "?";
-static enum log_level least_level = LOG_INFO;
+static enum logger_level least_level = LOG_INFO;
 static int for_people;
 
 static const char *const words[] = {"debug", "info", "warn", "error"};
 
-void log_open(const char *service, enum log_level least)
+void logger_open(const char *service, enum logger_level least)
 {
     service_name = service;
     least_level = least;
@@ -35,7 +35,7 @@ static void write_line(const char *line, size_t count)
         return;
 }
 
-static void write_json(enum log_level level, const char *time,
+static void write_json(enum logger_level level, const char *time,
                        const char *message, const char *order_id,
                        const char *event_id)
 {
@@ -57,8 +57,8 @@ static void write_json(enum log_level level, const char *time,
     json_decref(json);
 }
 
-void log_fact(enum log_level level, const char *order_id, const char *event_id,
-              const char *format, ...)
+void logger_fact(enum logger_level level, const char *order_id,
+                 const char *event_id, const char *format, ...)
 {
     char message[512], line[1024], clock[40];
     struct timespec now;

@@ -7,14 +7,15 @@
 #ifndef LOGGER_H
 #define LOGGER_H
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum logger_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* @service is shown on every line; static text.  Lines below @least are not
  * written. */
-void log_open(const char *service, enum log_level least);
+void logger_open(const char *service, enum logger_level least);
 
 /* @order_id and @event_id may be NULL: JSON fields "order" and "event". */
-void log_fact(enum log_level level, const char *order_id, const char *event_id,
-              const char *format, ...) __attribute__((format(printf, 4, 5)));
+void logger_fact(enum logger_level level, const char *order_id,
+                 const char *event_id, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -1,9 +1,9 @@
 /* codec.c - payloads <-> msgpack maps, by the catalogue's field tables.
  *
  * One walk over a field table serves every message: it encodes, decodes,
- * checks, trims, compares.  Bytes of a stranger go through bytes_check, then
- * msgpack-c, then the field table, and only then into a struct.  JSON is in
- * json.c. */
+ * checks, trims, compares.  Bytes of a stranger go through codec_check_bytes,
+ * then msgpack-c, then the field table, and only then into a struct.  JSON is
+ * in json.c. */
 #include "core/codec.h"
 
 #include <assert.h>
@@ -72,7 +72,7 @@ static bool read_head(const uint8_t *at, size_t left, struct head *head)
     return true;
 }
 
-bool bytes_check(const void *bytes, size_t count)
+bool codec_check_bytes(const void *bytes, size_t count)
 {
     const uint8_t *at = bytes, *end = at + count;
     uint32_t left[DEPTH_MAX + 1] = {1}, items = 0;
@@ -243,9 +243,9 @@ static const char *check_fields(const struct field *fields, const void *base,
     return NULL;
 }
 
-enum evt_status payload_check(const struct message *message,
-                              const struct payload *payload, const char **why,
-                              const char **field)
+enum evt_status codec_check(const struct message *message,
+                            const struct payload *payload, const char **why,
+                            const char **field)
 {
     const char *name = NULL;
     const char *problem = check_fields(message->fields, payload, &name);
@@ -257,7 +257,7 @@ enum evt_status payload_check(const struct message *message,
     return EVT_BAD;
 }
 
-bool state_check(const struct field *fields, const void *base)
+bool codec_check_state(const struct field *fields, const void *base)
 {
     const char *field;
 
@@ -312,14 +312,14 @@ static void pack_fields(msgpack_packer *packer, const struct field *fields,
     }
 }
 
-size_t payload_encode(const struct message *message,
-                      const struct payload *payload, uint8_t bytes[DATA_MAX])
+size_t codec_encode(const struct message *message,
+                    const struct payload *payload, uint8_t bytes[DATA_MAX])
 {
     struct out out = {.bytes = bytes};
     const char *why, *field;
     msgpack_packer packer;
 
-    assert(payload_check(message, payload, &why, &field) == EVT_OK);
+    assert(codec_check(message, payload, &why, &field) == EVT_OK);
     msgpack_packer_init(&packer, &out, write_out);
     pack_fields(&packer, message->fields, payload);
     return out.count;
@@ -420,10 +420,10 @@ static bool unpack_map(const struct field *fields, const msgpack_object *map,
     return true;
 }
 
-enum evt_status payload_decode(const struct message *message,
-                               const uint8_t *bytes, size_t count,
-                               struct payload *payload, const char **why,
-                               const char **field)
+enum evt_status codec_decode(const struct message *message,
+                             const uint8_t *bytes, size_t count,
+                             struct payload *payload, const char **why,
+                             const char **field)
 {
     struct problem problem = {"not a msgpack map", NULL};
     struct payload decoded;
@@ -435,14 +435,14 @@ enum evt_status payload_decode(const struct message *message,
     memset(&decoded, 0, sizeof decoded);
     if (!msgpack_zone_init(&zone, ZONE_BYTES))
         abort(); /* out of memory */
-    if (count <= DATA_MAX && bytes_check(bytes, count) &&
+    if (count <= DATA_MAX && codec_check_bytes(bytes, count) &&
         msgpack_unpack((const char *)bytes, count, &used, &zone, &map) ==
             MSGPACK_UNPACK_SUCCESS &&
         used == count)
         good = unpack_map(message->fields, &map, &decoded, &problem);
     msgpack_zone_destroy(&zone);
     if (good)
-        good = payload_check(message, &decoded, &problem.why, &problem.field) ==
+        good = codec_check(message, &decoded, &problem.why, &problem.field) ==
                EVT_OK;
     if (!good) {
         *why = problem.why;
@@ -474,7 +474,7 @@ static void keep_fields(const struct field *fields, const void *from, void *to)
     }
 }
 
-void payload_trim(const struct message *message, struct payload *payload)
+void codec_trim(const struct message *message, struct payload *payload)
 {
     struct payload kept;
 
@@ -513,8 +513,8 @@ static bool fields_agree(const struct field *a, const void *pa,
     return true;
 }
 
-bool payload_agrees(const struct message *a, const struct payload *pa,
-                    const struct message *b, const struct payload *pb)
+bool codec_agrees(const struct message *a, const struct payload *pa,
+                  const struct message *b, const struct payload *pb)
 {
     return fields_agree(a->fields, pa, b->fields, pb);
 }
@@ -522,7 +522,7 @@ bool payload_agrees(const struct message *a, const struct payload *pa,
 /* ---- rows
  * -------------------------------------------------------------------------- */
 
-void event_to_row(const struct event *event, uint8_t data[DATA_MAX],
+void codec_to_row(const struct event *event, uint8_t data[DATA_MAX],
                   struct row *row)
 {
     const struct message *message = shop_message(event->type);
@@ -538,10 +538,10 @@ void event_to_row(const struct event *event, uint8_t data[DATA_MAX],
     row->cause_seq = event->cause.at.seq;
     memcpy(row->command_id, event->cause.command_id, ID_BYTES);
     row->data = data;
-    row->data_bytes = (uint32_t)payload_encode(message, &event->data, data);
+    row->data_bytes = (uint32_t)codec_encode(message, &event->data, data);
 }
 
-enum evt_status event_from_row(const char *source,
+enum evt_status codec_from_row(const char *source,
                                const uint8_t log_id[LOG_ID_BYTES],
                                const struct row *row, struct event *event,
                                const char **why, const char **field)
@@ -561,8 +561,8 @@ enum evt_status event_from_row(const char *source,
         return EVT_BAD;
     }
     memset(event, 0, offsetof(struct event, data));
-    rc = payload_decode(message, row->data, row->data_bytes, &event->data, why,
-                        field);
+    rc = codec_decode(message, row->data, row->data_bytes, &event->data, why,
+                      field);
     if (rc != EVT_OK)
         return rc;
     for (const struct message *m = message; m->upcast != NULL; m++)

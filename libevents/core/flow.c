@@ -34,7 +34,7 @@ enum message_type flow_undoes(enum message_type type)
 static bool writes(const struct service *service, enum message_type type)
 {
     for (size_t i = 0; i < service->rule_count; i++) {
-        if (type_in(type, service->rules[i].may_emit, MAY_EMIT_MAX))
+        if (event_type_in(type, service->rules[i].may_emit, MAY_EMIT_MAX))
             return true;
     }
     for (size_t i = 0; i < service->timer_count; i++) {
@@ -61,7 +61,7 @@ static bool leads_to(const struct service *const services[], size_t count,
     for (size_t i = 0; i < count; i++) {
         const struct rule *rule = service_rule(services[i], from);
 
-        if (rule != NULL && type_in(to, rule->may_emit, MAY_EMIT_MAX))
+        if (rule != NULL && event_type_in(to, rule->may_emit, MAY_EMIT_MAX))
             return true;
         for (size_t t = 0; t < services[i]->timer_count; t++) {
             if (services[i]->timers[t].from == from &&
@@ -270,7 +270,7 @@ static bool disarmed(const struct service *service, const struct timer *timer,
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(events[i].source, service->name) == 0 &&
-            type_in(events[i].type, timer->unless, UNLESS_MAX))
+            event_type_in(events[i].type, timer->unless, UNLESS_MAX))
             return true;
     }
     return false;

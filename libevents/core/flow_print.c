@@ -96,7 +96,7 @@ static void find_way_down(struct ladder *ladder)
         raised = false;
         for (enum message_type type = 1; type < MESSAGE_TYPES; type++) {
             if (is_ours(ladder, type) &&
-                !type_in(type, ladder->up, ladder->up_count))
+                !event_type_in(type, ladder->up, ladder->up_count))
                 raised = raise_level(ladder, type) || raised;
         }
     }
@@ -150,7 +150,7 @@ static void note_on(const struct ladder *ladder, enum message_type type,
         for (size_t r = 0; r < service->rule_count; r++) {
             const enum message_type *may = service->rules[r].may_emit;
 
-            if (may[0] != type && type_in(type, may, MAY_EMIT_MAX))
+            if (may[0] != type && event_type_in(type, may, MAY_EMIT_MAX))
                 snprintf(note, size, "instead of %s", shop_type_name(may[0]));
         }
         for (size_t t = 0; t < service->timer_count; t++) {
@@ -237,7 +237,7 @@ static bool is_led_to(const struct ladder *ladder, int level,
             const struct rule *rule = service_rule(ladder->services[i], from);
 
             if (ladder->level[from] == level && rule != NULL &&
-                type_in(type, rule->may_emit, MAY_EMIT_MAX))
+                event_type_in(type, rule->may_emit, MAY_EMIT_MAX))
                 return true;
         }
     }

@@ -35,7 +35,7 @@ static json_t *lines_to_json(const struct field *list, const void *base)
     uint32_t count = lines_at(list, base, lines);
 
     for (uint32_t i = 0; i < count; i++)
-        json_array_append_new(array, fields_to_json(list->items, &lines[i]));
+        json_array_append_new(array, json_from_fields(list->items, &lines[i]));
     return array;
 }
 
@@ -49,7 +49,7 @@ static json_t *int_to_json(const struct field *field, const void *base)
     return json_integer(value);
 }
 
-json_t *fields_to_json(const struct field *fields, const void *base)
+json_t *json_from_fields(const struct field *fields, const void *base)
 {
     json_t *object = json_object();
 
@@ -148,8 +148,8 @@ static void put_fields(struct text *text, const struct field *fields,
     put(text, "}", 1);
 }
 
-size_t fields_to_text(const struct field *fields, const void *base,
-                      char bytes[FIELDS_TEXT_MAX])
+size_t json_write_fields(const struct field *fields, const void *base,
+                         char bytes[FIELDS_TEXT_MAX])
 {
     struct text text = {.bytes = bytes};
 
@@ -164,7 +164,7 @@ static json_t *hex_json(const uint8_t *bytes, size_t count)
 {
     char text[2 * DATA_MAX + 1];
 
-    return json_string(hex_text(bytes, count, text));
+    return json_string(text_hex(bytes, count, text));
 }
 
 static json_t *cause_to_json(const struct row *row)
@@ -176,13 +176,13 @@ static json_t *cause_to_json(const struct row *row)
                      (json_int_t)row->cause_seq);
 }
 
-json_t *row_to_json(const char *source, const uint8_t log_id[LOG_ID_BYTES],
-                    const struct row *row, const uint8_t *hash)
+json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
+                      const struct row *row, const uint8_t *hash)
 {
     const char *why = "unknown type", *field = NULL;
     struct event event;
     enum evt_status rc =
-        event_from_row(source, log_id, row, &event, &why, &field);
+        codec_from_row(source, log_id, row, &event, &why, &field);
     json_t *json = json_pack(
         "{s:s,s:o,s:I,s:s,s:I,s:s,s:I,s:o}", "source", source, "log",
         hex_json(log_id, LOG_ID_BYTES), "seq", (json_int_t)row->seq, "type",
@@ -195,7 +195,7 @@ json_t *row_to_json(const char *source, const uint8_t log_id[LOG_ID_BYTES],
     if (rc == EVT_OK) {
         json_object_set_new(
             json, "data",
-            fields_to_json(shop_message(event.type)->fields, &event.data));
+            json_from_fields(shop_message(event.type)->fields, &event.data));
     } else {
         json_object_set_new(json, "raw", hex_json(row->data, row->data_bytes));
         json_object_set_new(
@@ -238,7 +238,7 @@ static bool log_member(const json_t *json, uint8_t log_id[LOG_ID_BYTES])
 {
     const char *text = json_string_value(json_object_get(json, "log"));
 
-    return text != NULL && hex_parse(text, log_id, LOG_ID_BYTES);
+    return text != NULL && text_parse_hex(text, log_id, LOG_ID_BYTES);
 }
 
 static bool cause_member(const json_t *json, struct cause *cause)
@@ -313,7 +313,7 @@ static bool envelope_from_json(const json_t *json, struct event *event)
     return true;
 }
 
-enum evt_status event_from_json(const json_t *json, struct event *event)
+enum evt_status json_to_event(const json_t *json, struct event *event)
 {
     char type[sizeof((struct row *)0)->type];
     const char *why, *field;
@@ -332,12 +332,12 @@ enum evt_status event_from_json(const json_t *json, struct event *event)
         *event = read;
         return newest == NULL ? EVT_NONE : EVT_NEWER;
     }
-    /* "data" is always of the newest version: row_to_json has upcast it */
+    /* "data" is always of the newest version: json_from_row has upcast it */
     newest = shop_message(newest->type);
     data = json_object_get(json, "data");
     if (!json_is_object(data) ||
         !fields_from_json(newest->fields, data, &read.data) ||
-        payload_check(newest, &read.data, &why, &field) != EVT_OK)
+        codec_check(newest, &read.data, &why, &field) != EVT_OK)
         return EVT_BAD;
     read.type = newest->type;
     *event = read;
@@ -346,7 +346,7 @@ enum evt_status event_from_json(const json_t *json, struct event *event)
 
 /* ---- money and bytes ---- */
 
-char *cents_text(int64_t cents, char text[CENTS_BYTES])
+char *text_cents(int64_t cents, char text[CENTS_BYTES])
 {
     uint64_t amount = cents < 0 ? 0 - (uint64_t)cents : (uint64_t)cents;
 
@@ -355,7 +355,7 @@ char *cents_text(int64_t cents, char text[CENTS_BYTES])
     return text;
 }
 
-bool cents_parse(const char *text, int64_t *cents)
+bool text_parse_cents(const char *text, int64_t *cents)
 {
     int64_t value = 0;
     int digits = 0, decimals = -1; /* -1: no point yet */
@@ -378,12 +378,12 @@ bool cents_parse(const char *text, int64_t *cents)
     return true;
 }
 
-char *hex_text(const uint8_t *bytes, size_t count, char *text)
+char *text_hex(const uint8_t *bytes, size_t count, char *text)
 {
     return sodium_bin2hex(text, 2 * count + 1, bytes, count);
 }
 
-bool hex_parse(const char *text, uint8_t *bytes, size_t count)
+bool text_parse_hex(const char *text, uint8_t *bytes, size_t count)
 {
     size_t used;
 

@@ -11,7 +11,8 @@
 #include <assert.h>
 #include <string.h>
 
-bool type_in(enum message_type type, const enum message_type *types, size_t max)
+bool event_type_in(enum message_type type, const enum message_type *types,
+                   size_t max)
 {
     for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++) {
         if (types[i] == type)
@@ -38,7 +39,7 @@ bool service_indexes(const struct service *service, enum message_type type,
     for (size_t i = 0; i < service->kind_count; i++) {
         const struct kind *kind = &service->kinds[i];
 
-        if (kind->tag == tag && type_in(type, kind->folds, FOLDS_MAX))
+        if (kind->tag == tag && event_type_in(type, kind->folds, FOLDS_MAX))
             return true;
     }
     return false;
@@ -79,8 +80,8 @@ void service_decide(const struct rule *rule, decide_fn *decide,
         assert(shop_message(cause->type)->is_command);
     }
     if (out->emitted) {
-        assert(type_in(out->event.type, rule->may_emit, MAY_EMIT_MAX));
-        payload_trim(shop_message(out->event.type), &out->event.data);
+        assert(event_type_in(out->event.type, rule->may_emit, MAY_EMIT_MAX));
+        codec_trim(shop_message(out->event.type), &out->event.data);
     }
 }
 
@@ -101,9 +102,10 @@ const void *state_of(const struct states *states, unsigned kind,
     return found->state;
 }
 
-enum evt_status states_load(struct states *states,
-                            const struct service *service,
-                            const struct event *cause, load_fn *load, void *ctx)
+enum evt_status service_load_states(struct states *states,
+                                    const struct service *service,
+                                    const struct event *cause, load_fn *load,
+                                    void *ctx)
 {
     struct tag tags[EVENT_TAGS_MAX];
     size_t tag_count = event_tags(cause, tags);
@@ -154,7 +156,7 @@ static uint32_t mix_fields(uint32_t hash, const struct field *field)
     return hash;
 }
 
-uint32_t kind_layout(const struct kind *kind)
+uint32_t service_kind_layout(const struct kind *kind)
 {
     uint32_t facts[] = {(uint32_t)kind->bytes, kind->revision};
     uint32_t hash = UINT32_C(2166136261);

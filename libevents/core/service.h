@@ -112,8 +112,8 @@ const struct rule *service_rule(const struct service *service,
                                 enum message_type type);
 
 /* Whether @type is among the (zero-terminated, at most @max) @types. */
-bool type_in(enum message_type type, const enum message_type *types,
-             size_t max);
+bool event_type_in(enum message_type type, const enum message_type *types,
+                   size_t max);
 
 /* Runs @rule's decide (or @decide in its place, when not NULL) and asserts
  * what every decision must keep: at most one event, only declared ones, a
@@ -144,10 +144,10 @@ struct states {
  * first status that is not EVT_OK. */
 typedef enum evt_status load_fn(void *ctx, unsigned kind, const char *key,
                                 const void **state);
-MUST_CHECK enum evt_status states_load(struct states *states,
-                                       const struct service *service,
-                                       const struct event *cause, load_fn *load,
-                                       void *ctx);
+MUST_CHECK enum evt_status service_load_states(struct states *states,
+                                               const struct service *service,
+                                               const struct event *cause,
+                                               load_fn *load, void *ctx);
 
 /* Under which of its tags an event of @type is indexed in @service's log: its
  * order, and the tags of those kinds that fold the type. */
@@ -156,6 +156,6 @@ bool service_indexes(const struct service *service, enum message_type type,
 
 /* The number that dates a kind's snapshots: a hash of its field table, size
  * and revision. */
-uint32_t kind_layout(const struct kind *kind);
+uint32_t service_kind_layout(const struct kind *kind);
 
 #endif

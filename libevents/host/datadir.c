@@ -115,34 +115,34 @@ static int number_of(const char *service)
     return number;
 }
 
-static void set_urls(struct place *place, const char *service)
+static void set_urls(struct datadir *datadir, const char *service)
 {
-    strcpy(place->pub_url, place_url(place, service, "pub"));
-    strcpy(place->cmd_url, place_url(place, service, "cmd"));
-    strcpy(place->qry_url, place_url(place, service, "qry"));
+    strcpy(datadir->pub_url, datadir_url(datadir, service, "pub"));
+    strcpy(datadir->cmd_url, datadir_url(datadir, service, "cmd"));
+    strcpy(datadir->qry_url, datadir_url(datadir, service, "qry"));
 }
 
 /* A read side of its own: its view and its query socket lie in a directory of
  * its own, reached by a short name whatever its path. */
-static int take_read_side(struct place *place, const char *service,
+static int take_read_side(struct datadir *datadir, const char *service,
                           const char *directory)
 {
     int code = own_directory(service, directory);
 
     if (code == 0)
         code = take_lock(service, directory, directory, O_RDONLY | O_DIRECTORY,
-                         &place->locks[0]);
+                         &datadir->locks[0]);
     if (code != 0)
         return code;
     write_pid(directory);
-    snprintf(place->view_directory, sizeof place->view_directory,
-             "/proc/self/fd/%d", place->locks[0]);
-    snprintf(place->qry_url, sizeof place->qry_url,
-             "ipc:///proc/self/fd/%d/%s.qry", place->locks[0], service);
+    snprintf(datadir->view_directory, sizeof datadir->view_directory,
+             "/proc/self/fd/%d", datadir->locks[0]);
+    snprintf(datadir->qry_url, sizeof datadir->qry_url,
+             "ipc:///proc/self/fd/%d/%s.qry", datadir->locks[0], service);
     return 0;
 }
 
-static int take_service(struct place *place, const char *service)
+static int take_service(struct datadir *datadir, const char *service)
 {
     char lock[64];
     int code = own_directory(service, service);
@@ -151,11 +151,11 @@ static int take_service(struct place *place, const char *service)
         code = own_directory(service, "run");
     if (code == 0)
         code = take_lock(service, service, service, O_RDONLY | O_DIRECTORY,
-                         &place->locks[0]);
+                         &datadir->locks[0]);
     snprintf(lock, sizeof lock, "run/%s.lock", service);
     if (code == 0)
         code = take_lock(service, service, lock, O_RDWR | O_CREAT,
-                         &place->locks[1]);
+                         &datadir->locks[1]);
     if (code == 0)
         write_pid(service);
     return code;
@@ -173,26 +173,26 @@ static int refuse_lab(const char *service, const char *directory)
                     directory);
 }
 
-int place_take(struct place *place, const char *service,
-               const struct options *options)
+int datadir_take(struct datadir *datadir, const char *service,
+                 const struct options *options)
 {
     int code;
 
-    memset(place, 0, sizeof *place);
-    place->locks[0] = place->locks[1] = -1;
-    place->port = options->port;
+    memset(datadir, 0, sizeof *datadir);
+    datadir->locks[0] = datadir->locks[1] = -1;
+    datadir->port = options->port;
     umask(077);
-    snprintf(place->log_path, sizeof place->log_path, "%s/log.db", service);
-    snprintf(place->view_directory, sizeof place->view_directory, "%s",
+    snprintf(datadir->log_path, sizeof datadir->log_path, "%s/log.db", service);
+    snprintf(datadir->view_directory, sizeof datadir->view_directory, "%s",
              service);
-    if (place->port != 0 && number_of(service) == SERVICES)
+    if (datadir->port != 0 && number_of(service) == SERVICES)
         return complain(service, 64,
                         "--bus has ports for order, inventory and payment "
                         "only, and %s would take one of theirs",
                         service);
-    set_urls(place, service);
+    set_urls(datadir, service);
     if (options->read_side != NULL) {
-        code = take_read_side(place, service, options->read_side);
+        code = take_read_side(datadir, service, options->read_side);
         if (code != 0)
             return code;
     }
@@ -203,29 +203,29 @@ int place_take(struct place *place, const char *service,
     if (code == 0)
         code = refuse_lab(service, options->directory);
     if (code == 0 && options->read_side == NULL)
-        code = take_service(place, service);
+        code = take_service(datadir, service);
     return code;
 }
 
-void place_leave(struct place *place)
+void datadir_leave(struct datadir *datadir)
 {
     for (int i = 0; i < 2; i++)
-        if (place->locks[i] >= 0)
-            close(place->locks[i]);
+        if (datadir->locks[i] >= 0)
+            close(datadir->locks[i]);
 }
 
-const char *place_url(struct place *place, const char *service,
-                      const char *socket)
+const char *datadir_url(struct datadir *datadir, const char *service,
+                        const char *socket)
 {
-    char *url = place->urls[place->url_count++ % PLACE_URLS];
+    char *url = datadir->urls[datadir->url_count++ % PLACE_URLS];
     int offset = strcmp(socket, "pub") == 0   ? 0
                  : strcmp(socket, "cmd") == 0 ? 1
                                               : 2;
-    if (place->port != 0) /* only the shop's have that: place_take */
-        snprintf(url, sizeof place->urls[0], "tcp://127.0.0.1:%d",
-                 place->port + 3 * number_of(service) + offset);
+    if (datadir->port != 0) /* only the shop's have that: datadir_take */
+        snprintf(url, sizeof datadir->urls[0], "tcp://127.0.0.1:%d",
+                 datadir->port + 3 * number_of(service) + offset);
     else
-        snprintf(url, sizeof place->urls[0], "ipc://run/%s.%s", service,
+        snprintf(url, sizeof datadir->urls[0], "ipc://run/%s.%s", service,
                  socket);
     return url;
 }
@@ -255,7 +255,7 @@ static bool has_open(const char *pid, const char *path)
     return found;
 }
 
-char *place_holders(const char *path, char *text, size_t size)
+char *datadir_holders(const char *path, char *text, size_t size)
 {
     char real[PATH_MAX], own[16];
     const struct dirent *entry;

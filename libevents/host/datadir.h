@@ -12,28 +12,28 @@
 
 enum { PLACE_URLS = 32 };
 
-struct place {
+struct datadir {
     int port;          /* tcp; 0: ipc */
     int locks[2];      /* data directory, endpoint */
     char log_path[64]; /* all paths are relative to the data directory */
     char view_directory[64];
     char pub_url[64], cmd_url[64], qry_url[64];
-    char urls[PLACE_URLS][64]; /* handed out by place_url */
+    char urls[PLACE_URLS][64]; /* handed out by datadir_url */
     unsigned url_count;
 };
 
 /* Creates what is missing (0700), takes the locks, changes into the data
  * directory.  Returns 0, or the exit code, having said why. */
-int place_take(struct place *place, const char *service,
-               const struct options *options);
-void place_leave(struct place *place);
+int datadir_take(struct datadir *datadir, const char *service,
+                 const struct options *options);
+void datadir_leave(struct datadir *datadir);
 
 /* The address of @socket of @service; borrowed from @place. */
-const char *place_url(struct place *place, const char *service,
-                      const char *socket);
+const char *datadir_url(struct datadir *datadir, const char *service,
+                        const char *socket);
 
 /* Which processes have @path open, "sqlite3 (pid 12)", as far as we may see.
  * Returns @text. */
-char *place_holders(const char *path, char *text, size_t size);
+char *datadir_holders(const char *path, char *text, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* host.c - a service in the real world: files, locks, signals, two loops.
  *
- * The write loop feeds the shell, the read loop the read side; neither knows
- * more of the world than env.  An I/O error in either ends the process at
+ * The write loop subscriptions the shell, the read loop the read side; neither
+ * knows more of the world than env.  An I/O error in either ends the process at
  * once: a failed commit may be on the disk all the same, so nothing is
  * answered, published or retried before a new start has read what is true.
  * Options are in options.c, sockets in bus.c. */
@@ -47,7 +47,7 @@ struct host {
     const struct service *service;
     const struct view *view;
     struct options options;
-    struct place place; /* directories and locks */
+    struct datadir datadir; /* directories and locks */
     int signal_fd;
     uint64_t started_ms;
     ino_t log_inode;
@@ -63,8 +63,8 @@ struct host {
     int own_link, passed_links[LINKS_MAX];
     struct bus *read_bus;
     struct env read_env;
-    struct reader_config reader_config;
-    struct reader *reader;
+    struct projection_config projection_config;
+    struct projection *reader;
     pthread_t read_thread;
     atomic_bool stopping;
 
@@ -124,34 +124,33 @@ static const struct env real_env = {
 /* The one way out after an I/O error. */
 static _Noreturn void die(const char *side, const char *why)
 {
-    log_fact(LOG_ERROR, NULL, NULL, "%s: %s: leaving at once", side, why);
+    logger_fact(LOG_ERROR, NULL, NULL, "%s: %s: leaving at once", side, why);
     _exit(74);
 }
 
 /* ---- status ---- */
 
-static json_t *feed_json(const struct feed *feed, uint64_t now)
+static json_t *subscription_json(const struct subscription *sub, uint64_t now)
 {
     char log_id[2 * LOG_ID_BYTES + 1];
-    json_t *heard = feed->heard_ms == 0
+    json_t *heard = sub->heard_ms == 0
                         ? json_null()
-                        : json_integer((json_int_t)(now - feed->heard_ms));
+                        : json_integer((json_int_t)(now - sub->heard_ms));
 
     return json_pack(
         "{s:s,s:s,s:I,s:I,s:o,s:s,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}}",
-        "source", feed->source, "log",
-        hex_text(feed->cursor.at.log_id, LOG_ID_BYTES, log_id), "seq",
-        (json_int_t)feed->cursor.at.seq, "head", (json_int_t)feed->head_seq,
-        "heard_ms_ago", heard, "trouble", feed_trouble(feed), "counts",
-        "frames", (json_int_t)feed->counts.frames, "events",
-        (json_int_t)feed->counts.events, "duplicates",
-        (json_int_t)feed->counts.duplicates, "gaps",
-        (json_int_t)feed->counts.gaps, "unchained",
-        (json_int_t)feed->counts.unchained, "garbage",
-        (json_int_t)feed->counts.garbage, "pulls",
-        (json_int_t)feed->counts.pulls, "replies",
-        (json_int_t)feed->counts.replies, "stale",
-        (json_int_t)feed->counts.stale);
+        "source", sub->source, "log",
+        text_hex(sub->cursor.at.log_id, LOG_ID_BYTES, log_id), "seq",
+        (json_int_t)sub->cursor.at.seq, "head", (json_int_t)sub->head_seq,
+        "heard_ms_ago", heard, "trouble", subscription_trouble(sub), "counts",
+        "frames", (json_int_t)sub->counts.frames, "events",
+        (json_int_t)sub->counts.events, "duplicates",
+        (json_int_t)sub->counts.duplicates, "gaps",
+        (json_int_t)sub->counts.gaps, "unchained",
+        (json_int_t)sub->counts.unchained, "garbage",
+        (json_int_t)sub->counts.garbage, "pulls", (json_int_t)sub->counts.pulls,
+        "replies", (json_int_t)sub->counts.replies, "stale",
+        (json_int_t)sub->counts.stale);
 }
 
 static void add_write_side(json_t *json, const struct shell_status *status,
@@ -162,18 +161,19 @@ static void add_write_side(json_t *json, const struct shell_status *status,
                         : status->storage_full ? "storage full"
                         : status->busy         ? "database locked"
                                                : "running";
-    json_t *feeds = json_array();
+    json_t *subscriptions = json_array();
 
-    for (size_t i = 0; i < status->feed_count; i++)
-        json_array_append_new(feeds,
-                              feed_json(&status->feeds[i], real_mono_ms(NULL)));
+    for (size_t i = 0; i < status->subscription_count; i++)
+        json_array_append_new(
+            subscriptions,
+            subscription_json(&status->subscriptions[i], real_mono_ms(NULL)));
     json_object_set_new(
         json, "log",
         json_pack("{s:s,s:I}", "id",
-                  hex_text(status->log_id, LOG_ID_BYTES, log_id), "head",
+                  text_hex(status->log_id, LOG_ID_BYTES, log_id), "head",
                   (json_int_t)status->head_seq));
     json_object_set_new(json, "state", json_string(state));
-    json_object_set_new(json, "feeds", feeds);
+    json_object_set_new(json, "feeds", subscriptions);
     json_object_set_new(json, "timers_held",
                         json_boolean(status->timers_held != 0));
     json_object_set_new(
@@ -251,7 +251,7 @@ static json_t *set_fault(const json_t *request, bool enabled)
     if (fault_set(point, (unsigned)after, (unsigned)times, (unsigned)percent) !=
         EVT_OK)
         return failed(66, "no such fault point ('./saga fault ls' shows all)");
-    log_fact(LOG_WARN, NULL, NULL, "fault set: %s", point);
+    logger_fact(LOG_WARN, NULL, NULL, "fault set: %s", point);
     return json_pack("{s:b}", "done", 1);
 }
 
@@ -263,8 +263,8 @@ static json_t *clear_fault(const json_t *request)
         return failed(64, "a point is text");
     if (fault_clear(json_string_value(point)) != EVT_OK)
         return failed(66, "no such fault point ('./saga fault ls' shows all)");
-    log_fact(LOG_WARN, NULL, NULL, "fault cleared: %s",
-             point == NULL ? "all" : json_string_value(point));
+    logger_fact(LOG_WARN, NULL, NULL, "fault cleared: %s",
+                point == NULL ? "all" : json_string_value(point));
     return json_pack("{s:b}", "done", 1);
 }
 
@@ -412,7 +412,8 @@ static void check_inode(struct host *host)
 {
     struct stat now;
 
-    if (stat(host->place.log_path, &now) != 0 || now.st_ino != host->log_inode)
+    if (stat(host->datadir.log_path, &now) != 0 ||
+        now.st_ino != host->log_inode)
         die("write side", "its log file was deleted or replaced");
 }
 
@@ -498,13 +499,13 @@ static void read_loop(struct host *host)
         abort();
     while (!atomic_load(&host->stopping)) {
         int fd = host->shell == NULL ? host->signal_fd : -1;
-        int timeout = timeout_until(reader_wake_ms(host->reader));
+        int timeout = timeout_until(projection_wake_ms(host->reader));
         uint64_t now;
         size_t count;
 
         if (bus_wait(host->read_bus, fd, timeout) && signalled(fd))
             atomic_store(&host->stopping, true);
-        if (!reader_awaited(host->reader) && bus_may_linger(host->read_bus))
+        if (!projection_awaited(host->reader) && bus_may_linger(host->read_bus))
             (void)bus_wait(host->read_bus, -1, LINGER_MS);
         now = real_mono_ms(NULL);
         if (now >= watched_ms + WATCH_EVERY_MS || watched_ms == 0) {
@@ -512,8 +513,8 @@ static void read_loop(struct host *host)
             watched_ms = now;
         }
         count = bus_gather(host->read_bus, inputs, INPUTS_MAX);
-        if (reader_step(host->reader, inputs, count) != EVT_OK)
-            die("read side", reader_error(host->reader));
+        if (projection_step(host->reader, inputs, count) != EVT_OK)
+            die("read side", projection_error(host->reader));
         bus_release(host->read_bus);
     }
     free(inputs);
@@ -539,14 +540,14 @@ static int exit_code_of(enum evt_status status)
 static int complain(const struct host *host, enum evt_status status,
                     const char *why)
 {
-    log_fact(LOG_ERROR, NULL, NULL, "%s-svc: %s", host->service->name, why);
+    logger_fact(LOG_ERROR, NULL, NULL, "%s-svc: %s", host->service->name, why);
     return exit_code_of(status);
 }
 
 /* A log that another program reads or locks is waited for, a while. */
 static int open_shell(struct host *host)
 {
-    const char *path = host->place.log_path;
+    const char *path = host->datadir.log_path;
     struct shell_config config = {.path = path,
                                   .timer_ms = host->options.timer_ms};
     char why[STORE_WHY_BYTES] = "", holders[128];
@@ -559,8 +560,8 @@ static int open_shell(struct host *host)
         if (rc != EVT_BUSY || tries == 50)
             break;
         if (tries % 10 == 0)
-            log_fact(LOG_WARN, NULL, NULL, "waiting: %s (%s)", why,
-                     place_holders(path, holders, sizeof holders));
+            logger_fact(LOG_WARN, NULL, NULL, "waiting: %s (%s)", why,
+                        datadir_holders(path, holders, sizeof holders));
         (void)usleep(100000);
     }
     if (rc != EVT_OK)
@@ -572,16 +573,16 @@ static int open_shell(struct host *host)
 
 static int open_write_side(struct host *host)
 {
-    struct bus_config config = {.pub_url = host->place.pub_url,
-                                .rep_url = host->place.cmd_url};
+    struct bus_config config = {.pub_url = host->datadir.pub_url,
+                                .rep_url = host->datadir.cmd_url};
     char why[STORE_WHY_BYTES];
     enum evt_status rc;
 
     for (const char *const *name = host->service->listens_to; *name; name++) {
         size_t i = config.link_count++;
 
-        config.sub_urls[i] = place_url(&host->place, *name, "pub");
-        config.req_urls[i] = place_url(&host->place, *name, "qry");
+        config.sub_urls[i] = datadir_url(&host->datadir, *name, "pub");
+        config.req_urls[i] = datadir_url(&host->datadir, *name, "qry");
     }
     rc = bus_open(&config, &host->write_bus, why, sizeof why);
     if (rc != EVT_OK)
@@ -614,16 +615,16 @@ static bool pass_link(struct host *host, const char *name, int link)
 
 static int open_read_side(struct host *host)
 {
-    struct bus_config bus = {.rep_url = host->place.qry_url};
-    struct reader_config *config = &host->reader_config;
+    struct bus_config bus = {.rep_url = host->datadir.qry_url};
+    struct projection_config *config = &host->projection_config;
     char why[STORE_WHY_BYTES];
     enum evt_status rc;
     size_t count = 0;
 
-    *config = (struct reader_config){
+    *config = (struct projection_config){
         .service = host->service->name,
-        .log_path = host->shell == NULL ? NULL : host->place.log_path,
-        .directory = host->place.view_directory,
+        .log_path = host->shell == NULL ? NULL : host->datadir.log_path,
+        .directory = host->datadir.view_directory,
         .add_status = add_status,
         .ctx = host};
     while (host->view->sources[count] != NULL)
@@ -632,9 +633,9 @@ static int open_read_side(struct host *host)
         const char *name = host->view->sources[i % count];
 
         bus.sub_urls[i] = i < count && !pass_link(host, name, (int)i)
-                              ? place_url(&host->place, name, "pub")
+                              ? datadir_url(&host->datadir, name, "pub")
                               : NULL;
-        bus.req_urls[i] = place_url(&host->place, name, "qry");
+        bus.req_urls[i] = datadir_url(&host->datadir, name, "qry");
         bus.link_count++;
     }
     rc = bus_open(&bus, &host->read_bus, why, sizeof why);
@@ -643,7 +644,8 @@ static int open_read_side(struct host *host)
     host->read_env = real_env;
     host->read_env.ctx = host;
     host->read_env.send = read_send;
-    rc = reader_open(host->view, &host->read_env, config, &host->reader, why);
+    rc = projection_open(host->view, &host->read_env, config, &host->reader,
+                         why);
     return rc == EVT_OK ? 0 : complain(host, rc, why);
 }
 
@@ -676,15 +678,15 @@ static int run(struct host *host)
     if (code != 0)
         return code;
     if (host->shell == NULL) {
-        log_fact(LOG_INFO, NULL, NULL, "read side running");
+        logger_fact(LOG_INFO, NULL, NULL, "read side running");
         read_loop(host);
         return 0;
     }
     share_status(host);
     if (pthread_create(&host->read_thread, NULL, read_thread, host) != 0)
         return complain(host, EVT_IO, "cannot start the read side's thread");
-    log_fact(LOG_INFO, NULL, NULL, "running, log at event %llu",
-             (unsigned long long)host->status.head_seq);
+    logger_fact(LOG_INFO, NULL, NULL, "running, log at event %llu",
+                (unsigned long long)host->status.head_seq);
     write_loop(host);
     bus_wake(host->read_bus);
     pthread_join(host->read_thread, NULL);
@@ -693,12 +695,12 @@ static int run(struct host *host)
 
 /* Ends what is written to disk.  Sockets and locks are left to the end of the
  * process: nothing is to be told by them any more, and nng_close may not end
- * (closing.h). */
+ * (close_bounded.h). */
 static void leave(struct host *host, int code)
 {
-    reader_close(host->reader);
+    projection_close(host->reader);
     shell_close(host->shell);
-    log_fact(LOG_INFO, NULL, NULL, "ended, exit code %d", code);
+    logger_fact(LOG_INFO, NULL, NULL, "ended, exit code %d", code);
 }
 
 int host_main(int argc, char **argv, const struct service *service,
@@ -720,10 +722,11 @@ int host_main(int argc, char **argv, const struct service *service,
         host->passed_links[i] = -1;
     pthread_mutex_init(&host->mutex, NULL);
     if (options_read(&host->options, service, argc, argv, &code)) {
-        log_open(service->name, host->options.verbose ? LOG_DEBUG : LOG_INFO);
+        logger_open(service->name,
+                    host->options.verbose ? LOG_DEBUG : LOG_INFO);
         fault_open(host->options.faults);
         prepare_process(host);
-        code = place_take(&host->place, service->name, &host->options);
+        code = datadir_take(&host->datadir, service->name, &host->options);
         if (code == 0) {
             code = run(host);
             leave(host, code);

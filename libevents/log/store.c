@@ -107,8 +107,8 @@ static void bind_blob(sqlite3_stmt *s, int column, const void *bytes,
 /* What a statement that could not be prepared means. */
 static enum evt_status unprepared(struct store *store)
 {
-    return status_of_sqlite(sqlite3_errcode(store->db)) == EVT_BUSY ? EVT_BUSY
-                                                                    : EVT_IO;
+    return store_status_of(sqlite3_errcode(store->db)) == EVT_BUSY ? EVT_BUSY
+                                                                   : EVT_IO;
 }
 
 /* Runs a statement that returns no rows. */
@@ -383,7 +383,7 @@ enum evt_status store_append(struct store *store, unsigned indexed,
     enum evt_status rc;
 
     assert(!sqlite3_get_autocommit(store->db));
-    event_to_row(event, data, row);
+    codec_to_row(event, data, row);
     row->seq = seq;
     event_hash(store->head_hash, row, hash);
     rc = insert_event(store, row, hash);

@@ -27,7 +27,7 @@ struct store;
 void store_quicken(void);
 
 /* Opens (and creates, or migrates) the log of @service at @path for reading
- * and writing.  @vfs NULL = the operating system's.  @fresh_log_id becomes the
+ * and writing.  @vfs NULL = the operating system's.  @new_log_id becomes the
  * log's identity if the file is new.  Before this returns, the whole WAL has
  * been checkpointed: nothing is published that lives only in a page cache
  * which a failed fsync marked clean.
@@ -40,7 +40,7 @@ void store_quicken(void);
  *   EVT_FULL, EVT_IO */
 MUST_CHECK enum evt_status store_open(const char *path, const char *service,
                                       const char *vfs,
-                                      const uint8_t fresh_log_id[LOG_ID_BYTES],
+                                      const uint8_t new_log_id[LOG_ID_BYTES],
                                       struct store **store,
                                       char why[STORE_WHY_BYTES]);
 
@@ -219,6 +219,6 @@ struct sqlite3 *store_connection(struct store *store);
 int store_renew_wal(struct sqlite3 *db);
 
 /* What an SQLite result code means here; also for the views' databases. */
-enum evt_status status_of_sqlite(int rc);
+enum evt_status store_status_of(int rc);
 
 #endif

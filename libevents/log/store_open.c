@@ -45,7 +45,7 @@ static const char *const migrations[STORE_SCHEMA] = {
     " WHERE command_id <> '';",
 };
 
-enum evt_status status_of_sqlite(int rc)
+enum evt_status store_status_of(int rc)
 {
     switch (rc & 0xff) {
     case SQLITE_OK:
@@ -75,7 +75,7 @@ enum evt_status store_fail(struct store *store, enum evt_status status,
 
 enum evt_status store_sqlite(struct store *store, int rc, const char *doing)
 {
-    enum evt_status status = status_of_sqlite(rc);
+    enum evt_status status = store_status_of(rc);
 
     if (status == EVT_OK)
         return EVT_OK;
@@ -195,7 +195,7 @@ static enum evt_status read_schema(struct store *store, int *schema)
 }
 
 static enum evt_status write_identity(struct store *store, const char *service,
-                                      const uint8_t fresh_log_id[LOG_ID_BYTES])
+                                      const uint8_t new_log_id[LOG_ID_BYTES])
 {
     sqlite3_stmt *statement = NULL;
     int rc = sqlite3_prepare_v2(store->db,
@@ -205,7 +205,7 @@ static enum evt_status write_identity(struct store *store, const char *service,
 
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(statement, 1, service, -1, SQLITE_STATIC);
-        sqlite3_bind_blob(statement, 2, fresh_log_id, LOG_ID_BYTES,
+        sqlite3_bind_blob(statement, 2, new_log_id, LOG_ID_BYTES,
                           SQLITE_STATIC);
         rc = sqlite3_step(statement);
     }
@@ -216,7 +216,7 @@ static enum evt_status write_identity(struct store *store, const char *service,
 /* One migration, whole or not at all. */
 static enum evt_status migrate(struct store *store, int from,
                                const char *service,
-                               const uint8_t fresh_log_id[LOG_ID_BYTES])
+                               const uint8_t new_log_id[LOG_ID_BYTES])
 {
     char sql[96];
     enum evt_status rc = execute(store, "BEGIN IMMEDIATE", "migrating");
@@ -225,7 +225,7 @@ static enum evt_status migrate(struct store *store, int from,
         return rc;
     rc = execute(store, migrations[from], "migrating");
     if (rc == EVT_OK && from == 0)
-        rc = write_identity(store, service, fresh_log_id);
+        rc = write_identity(store, service, new_log_id);
     snprintf(sql, sizeof sql,
              "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', %d)",
              from + 1);
@@ -258,7 +258,7 @@ static enum evt_status read_identity(struct store *store, const char *service)
     if (step == SQLITE_ROW &&
         sqlite3_column_bytes(statement, 0) == LOG_ID_BYTES)
         memcpy(store->log_id, sqlite3_column_blob(statement, 0), LOG_ID_BYTES);
-    else if (status_of_sqlite(step) == EVT_OK)
+    else if (store_status_of(step) == EVT_OK)
         rc = store_fail(store, EVT_BAD, "%s: no log id", store->path);
     else
         rc = store_sqlite(store, step, "reading its identity");
@@ -321,7 +321,7 @@ static enum evt_status checkpoint_all(struct store *store)
 }
 
 static enum evt_status prepare_file(struct store *store, const char *service,
-                                    const uint8_t fresh_log_id[LOG_ID_BYTES])
+                                    const uint8_t new_log_id[LOG_ID_BYTES])
 {
     int schema;
     enum evt_status rc = settle(store);
@@ -338,7 +338,7 @@ static enum evt_status prepare_file(struct store *store, const char *service,
     if (rc == EVT_OK)
         rc = checkpoint_all(store);
     for (; rc == EVT_OK && schema < STORE_SCHEMA; schema++)
-        rc = migrate(store, schema, service, fresh_log_id);
+        rc = migrate(store, schema, service, new_log_id);
     if (rc == EVT_OK)
         rc = read_identity(store, service);
     if (rc == EVT_OK)
@@ -376,11 +376,11 @@ static enum evt_status open_file(struct store *store, const char *vfs,
         return EVT_OK;
     snprintf(why, STORE_WHY_BYTES, "%s: %s", store->path,
              store->db ? sqlite3_errmsg(store->db) : "out of memory");
-    return status_of_sqlite(rc);
+    return store_status_of(rc);
 }
 
 static enum evt_status open_store(const char *path, const char *service,
-                                  const char *vfs, const uint8_t *fresh_log_id,
+                                  const char *vfs, const uint8_t *new_log_id,
                                   bool readonly, struct store **opened,
                                   char why[STORE_WHY_BYTES])
 {
@@ -395,7 +395,7 @@ static enum evt_status open_store(const char *path, const char *service,
         abort();
     rc = open_file(store, vfs, why);
     if (rc == EVT_OK) {
-        rc = prepare_file(store, service, fresh_log_id);
+        rc = prepare_file(store, service, new_log_id);
         if (rc != EVT_OK)
             snprintf(why, STORE_WHY_BYTES, "%s", store->error);
         if (rc == EVT_IO && sqlite3_errcode(store->db) == SQLITE_NOTADB)
@@ -411,10 +411,10 @@ static enum evt_status open_store(const char *path, const char *service,
 
 enum evt_status store_open(const char *path, const char *service,
                            const char *vfs,
-                           const uint8_t fresh_log_id[LOG_ID_BYTES],
+                           const uint8_t new_log_id[LOG_ID_BYTES],
                            struct store **store, char why[STORE_WHY_BYTES])
 {
-    return open_store(path, service, vfs, fresh_log_id, false, store, why);
+    return open_store(path, service, vfs, new_log_id, false, store, why);
 }
 
 enum evt_status store_open_readonly(const char *path, const char *service,

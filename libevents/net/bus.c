@@ -3,7 +3,7 @@
 #include "net/bus.h"
 
 #include "base/logger.h"
-#include "net/nng/closing.h"
+#include "net/nng/close_bounded.h"
 #include "net/nng/probe.h"
 
 #include <errno.h>
@@ -378,7 +378,7 @@ enum evt_status bus_open(const struct bus_config *config, struct bus **opened,
 
     if (bus == NULL)
         abort();
-    bus->busy_bytes = answers_write(&busy, 1, bus->busy_answer);
+    bus->busy_bytes = request_answers_write(&busy, 1, bus->busy_answer);
     bus->last = &bus->first;
     bus->passed_max = (size_t)buffered_frames();
     if (bus->passed_max > PASSED_MAX)
@@ -409,13 +409,13 @@ void bus_close(struct bus *bus)
             nng_aio_stop(bus->slots[i].aio);
     probe_close(&bus->rep.probe);
     probe_close(&bus->pub.probe);
-    closed = close_socket(bus->rep.socket);
+    closed = close_bounded(bus->rep.socket);
     if (bus->publishes)
-        closed = close_socket(bus->pub.socket) && closed;
+        closed = close_bounded(bus->pub.socket) && closed;
     for (size_t i = 0; i < bus->link_count; i++) {
         if (bus->links[i].sub_url != NULL)
-            closed = close_socket(bus->links[i].sub) && closed;
-        closed = close_socket(bus->links[i].req) && closed;
+            closed = close_bounded(bus->links[i].sub) && closed;
+        closed = close_bounded(bus->links[i].req) && closed;
     }
     for (size_t i = 0; i < SLOTS; i++) {
         if (bus->slots[i].request != NULL)
@@ -638,11 +638,12 @@ static void watch_listening(struct bus *bus, struct listening *listening)
 {
     if (!probe_step(&listening->probe, bus->now_ms))
         return;
-    log_fact(LOG_WARN, NULL, NULL, "%s does not hear new peers: listening anew",
-             listening->url);
+    logger_fact(LOG_WARN, NULL, NULL,
+                "%s does not hear new peers: listening anew", listening->url);
     nng_listener_close(listening->listener);
     if (listen_on(listening) != 0)
-        log_fact(LOG_ERROR, NULL, NULL, "cannot listen on %s", listening->url);
+        logger_fact(LOG_ERROR, NULL, NULL, "cannot listen on %s",
+                    listening->url);
     bus->counts.relistened++;
 }
 

@@ -6,7 +6,7 @@
  *   - PUB drops silently: nobody here believes in delivery, see subscription.h;
  *   - an ipc listener can go deaf for new peers (its #1518), a dialer can stop
  *     redialling for ever: bus_watch notices both and opens them anew;
- *   - nng_close can wait for ever, see closing.h;
+ *   - nng_close can wait for ever, see close_bounded.h;
  *   - a message of any size is accepted unless one says otherwise.
  * One thread uses a bus; NNG's own threads only fill its queue of requests. */
 #ifndef BUS_H

@@ -5,7 +5,7 @@
  * early can make an ipc listener of NNG 1.5.2 deaf. */
 #include "net/client.h"
 
-#include "net/nng/closing.h"
+#include "net/nng/close_bounded.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -90,7 +90,7 @@ void client_close(struct client *client)
     if (client == NULL)
         return;
     for (size_t i = 0; i < client->socket_count; i++)
-        close_socket(client->sockets[i].socket);
+        close_bounded(client->sockets[i].socket);
     if (client->directory_fd >= 0)
         close(client->directory_fd);
     free(client);
@@ -181,7 +181,7 @@ static bool dial(const char *url, nng_socket *socket)
         nng_socket_set_ms(*socket, NNG_OPT_REQ_RESENDTIME, RESEND_MS) == 0 &&
         nng_dial(*socket, url, NULL, NNG_FLAG_NONBLOCK) == 0)
         return true;
-    close_socket(*socket);
+    close_bounded(*socket);
     return false;
 }
 
@@ -208,7 +208,7 @@ static void forget_socket(struct client *client, const char *service,
 
     if (i == client->socket_count)
         return;
-    close_socket(client->sockets[i].socket);
+    close_bounded(client->sockets[i].socket);
     client->sockets[i] = client->sockets[--client->socket_count];
 }
 
@@ -325,7 +325,7 @@ enum evt_status client_ask_read_side(const char *directory, const char *service,
             rc = *reply == NULL ? EVT_BAD : EVT_OK;
             nng_msg_free(msg);
         }
-        close_socket(socket);
+        close_bounded(socket);
     }
     if (fd >= 0)
         close(fd);
@@ -344,10 +344,10 @@ enum evt_status client_command(struct client *client, const char *service,
 
     if (message == NULL || reply == NULL)
         abort();
-    bytes = commands_write(commands, count, message);
+    bytes = request_write(commands, count, message);
     rc = client_request(client, service, "cmd", message, bytes, timeout_ms,
                         reply, &bytes);
-    if (rc == EVT_OK && (!answers_read(reply, bytes, read, &answered) ||
+    if (rc == EVT_OK && (!request_answers_read(reply, bytes, read, &answered) ||
                          (answered != count && answered != 1)))
         rc = EVT_BAD;
     for (size_t i = 0; rc == EVT_OK && i < count; i++)

@@ -14,7 +14,7 @@ static json_t *log_id_json(const uint8_t *log_id)
 {
     char text[2 * LOG_ID_BYTES + 1];
 
-    return json_string(hex_text(log_id, LOG_ID_BYTES, text));
+    return json_string(text_hex(log_id, LOG_ID_BYTES, text));
 }
 
 static json_t *store_failed(struct store *log, enum evt_status rc)
@@ -33,7 +33,7 @@ static enum evt_status cursors_json(struct store *log, json_t *cursors)
                                 &statement, NULL);
 
     if (rc != SQLITE_OK)
-        return status_of_sqlite(rc);
+        return store_status_of(rc);
     while (sqlite3_step(statement) == SQLITE_ROW) {
         const char *source = (const char *)sqlite3_column_text(statement, 0);
 
@@ -46,7 +46,7 @@ static enum evt_status cursors_json(struct store *log, json_t *cursors)
                       log_id_json(sqlite3_column_blob(statement, 1)), "seq",
                       (json_int_t)sqlite3_column_int64(statement, 2)));
     }
-    return status_of_sqlite(sqlite3_finalize(statement));
+    return store_status_of(sqlite3_finalize(statement));
 }
 
 /* ---- the events ---------------------------------------------------------- */
@@ -94,7 +94,8 @@ static enum evt_status events_json(struct store *log,
         rc = store_next(log, &row, hash);
         if (rc != EVT_OK)
             break;
-        event = row_to_json(store_service(log), store_log_id(log), &row, hash);
+        event =
+            json_from_row(store_service(log), store_log_id(log), &row, hash);
         text += json_dumpb(event, NULL, 0, JSON_COMPACT) + 1;
         *more = (int64_t)json_array_size(events) == request->limit ||
                 (text > LOG_TEXT_MAX && json_array_size(events) > 0);

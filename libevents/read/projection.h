@@ -82,9 +82,9 @@ enum {
     WAIT_MS_MAX = 60000
 };
 
-struct reader;
+struct projection;
 
-struct reader_config {
+struct projection_config {
     const char *service;   /* whose read side this is */
     const char *log_path;  /* log.db, to answer pulls and log queries from; NULL
                               in a read side of its own process */
@@ -99,20 +99,20 @@ struct reader_config {
  * as store_open.  All arguments stay the caller's and outlive the reader.
  * Publishers are numbered by view.sources; the same numbers plus the count of
  * sources are a second link to each, which a rebuild uses. */
-MUST_CHECK enum evt_status reader_open(const struct view *view,
-                                       const struct env *env,
-                                       const struct reader_config *config,
-                                       struct reader **reader,
-                                       char why[STORE_WHY_BYTES]);
-void reader_close(struct reader *reader);
+MUST_CHECK enum evt_status
+projection_open(const struct view *view, const struct env *env,
+                const struct projection_config *config,
+                struct projection **projection, char why[STORE_WHY_BYTES]);
+void projection_close(struct projection *projection);
 
 /* As shell_step: takes frames, replies, pulls and queries. */
-MUST_CHECK enum evt_status
-reader_step(struct reader *reader, const struct input *inputs, size_t count);
-uint64_t reader_wake_ms(const struct reader *reader);
+MUST_CHECK enum evt_status projection_step(struct projection *projection,
+                                           const struct input *inputs,
+                                           size_t count);
+uint64_t projection_wake_ms(const struct projection *projection);
 /* Whether somebody waits for the next event to be folded. */
-bool reader_awaited(const struct reader *reader);
-const char *reader_error(const struct reader *reader);
+bool projection_awaited(const struct projection *projection);
+const char *projection_error(const struct projection *projection);
 
 /* Answers one {"get": "log" | "parked"} from a log file, as the read side
  * does; for tools when a service is down.  A new reference; an error when it

@@ -51,22 +51,22 @@ static json_t *fit(json_t *answer)
     return answer;
 }
 
-void query_answer(struct reader *reader, uint64_t token, json_t *answer)
+void query_answer(struct projection *projection, uint64_t token, json_t *answer)
 {
-    char *text = (char *)reader->message;
+    char *text = (char *)projection->message;
     size_t bytes;
 
     answer = fit(answer);
-    bytes = json_dumpb(answer, text, sizeof reader->message, JSON_COMPACT);
-    assert(bytes > 0 && bytes <= sizeof reader->message);
-    reader->env->send(reader->env->ctx, TO_CLIENT, token, text, bytes);
+    bytes = json_dumpb(answer, text, sizeof projection->message, JSON_COMPACT);
+    assert(bytes > 0 && bytes <= sizeof projection->message);
+    projection->env->send(projection->env->ctx, TO_CLIENT, token, text, bytes);
     json_decref(answer);
 }
 
-static void answer_garbage(struct reader *reader, uint64_t token)
+static void answer_garbage(struct projection *projection, uint64_t token)
 {
-    reader->counts.garbage++;
-    query_answer(reader, token, view_error(65, "not a request"));
+    projection->counts.garbage++;
+    query_answer(projection, token, view_error(65, "not a request"));
 }
 
 /* ---- members of a request ------------------------------------------------ */
@@ -109,37 +109,38 @@ static bool member_is(const json_t *request, const char *name,
 /* ---- the log behind the view --------------------------------------------- */
 
 /* Opens it when it is first asked for.  NULL: *@error says why. */
-static struct store *open_log(struct reader *reader, json_t **error)
+static struct store *open_log(struct projection *projection, json_t **error)
 {
     char why[STORE_WHY_BYTES] = "";
     enum evt_status rc;
 
-    if (reader->log != NULL)
-        return reader->log;
-    if (reader->config->log_path == NULL) {
+    if (projection->log != NULL)
+        return projection->log;
+    if (projection->config->log_path == NULL) {
         *error = view_error(69, "a lone read side has no log");
         return NULL;
     }
-    rc = store_open_readonly(reader->config->log_path, reader->config->service,
-                             reader->env->vfs, &reader->log, why);
+    rc = store_open_readonly(projection->config->log_path,
+                             projection->config->service, projection->env->vfs,
+                             &projection->log, why);
     if (rc == EVT_OK)
-        return reader->log;
+        return projection->log;
     *error = view_error(rc == EVT_NONE || rc == EVT_BUSY ? 75 : 74, "%s", why);
     return NULL;
 }
 
 /* The message's bytes must not be in reader->message yet. */
-static json_t *pull_failed(struct reader *reader, enum evt_status rc)
+static json_t *pull_failed(struct projection *projection, enum evt_status rc)
 {
-    json_t *error =
-        view_error(rc == EVT_BUSY ? 75 : 74, "%s", store_error(reader->log));
+    json_t *error = view_error(rc == EVT_BUSY ? 75 : 74, "%s",
+                               store_error(projection->log));
 
-    store_close(reader->log); /* the next request opens it anew */
-    reader->log = NULL;
+    store_close(projection->log); /* the next request opens it anew */
+    projection->log = NULL;
     return error;
 }
 
-static void take_pull(struct reader *reader, const struct input *input)
+static void take_pull(struct projection *projection, const struct input *input)
 {
     struct pull pull;
     json_t *error = NULL;
@@ -148,47 +149,49 @@ static void take_pull(struct reader *reader, const struct input *input)
     size_t bytes = 0;
 
     if (!pull_read(input->bytes, input->count, &pull)) {
-        answer_garbage(reader, input->from);
+        answer_garbage(projection, input->from);
         return;
     }
-    log = open_log(reader, &error);
+    log = open_log(projection, &error);
     if (log != NULL && strcmp(pull.source, store_service(log)) != 0)
         error = view_error(65, "this is the log of %s", store_service(log));
     if (error == NULL) {
-        rc = pull_answer(log, &pull, reader->message, &bytes);
+        rc = pull_answer(log, &pull, projection->message, &bytes);
         if (rc != EVT_OK)
-            error = pull_failed(reader, rc);
+            error = pull_failed(projection, rc);
     }
     if (error != NULL) {
-        query_answer(reader, input->from, error);
+        query_answer(projection, input->from, error);
         return;
     }
-    reader->counts.pulls_answered++;
-    reader->env->send(reader->env->ctx, TO_CLIENT, input->from, reader->message,
-                      bytes);
+    projection->counts.pulls_answered++;
+    projection->env->send(projection->env->ctx, TO_CLIENT, input->from,
+                          projection->message, bytes);
 }
 
-static json_t *ask_log(struct reader *reader, const json_t *request)
+static json_t *ask_log(struct projection *projection, const json_t *request)
 {
     json_t *answer = NULL;
-    struct store *log = open_log(reader, &answer);
+    struct store *log = open_log(projection, &answer);
 
     return log != NULL ? log_query(log, request) : answer;
 }
 
 /* ---- status -------------------------------------------------------------- */
 
-void reader_trouble(struct reader *reader, char text[STORE_WHY_BYTES])
+void projection_trouble(struct projection *projection,
+                        char text[STORE_WHY_BYTES])
 {
-    const struct side *live = &reader->live;
+    const struct side *live = &projection->live;
     char first[STORE_WHY_BYTES - 64] = "";
     uint64_t skipped = 0;
 
     text[0] = '\0';
-    for (size_t i = 0; i < live->feed_count && text[0] == '\0'; i++)
-        if (live->feeds[i].diverged)
-            snprintf(text, STORE_WHY_BYTES, "%s has %s", live->feeds[i].source,
-                     feed_trouble(&live->feeds[i]));
+    for (size_t i = 0; i < live->subscription_count && text[0] == '\0'; i++)
+        if (live->subscriptions[i].diverged)
+            snprintf(text, STORE_WHY_BYTES, "%s has %s",
+                     live->subscriptions[i].source,
+                     subscription_trouble(&live->subscriptions[i]));
     if (live->held != EVT_OK)
         snprintf(text, STORE_WHY_BYTES, "%s",
                  live->held == EVT_FULL ? "storage full" : "database locked");
@@ -202,9 +205,9 @@ void reader_trouble(struct reader *reader, char text[STORE_WHY_BYTES])
         snprintf(text, STORE_WHY_BYTES, "%s", first);
 }
 
-static json_t *counts_json(const struct reader *reader)
+static json_t *counts_json(const struct projection *projection)
 {
-    const struct reader_counts *c = &reader->counts;
+    const struct reader_counts *c = &projection->counts;
     const struct {
         const char *name;
         uint64_t value;
@@ -221,19 +224,20 @@ static json_t *counts_json(const struct reader *reader)
         {"timeouts", c->timeouts},
         {"garbage", c->garbage},
     };
-    struct feed_counts sum = {0};
+    struct subscription_counts sum = {0};
     json_t *json = json_object();
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
         json_object_set_new(json, counts[i].name,
                             json_integer((json_int_t)counts[i].value));
-    for (size_t i = 0; i < reader->source_count; i++) {
-        const struct feed_counts *feed = &reader->live.feeds[i].counts;
+    for (size_t i = 0; i < projection->source_count; i++) {
+        const struct subscription_counts *sub =
+            &projection->live.subscriptions[i].counts;
 
-        sum.frames += feed->frames;
-        sum.duplicates += feed->duplicates;
-        sum.gaps += feed->gaps;
-        sum.pulls += feed->pulls;
+        sum.frames += sub->frames;
+        sum.duplicates += sub->duplicates;
+        sum.gaps += sub->gaps;
+        sum.pulls += sub->pulls;
     }
     json_object_set_new(json, "frames", json_integer((json_int_t)sum.frames));
     json_object_set_new(json, "duplicates",
@@ -243,40 +247,41 @@ static json_t *counts_json(const struct reader *reader)
     return json;
 }
 
-static json_t *view_json(struct reader *reader)
+static json_t *view_json(struct projection *projection)
 {
-    const struct side *live = &reader->live;
+    const struct side *live = &projection->live;
     json_t *positions = json_object(), *heads = json_object();
     char hex[2 * LOG_ID_BYTES + 1], trouble[STORE_WHY_BYTES];
     uint64_t lag = 0;
 
-    for (size_t i = 0; i < live->feed_count; i++) {
-        const struct feed *feed = &live->feeds[i];
+    for (size_t i = 0; i < live->subscription_count; i++) {
+        const struct subscription *sub = &live->subscriptions[i];
         const struct position *at = &live->saved[i].at;
 
-        json_object_set_new(positions, feed->source,
+        json_object_set_new(positions, sub->source,
                             json_pack("{s:s, s:I}", "log",
-                                      hex_text(at->log_id, LOG_ID_BYTES, hex),
+                                      text_hex(at->log_id, LOG_ID_BYTES, hex),
                                       "seq", (json_int_t)at->seq));
-        json_object_set_new(heads, feed->source,
-                            json_integer((json_int_t)feed->head_seq));
-        lag += feed->head_seq > at->seq ? feed->head_seq - at->seq : 0;
+        json_object_set_new(heads, sub->source,
+                            json_integer((json_int_t)sub->head_seq));
+        lag += sub->head_seq > at->seq ? sub->head_seq - at->seq : 0;
     }
-    reader_trouble(reader, trouble);
+    projection_trouble(projection, trouble);
     return json_pack("{s:s, s:I, s:o, s:o, s:I, s:b, s:s, s:o}", "name",
-                     reader->view->name, "generation",
+                     projection->view->name, "generation",
                      (json_int_t)view_db_generation(live->db), "positions",
                      positions, "heads", heads, "lag", (json_int_t)lag,
-                     "rebuilding", reader->rebuild.phase != REBUILD_NONE,
-                     "trouble", trouble, "counts", counts_json(reader));
+                     "rebuilding", projection->rebuild.phase != REBUILD_NONE,
+                     "trouble", trouble, "counts", counts_json(projection));
 }
 
 /* How many events the service has put aside.  A lone read side has no log. */
-static void add_parked(struct reader *reader, json_t *status)
+static void add_parked(struct projection *projection, json_t *status)
 {
     json_t *error = NULL;
-    struct store *log =
-        reader->config->log_path != NULL ? open_log(reader, &error) : NULL;
+    struct store *log = projection->config->log_path != NULL
+                            ? open_log(projection, &error)
+                            : NULL;
     uint64_t parked = 0;
 
     json_decref(error);
@@ -284,39 +289,40 @@ static void add_parked(struct reader *reader, json_t *status)
         json_object_set_new(status, "parked", json_integer((json_int_t)parked));
 }
 
-static json_t *ask_status(struct reader *reader)
+static json_t *ask_status(struct projection *projection)
 {
-    json_t *status = json_pack("{s:s, s:o}", "service", reader->config->service,
-                               "view", view_json(reader));
+    json_t *status =
+        json_pack("{s:s, s:o}", "service", projection->config->service, "view",
+                  view_json(projection));
 
-    add_parked(reader, status);
-    if (reader->config->add_status != NULL)
-        reader->config->add_status(reader->config->ctx, status);
+    add_parked(projection, status);
+    if (projection->config->add_status != NULL)
+        projection->config->add_status(projection->config->ctx, status);
     return status;
 }
 
 /* ---- queries of the view ------------------------------------------------- */
 
 /* Asks the view now. */
-static json_t *ask_view(struct reader *reader, const json_t *request)
+static json_t *ask_view(struct projection *projection, const json_t *request)
 {
-    json_t *answer = reader->view->query(reader->live.db, request);
+    json_t *answer = projection->view->query(projection->live.db, request);
     json_t *as_of;
 
     if (answer == NULL)
         return view_error(65, "not a request");
     as_of = json_object();
-    for (size_t i = 0; i < reader->source_count; i++)
+    for (size_t i = 0; i < projection->source_count; i++)
         json_object_set_new(
-            as_of, reader->view->sources[i],
-            json_integer((json_int_t)reader->live.saved[i].at.seq));
+            as_of, projection->view->sources[i],
+            json_integer((json_int_t)projection->live.saved[i].at.seq));
     json_object_set_new(answer, "as_of", as_of);
     return answer;
 }
 
 /* NULL, or what is wrong with one {"service", "log", "seq"}. */
-static json_t *read_want(const struct reader *reader, const json_t *json,
-                         struct want *want)
+static json_t *read_want(const struct projection *projection,
+                         const json_t *json, struct want *want)
 {
     const char *service = json_string_value(json_object_get(json, "service"));
     const char *log = json_string_value(json_object_get(json, "log"));
@@ -324,20 +330,20 @@ static json_t *read_want(const struct reader *reader, const json_t *json,
 
     memset(want, 0, sizeof *want);
     if (service == NULL || log == NULL || strlen(log) != 2 * LOG_ID_BYTES ||
-        !hex_parse(log, want->at.log_id, LOG_ID_BYTES) ||
+        !text_parse_hex(log, want->at.log_id, LOG_ID_BYTES) ||
         !request_number(json, "seq", 0, INT64_MAX, &seq) || seq < 0)
         return view_error(65, "after is a list of {service, log, seq}");
     want->at.seq = (uint64_t)seq;
-    for (; want->source < reader->source_count; want->source++)
-        if (strcmp(reader->view->sources[want->source], service) == 0)
+    for (; want->source < projection->source_count; want->source++)
+        if (strcmp(projection->view->sources[want->source], service) == 0)
             return NULL;
     return view_error(65, "the %s view is not made from that service's log",
-                      reader->view->name);
+                      projection->view->name);
 }
 
 /* NULL, or what is wrong with the waiting that @request asks for. */
-static json_t *read_waiting(const struct reader *reader, const json_t *request,
-                            struct waiting *waiting)
+static json_t *read_waiting(const struct projection *projection,
+                            const json_t *request, struct waiting *waiting)
 {
     const json_t *after = json_object_get(request, "after");
     const json_t *until = json_object_get(request, "until");
@@ -357,22 +363,23 @@ static json_t *read_waiting(const struct reader *reader, const json_t *request,
     while (error == NULL && waiting->want_count < json_array_size(after)) {
         const json_t *want = json_array_get(after, waiting->want_count);
 
-        error = read_want(reader, want, &waiting->wants[waiting->want_count++]);
+        error =
+            read_want(projection, want, &waiting->wants[waiting->want_count++]);
     }
     if (request_id(request, "order", &order))
         text_copy(waiting->order, sizeof waiting->order, order);
     waiting->until_ended = until != NULL;
     waiting->look = true;
-    waiting->deadline_ms = reader_now(reader) + (uint64_t)timeout_ms;
+    waiting->deadline_ms = projection_now(projection) + (uint64_t)timeout_ms;
     return error;
 }
 
-static const struct want *not_reached(const struct reader *reader,
+static const struct want *not_reached(const struct projection *projection,
                                       const struct waiting *waiting)
 {
     for (size_t i = 0; i < waiting->want_count; i++) {
         const struct want *want = &waiting->wants[i];
-        const struct position *at = &reader->live.saved[want->source].at;
+        const struct position *at = &projection->live.saved[want->source].at;
 
         if (want->at.seq > 0 &&
             (at->seq < want->at.seq ||
@@ -383,13 +390,14 @@ static const struct want *not_reached(const struct reader *reader,
 }
 
 /* The answer, if the waiting is over; NULL: not yet. */
-static json_t *try_answer(struct reader *reader, struct waiting *waiting)
+static json_t *try_answer(struct projection *projection,
+                          struct waiting *waiting)
 {
     json_t *answer;
 
-    if (!waiting->look || not_reached(reader, waiting) != NULL)
+    if (!waiting->look || not_reached(projection, waiting) != NULL)
         return NULL;
-    answer = ask_view(reader, waiting->request);
+    answer = ask_view(projection, waiting->request);
     if (!waiting->until_ended || json_object_get(answer, "error") != NULL ||
         json_is_true(json_object_get(answer, "ended")))
         return answer;
@@ -398,113 +406,116 @@ static json_t *try_answer(struct reader *reader, struct waiting *waiting)
     return NULL;
 }
 
-static json_t *too_late(const struct reader *reader,
+static json_t *too_late(const struct projection *projection,
                         const struct waiting *waiting)
 {
-    const struct want *want = not_reached(reader, waiting);
+    const struct want *want = not_reached(projection, waiting);
     const struct position *at;
 
     if (want == NULL)
         return view_error(75, "%s has not ended yet",
                           waiting->order[0] ? waiting->order : "it");
-    at = &reader->live.saved[want->source].at;
-    return view_error(75, "the %s view has not reached %s/%llu yet (at %llu%s)",
-                      reader->view->name, reader->view->sources[want->source],
-                      (unsigned long long)want->at.seq,
-                      (unsigned long long)at->seq,
-                      at->seq >= want->at.seq ? " of another log" : "");
+    at = &projection->live.saved[want->source].at;
+    return view_error(
+        75, "the %s view has not reached %s/%llu yet (at %llu%s)",
+        projection->view->name, projection->view->sources[want->source],
+        (unsigned long long)want->at.seq, (unsigned long long)at->seq,
+        at->seq >= want->at.seq ? " of another log" : "");
 }
 
-static void take_query(struct reader *reader, uint64_t token, json_t *request)
+static void take_query(struct projection *projection, uint64_t token,
+                       json_t *request)
 {
     struct waiting waiting;
-    json_t *answer = read_waiting(reader, request, &waiting);
+    json_t *answer = read_waiting(projection, request, &waiting);
 
-    reader->counts.queries++;
+    projection->counts.queries++;
     waiting.token = token;
     waiting.request = request;
     if (answer == NULL)
-        answer = try_answer(reader, &waiting);
-    if (answer == NULL && reader_now(reader) >= waiting.deadline_ms)
-        answer = too_late(reader, &waiting);
-    if (answer == NULL && reader->waiting_count == WAITING_MAX)
+        answer = try_answer(projection, &waiting);
+    if (answer == NULL && projection_now(projection) >= waiting.deadline_ms)
+        answer = too_late(projection, &waiting);
+    if (answer == NULL && projection->waiting_count == WAITING_MAX)
         answer = view_error(75, "too many waiting");
     if (answer != NULL) {
-        query_answer(reader, token, answer);
+        query_answer(projection, token, answer);
         return;
     }
     json_incref(request);
-    reader->counts.waited++;
-    reader->waiting[reader->waiting_count++] = waiting;
+    projection->counts.waited++;
+    projection->waiting[projection->waiting_count++] = waiting;
 }
 
-void query_touch(struct reader *reader, const char *order_id)
+void query_touch(struct projection *projection, const char *order_id)
 {
-    for (size_t i = 0; i < reader->waiting_count; i++) {
-        struct waiting *waiting = &reader->waiting[i];
+    for (size_t i = 0; i < projection->waiting_count; i++) {
+        struct waiting *waiting = &projection->waiting[i];
 
         if (!waiting->look && strcmp(waiting->order, order_id) == 0)
             waiting->look = true;
     }
 }
 
-void query_reconsider(struct reader *reader)
+void query_reconsider(struct projection *projection)
 {
-    uint64_t now = reader_now(reader);
+    uint64_t now = projection_now(projection);
 
-    for (size_t i = 0; i < reader->waiting_count;) {
-        struct waiting *waiting = &reader->waiting[i];
-        json_t *answer = try_answer(reader, waiting);
+    for (size_t i = 0; i < projection->waiting_count;) {
+        struct waiting *waiting = &projection->waiting[i];
+        json_t *answer = try_answer(projection, waiting);
 
         if (answer == NULL && now >= waiting->deadline_ms) {
-            answer = too_late(reader, waiting);
-            reader->counts.timeouts++;
+            answer = too_late(projection, waiting);
+            projection->counts.timeouts++;
         }
         if (answer == NULL) {
             i++;
             continue;
         }
-        query_answer(reader, waiting->token, answer);
+        query_answer(projection, waiting->token, answer);
         json_decref(waiting->request);
-        reader->waiting[i] = reader->waiting[--reader->waiting_count];
+        projection->waiting[i] =
+            projection->waiting[--projection->waiting_count];
     }
 }
 
 /* ---- requests ------------------------------------------------------------ */
 
-static void take_json(struct reader *reader, uint64_t token, json_t *request)
+static void take_json(struct projection *projection, uint64_t token,
+                      json_t *request)
 {
     if (member_is(request, "do", "rebuild"))
-        rebuild_ask(reader, token, request);
+        rebuild_ask(projection, token, request);
     else if (!json_is_string(json_object_get(request, "get")))
-        answer_garbage(reader, token);
+        answer_garbage(projection, token);
     else if (member_is(request, "get", "status"))
-        query_answer(reader, token, ask_status(reader));
+        query_answer(projection, token, ask_status(projection));
     else if (member_is(request, "get", "log") ||
              member_is(request, "get", "parked"))
-        query_answer(reader, token, ask_log(reader, request));
+        query_answer(projection, token, ask_log(projection, request));
     else
-        take_query(reader, token, request);
+        take_query(projection, token, request);
 }
 
-void query_take(struct reader *reader, const struct input *input)
+void query_take(struct projection *projection, const struct input *input)
 {
     json_t *request;
 
     if (input->count == 0 || input->count > MESSAGE_MAX) {
-        answer_garbage(reader, input->from);
+        answer_garbage(projection, input->from);
         return;
     }
     if (*(const char *)input->bytes != '{') {
-        take_pull(reader, input);
+        take_pull(projection, input);
         return;
     }
     request =
         json_loadb(input->bytes, input->count, JSON_REJECT_DUPLICATES, NULL);
     if (request == NULL) {
-        answer_garbage(reader, input->from);
+        answer_garbage(projection, input->from);
         return;
     }
-    take_json(reader, input->from, request);
+    take_json(projection, input->from, request);
     json_decref(request);
 }

@@ -1,8 +1,8 @@
 /* reader.h - the read side from within: what projection.c, queries.c and
  * rebuild.c share; nobody else's.
  *
- * A `side` is one generation being folded: its database and a feed for each
- * log.  There is one that serves, and during a rebuild a second one that
+ * A `side` is one generation being folded: its database and a subscription for
+ * each log.  There is one that serves, and during a rebuild a second one that
  * starts from zero. */
 #ifndef READER_H
 #define READER_H
@@ -21,8 +21,8 @@ enum {
 struct side {
     struct view_db *db; /* NULL: there is no such side */
     uint64_t first_link;
-    size_t feed_count;
-    struct feed feeds[CURSORS_MAX];
+    size_t subscription_count;
+    struct subscription subscriptions[CURSORS_MAX];
     struct cursor saved[CURSORS_MAX]; /* as the database has them */
     uint64_t limit[CURSORS_MAX];      /* consume no event beyond it */
 
@@ -70,11 +70,11 @@ struct rebuild {
     json_t *result;       /* of the last one that succeeded, or NULL */
 };
 
-struct reader {
+struct projection {
     const struct view *view;
     const struct env *env;
-    const struct reader_config *config;
-    struct view_place place;
+    const struct projection_config *config;
+    struct view_files files;
     size_t source_count;
 
     struct side live; /* answers queries */
@@ -92,34 +92,38 @@ struct reader {
     char error[STORE_WHY_BYTES];
 
     /* Room to work in, so that a step needs no allocation. */
-    struct fresh *fresh;
+    struct new_rows *new_rows;
     uint8_t message[MESSAGE_MAX];
 };
 
-uint64_t reader_now(const struct reader *reader);
+uint64_t projection_now(const struct projection *projection);
 
 /* projection.c: sides.  side_open takes @db over. */
-MUST_CHECK enum evt_status side_open(struct reader *reader, struct side *side,
-                                     struct view_db *db, uint64_t first_link);
+MUST_CHECK enum evt_status side_open(struct projection *projection,
+                                     struct side *side, struct view_db *db,
+                                     uint64_t first_link);
 void side_close(struct side *side);
 void side_unlimit(struct side *side);
 
 /* queries.c: everything that is asked.  The request's bytes are borrowed. */
-void query_take(struct reader *reader, const struct input *input);
+void query_take(struct projection *projection, const struct input *input);
 /* An event of @order_id was folded: whoever waits for its end looks again. */
-void query_touch(struct reader *reader, const char *order_id);
+void query_touch(struct projection *projection, const char *order_id);
 /* Answers those waiting queries that have waited long enough, or too long. */
-void query_reconsider(struct reader *reader);
+void query_reconsider(struct projection *projection);
 /* Sends @answer and releases it. */
-void query_answer(struct reader *reader, uint64_t token, json_t *answer);
+void query_answer(struct projection *projection, uint64_t token,
+                  json_t *answer);
 /* "order has diverged: ...", "storage full", ..., or "". */
-void reader_trouble(struct reader *reader, char text[STORE_WHY_BYTES]);
+void projection_trouble(struct projection *projection,
+                        char text[STORE_WHY_BYTES]);
 
 /* rebuild.c */
-void rebuild_ask(struct reader *reader, uint64_t token, const json_t *request);
-void rebuild_step(struct reader *reader);
-void rebuild_abandon(struct reader *reader, int code, const char *why);
+void rebuild_ask(struct projection *projection, uint64_t token,
+                 const json_t *request);
+void rebuild_step(struct projection *projection);
+void rebuild_abandon(struct projection *projection, int code, const char *why);
 /* When it wants to be stepped again, in mono_ms. */
-uint64_t rebuild_wake_ms(const struct reader *reader);
+uint64_t rebuild_wake_ms(const struct projection *projection);
 
 #endif

@@ -20,12 +20,12 @@
 /* ---- beginning and ending ------------------------------------------------ */
 
 /* Answers all who have asked. */
-static void answer(struct reader *reader, json_t *reply)
+static void answer(struct projection *projection, json_t *reply)
 {
-    struct rebuild *rebuild = &reader->rebuild;
+    struct rebuild *rebuild = &projection->rebuild;
 
     for (size_t i = 0; i < rebuild->asked_count; i++)
-        query_answer(reader, rebuild->asked[i].token, json_incref(reply));
+        query_answer(projection, rebuild->asked[i].token, json_incref(reply));
     rebuild->asked_count = 0;
     json_decref(reply);
 }
@@ -41,56 +41,60 @@ static void forget(struct rebuild *rebuild)
 }
 
 /* Gives up; the old side goes on as if nothing had been. */
-void rebuild_abandon(struct reader *reader, int code, const char *why)
+void rebuild_abandon(struct projection *projection, int code, const char *why)
 {
-    uint64_t generation = view_db_generation(reader->next.db);
+    uint64_t generation = view_db_generation(projection->next.db);
 
-    log_fact(LOG_WARN, NULL, NULL, "view %s: rebuild given up: %s",
-             reader->view->name, why);
-    answer(reader, view_error(code, "rebuild given up: %s", why));
-    forget(&reader->rebuild);
-    side_close(&reader->next);
-    side_unlimit(&reader->live);
-    generation_remove(&reader->place, generation);
+    logger_fact(LOG_WARN, NULL, NULL, "view %s: rebuild given up: %s",
+                projection->view->name, why);
+    answer(projection, view_error(code, "rebuild given up: %s", why));
+    forget(&projection->rebuild);
+    side_close(&projection->next);
+    side_unlimit(&projection->live);
+    generation_remove(&projection->files, generation);
 }
 
-static enum evt_status begin(struct reader *reader, char why[STORE_WHY_BYTES])
+static enum evt_status begin(struct projection *projection,
+                             char why[STORE_WHY_BYTES])
 {
-    uint64_t generation = view_db_generation(reader->live.db) + 1;
+    uint64_t generation = view_db_generation(projection->live.db) + 1;
     struct view_db *db = NULL;
-    enum evt_status rc = view_db_create(&reader->place, generation, &db, why);
+    enum evt_status rc =
+        view_db_create(&projection->files, generation, &db, why);
 
     if (rc == EVT_OK) {
-        rc = side_open(reader, &reader->next, db, reader->source_count);
+        rc = side_open(projection, &projection->next, db,
+                       projection->source_count);
         if (rc != EVT_OK) {
             snprintf(why, STORE_WHY_BYTES, "%s", view_db_error(db));
-            side_close(&reader->next);
-            generation_remove(&reader->place, generation);
+            side_close(&projection->next);
+            generation_remove(&projection->files, generation);
         }
     }
     if (rc != EVT_OK) {
-        log_fact(LOG_WARN, NULL, NULL, "view %s cannot be rebuilt: %s",
-                 reader->view->name, why);
+        logger_fact(LOG_WARN, NULL, NULL, "view %s cannot be rebuilt: %s",
+                    projection->view->name, why);
         return rc;
     }
-    reader->rebuild.phase = REBUILD_CATCHING_UP;
-    reader->rebuild.begun_ms = reader_now(reader);
-    log_fact(LOG_INFO, NULL, NULL, "view %s: building generation %llu",
-             reader->view->name, (unsigned long long)generation);
+    projection->rebuild.phase = REBUILD_CATCHING_UP;
+    projection->rebuild.begun_ms = projection_now(projection);
+    logger_fact(LOG_INFO, NULL, NULL, "view %s: building generation %llu",
+                projection->view->name, (unsigned long long)generation);
     return EVT_OK;
 }
 
 /* Whether somebody asks again for a rebuild that was done meanwhile. */
-static bool is_done(const struct reader *reader, json_int_t generation)
+static bool is_done(const struct projection *projection, json_int_t generation)
 {
-    return reader->rebuild.result != NULL && generation > 0 &&
-           (uint64_t)generation <= view_db_generation(reader->live.db);
+    return projection->rebuild.result != NULL && generation > 0 &&
+           (uint64_t)generation <= view_db_generation(projection->live.db);
 }
 
 /* It joins a rebuild that is under way. */
-void rebuild_ask(struct reader *reader, uint64_t token, const json_t *request)
+void rebuild_ask(struct projection *projection, uint64_t token,
+                 const json_t *request)
 {
-    struct rebuild *rebuild = &reader->rebuild;
+    struct rebuild *rebuild = &projection->rebuild;
     int64_t timeout_ms = WAIT_MS_MAX, generation = 0;
     char why[STORE_WHY_BYTES] = "";
     enum evt_status rc = EVT_OK;
@@ -100,37 +104,37 @@ void rebuild_ask(struct reader *reader, uint64_t token, const json_t *request)
         reply = view_error(65, "timeout_ms must be 0 to %d", WAIT_MS_MAX);
     else if (!request_number(request, "generation", 1, INT64_MAX, &generation))
         reply = view_error(65, "generation must be a number from 1 on");
-    else if (is_done(reader, generation))
+    else if (is_done(projection, generation))
         reply = json_incref(rebuild->result);
     else if (rebuild->asked_count == REBUILD_ASKED_MAX)
         reply = view_error(75, "%d wait for this rebuild already",
                            REBUILD_ASKED_MAX);
     else if (rebuild->phase == REBUILD_NONE)
-        rc = begin(reader, why);
+        rc = begin(projection, why);
     if (rc != EVT_OK)
         reply = view_error(rc == EVT_IO ? 74 : 75, "%s", why);
     if (reply != NULL) {
-        query_answer(reader, token, reply);
+        query_answer(projection, token, reply);
         return;
     }
-    rebuild->asked[rebuild->asked_count++] =
-        (struct asked){token, reader_now(reader) + (uint64_t)timeout_ms};
+    rebuild->asked[rebuild->asked_count++] = (struct asked){
+        token, projection_now(projection) + (uint64_t)timeout_ms};
 }
 
 /* ---- the cut ------------------------------------------------------------- */
 
 /* Of a log that is another one now, the old side says nothing any more: the
  * new one only has to have all that there is. */
-static bool has_all(const struct feed *feed)
+static bool has_all(const struct subscription *sub)
 {
-    return feed->answered && feed->cursor.at.seq >= feed->head_seq;
+    return sub->answered && sub->cursor.at.seq >= sub->head_seq;
 }
 
-static bool nearly_there(const struct reader *reader)
+static bool nearly_there(const struct projection *projection)
 {
-    for (size_t i = 0; i < reader->source_count; i++) {
-        const struct feed *live = &reader->live.feeds[i];
-        const struct feed *next = &reader->next.feeds[i];
+    for (size_t i = 0; i < projection->source_count; i++) {
+        const struct subscription *live = &projection->live.subscriptions[i];
+        const struct subscription *next = &projection->next.subscriptions[i];
 
         if (live->diverged
                 ? !has_all(next)
@@ -140,14 +144,14 @@ static bool nearly_there(const struct reader *reader)
     return true;
 }
 
-static bool aligned(const struct reader *reader)
+static bool aligned(const struct projection *projection)
 {
-    for (size_t i = 0; i < reader->source_count; i++) {
-        const struct cursor *live = &reader->live.saved[i];
-        const struct cursor *next = &reader->next.saved[i];
+    for (size_t i = 0; i < projection->source_count; i++) {
+        const struct cursor *live = &projection->live.saved[i];
+        const struct cursor *next = &projection->next.saved[i];
 
-        if (reader->live.feeds[i].diverged
-                ? !has_all(&reader->next.feeds[i])
+        if (projection->live.subscriptions[i].diverged
+                ? !has_all(&projection->next.subscriptions[i])
                 : live->at.seq != next->at.seq ||
                       (live->at.seq > 0 &&
                        memcmp(live->hash, next->hash, HASH_BYTES) != 0))
@@ -157,27 +161,27 @@ static bool aligned(const struct reader *reader)
 }
 
 /* Neither side goes further than the one that is ahead. */
-static void begin_cut(struct reader *reader)
+static void begin_cut(struct projection *projection)
 {
-    struct side *live = &reader->live, *next = &reader->next;
+    struct side *live = &projection->live, *next = &projection->next;
 
-    for (size_t i = 0; i < reader->source_count; i++) {
+    for (size_t i = 0; i < projection->source_count; i++) {
         uint64_t a = live->saved[i].at.seq, b = next->saved[i].at.seq;
 
-        if (live->feeds[i].diverged)
+        if (live->subscriptions[i].diverged)
             continue;
         live->limit[i] = next->limit[i] = a > b ? a : b;
     }
-    reader->rebuild.phase = REBUILD_CUTTING;
-    reader->rebuild.cut_ms = reader_now(reader) + CUT_MS_MAX;
+    projection->rebuild.phase = REBUILD_CUTTING;
+    projection->rebuild.cut_ms = projection_now(projection) + CUT_MS_MAX;
 }
 
 /* Whether the new side lacks what the old one has, or of another log than the
  * old one's, what its publisher is known to have. */
-static bool lacks(const struct reader *reader, size_t i)
+static bool lacks(const struct projection *projection, size_t i)
 {
-    const struct feed *live = &reader->live.feeds[i];
-    const struct feed *next = &reader->next.feeds[i];
+    const struct subscription *live = &projection->live.subscriptions[i];
+    const struct subscription *next = &projection->next.subscriptions[i];
 
     return live->diverged ? !has_all(next)
                           : next->cursor.at.seq < live->cursor.at.seq;
@@ -185,13 +189,13 @@ static bool lacks(const struct reader *reader, size_t i)
 
 /* Whoever is behind the other asks at once: no heartbeat tells the new side
  * that there is more, and the old one may have missed a frame. */
-static void urge(struct reader *reader)
+static void urge(struct projection *projection)
 {
-    for (size_t i = 0; i < reader->source_count; i++) {
-        struct feed *live = &reader->live.feeds[i];
-        struct feed *next = &reader->next.feeds[i];
+    for (size_t i = 0; i < projection->source_count; i++) {
+        struct subscription *live = &projection->live.subscriptions[i];
+        struct subscription *next = &projection->next.subscriptions[i];
 
-        if (lacks(reader, i))
+        if (lacks(projection, i))
             next->pull_wanted = true;
         if (!live->diverged && live->cursor.at.seq < next->cursor.at.seq)
             live->pull_wanted = true;
@@ -199,48 +203,49 @@ static void urge(struct reader *reader)
 }
 
 /* A publisher does not answer: the old side must not stand still for it. */
-static void end_cut(struct reader *reader)
+static void end_cut(struct projection *projection)
 {
-    side_unlimit(&reader->live);
-    side_unlimit(&reader->next);
-    reader->rebuild.phase = REBUILD_CATCHING_UP;
+    side_unlimit(&projection->live);
+    side_unlimit(&projection->next);
+    projection->rebuild.phase = REBUILD_CATCHING_UP;
 }
 
 /* ---- comparing and switching --------------------------------------------- */
 
-static const struct feed *diverged(const struct side *side)
+static const struct subscription *diverged(const struct side *side)
 {
-    for (size_t i = 0; i < side->feed_count; i++)
-        if (side->feeds[i].diverged)
-            return &side->feeds[i];
+    for (size_t i = 0; i < side->subscription_count; i++)
+        if (side->subscriptions[i].diverged)
+            return &side->subscriptions[i];
     return NULL;
 }
 
 /* At the cut.  Rows of different logs are not compared. */
-static void begin_comparing(struct reader *reader)
+static void begin_comparing(struct projection *projection)
 {
-    struct rebuild *rebuild = &reader->rebuild;
-    const struct feed *other = diverged(&reader->live);
+    struct rebuild *rebuild = &projection->rebuild;
+    const struct subscription *other = diverged(&projection->live);
     char why[STORE_WHY_BYTES] = "";
 
-    end_cut(reader);
+    end_cut(projection);
     if (other != NULL) {
-        rebuild->differences =
-            json_pack("[o]", json_sprintf("not compared: %s has %s",
-                                          other->source, feed_trouble(other)));
+        rebuild->differences = json_pack(
+            "[o]", json_sprintf("not compared: %s has %s", other->source,
+                                subscription_trouble(other)));
         return;
     }
-    if (view_diff_open(&reader->place, view_db_generation(reader->live.db),
-                       view_db_generation(reader->next.db), &rebuild->diff,
+    if (view_diff_open(&projection->files,
+                       view_db_generation(projection->live.db),
+                       view_db_generation(projection->next.db), &rebuild->diff,
                        why) == EVT_OK)
         rebuild->phase = REBUILD_COMPARING;
     else
-        rebuild_abandon(reader, 74, why);
+        rebuild_abandon(projection, 74, why);
 }
 
-static void end_comparing(struct reader *reader)
+static void end_comparing(struct projection *projection)
 {
-    struct rebuild *rebuild = &reader->rebuild;
+    struct rebuild *rebuild = &projection->rebuild;
 
     rebuild->differences = view_diff_texts(rebuild->diff);
     view_diff_close(rebuild->diff);
@@ -248,54 +253,55 @@ static void end_comparing(struct reader *reader)
     rebuild->phase = REBUILD_CATCHING_UP;
 }
 
-static void tell(struct reader *reader)
+static void tell(struct projection *projection)
 {
-    const json_t *differences = reader->rebuild.differences;
+    const json_t *differences = projection->rebuild.differences;
     size_t i;
     json_t *text;
 
-    log_fact(LOG_INFO, NULL, NULL,
-             "view %s: generation %llu serves, built from %llu events",
-             reader->view->name,
-             (unsigned long long)view_db_generation(reader->live.db),
-             (unsigned long long)reader->live.folded);
+    logger_fact(LOG_INFO, NULL, NULL,
+                "view %s: generation %llu serves, built from %llu events",
+                projection->view->name,
+                (unsigned long long)view_db_generation(projection->live.db),
+                (unsigned long long)projection->live.folded);
     json_array_foreach(differences, i, text)
-        log_fact(LOG_WARN, NULL, NULL, "view %s differed: %s",
-                 reader->view->name, json_string_value(text));
+        logger_fact(LOG_WARN, NULL, NULL, "view %s differed: %s",
+                    projection->view->name, json_string_value(text));
 }
 
 /* The new side takes the old one's place: the link first, then the rest. */
-static void swap(struct reader *reader)
+static void swap(struct projection *projection)
 {
-    struct rebuild *rebuild = &reader->rebuild;
-    uint64_t old = view_db_generation(reader->live.db);
-    uint64_t generation = view_db_generation(reader->next.db);
+    struct rebuild *rebuild = &projection->rebuild;
+    uint64_t old = view_db_generation(projection->live.db);
+    uint64_t generation = view_db_generation(projection->next.db);
     char why[STORE_WHY_BYTES] = "";
 
-    if (generation_publish(&reader->place, generation, why) != EVT_OK) {
-        rebuild_abandon(reader, 74, why);
+    if (generation_publish(&projection->files, generation, why) != EVT_OK) {
+        rebuild_abandon(projection, 74, why);
         return;
     }
-    side_close(&reader->live);
-    generation_remove(&reader->place, old);
-    reader->live = reader->next;
-    memset(&reader->next, 0, sizeof reader->next);
-    reader->live.first_link = 0;
-    side_unlimit(&reader->live);
-    for (size_t i = 0; i < reader->source_count; i++)
-        feed_connected(&reader->live.feeds[i]); /* a reply on the old link is
-                                                   not waited for */
-    for (size_t i = 0; i < reader->waiting_count; i++)
-        reader->waiting[i].look = true;
-    reader->counts.rebuilds++;
+    side_close(&projection->live);
+    generation_remove(&projection->files, old);
+    projection->live = projection->next;
+    memset(&projection->next, 0, sizeof projection->next);
+    projection->live.first_link = 0;
+    side_unlimit(&projection->live);
+    for (size_t i = 0; i < projection->source_count; i++)
+        subscription_connected(
+            &projection->live.subscriptions[i]); /* a reply on the old link is
+                                not waited for */
+    for (size_t i = 0; i < projection->waiting_count; i++)
+        projection->waiting[i].look = true;
+    projection->counts.rebuilds++;
     rebuild->tried_by_itself = false;
-    tell(reader);
+    tell(projection);
     json_decref(rebuild->result);
     rebuild->result = json_pack(
-        "{s:s, s:I, s:I, s:O}", "view", reader->view->name, "generation",
-        (json_int_t)generation, "events", (json_int_t)reader->live.folded,
+        "{s:s, s:I, s:I, s:O}", "view", projection->view->name, "generation",
+        (json_int_t)generation, "events", (json_int_t)projection->live.folded,
         "differences", rebuild->differences);
-    answer(reader, json_incref(rebuild->result));
+    answer(projection, json_incref(rebuild->result));
     forget(rebuild);
 }
 
@@ -304,51 +310,52 @@ static void swap(struct reader *reader)
 
 /* Whether source @i keeps the rebuild from going on: it has what one side
  * lacks, and has said nothing for a while. */
-static bool is_awaited(const struct reader *reader, size_t i)
+static bool is_awaited(const struct projection *projection, size_t i)
 {
-    const struct feed *live = &reader->live.feeds[i];
-    const struct feed *next = &reader->next.feeds[i];
-    uint64_t heard_ms = next->heard_ms > reader->rebuild.begun_ms
+    const struct subscription *live = &projection->live.subscriptions[i];
+    const struct subscription *next = &projection->next.subscriptions[i];
+    uint64_t heard_ms = next->heard_ms > projection->rebuild.begun_ms
                             ? next->heard_ms
-                            : reader->rebuild.begun_ms;
+                            : projection->rebuild.begun_ms;
     bool behind = !live->diverged && live->cursor.at.seq < next->cursor.at.seq;
 
-    return (behind || lacks(reader, i)) &&
-           reader_now(reader) >= heard_ms + FEED_LOST_MS;
+    return (behind || lacks(projection, i)) &&
+           projection_now(projection) >= heard_ms + SUBSCRIPTION_LOST_MS;
 }
 
-static json_t *awaited(const struct reader *reader)
+static json_t *awaited(const struct projection *projection)
 {
     json_t *services = json_array();
 
-    for (size_t i = 0; i < reader->source_count; i++)
-        if (is_awaited(reader, i))
-            json_array_append_new(services,
-                                  json_string(reader->next.feeds[i].source));
+    for (size_t i = 0; i < projection->source_count; i++)
+        if (is_awaited(projection, i))
+            json_array_append_new(
+                services,
+                json_string(projection->next.subscriptions[i].source));
     return services;
 }
 
 /* Whoever asks again under this generation misses nothing. */
-static json_t *still_rebuilding(const struct reader *reader)
+static json_t *still_rebuilding(const struct projection *projection)
 {
     json_t *error = view_error(75, "still rebuilding, at %llu events",
-                               (unsigned long long)reader->next.folded);
+                               (unsigned long long)projection->next.folded);
 
     json_object_set_new(
         error, "generation",
-        json_integer((json_int_t)view_db_generation(reader->next.db)));
-    json_object_set_new(error, "awaited", awaited(reader));
+        json_integer((json_int_t)view_db_generation(projection->next.db)));
+    json_object_set_new(error, "awaited", awaited(projection));
     return error;
 }
 
-static void answer_late(struct reader *reader)
+static void answer_late(struct projection *projection)
 {
-    struct rebuild *rebuild = &reader->rebuild;
+    struct rebuild *rebuild = &projection->rebuild;
 
     for (size_t i = rebuild->asked_count; i-- > 0;)
-        if (reader_now(reader) >= rebuild->asked[i].deadline_ms) {
-            query_answer(reader, rebuild->asked[i].token,
-                         still_rebuilding(reader));
+        if (projection_now(projection) >= rebuild->asked[i].deadline_ms) {
+            query_answer(projection, rebuild->asked[i].token,
+                         still_rebuilding(projection));
             rebuild->asked[i] = rebuild->asked[--rebuild->asked_count];
         }
 }
@@ -357,25 +364,25 @@ static void answer_late(struct reader *reader)
 
 /* One phase further, if it is time; false: nothing to do before more events
  * or a later step. */
-static bool advance(struct reader *reader)
+static bool advance(struct projection *projection)
 {
-    struct rebuild *rebuild = &reader->rebuild;
+    struct rebuild *rebuild = &projection->rebuild;
 
     switch (rebuild->phase) {
     case REBUILD_NONE:
         return false;
     case REBUILD_CATCHING_UP:
-        if (!nearly_there(reader))
+        if (!nearly_there(projection))
             return false;
-        begin_cut(reader);
-        return aligned(reader);
+        begin_cut(projection);
+        return aligned(projection);
     case REBUILD_CUTTING:
-        if (aligned(reader) && rebuild->differences != NULL)
-            swap(reader);
-        else if (aligned(reader))
-            begin_comparing(reader);
-        else if (reader_now(reader) >= rebuild->cut_ms)
-            end_cut(reader);
+        if (aligned(projection) && rebuild->differences != NULL)
+            swap(projection);
+        else if (aligned(projection))
+            begin_comparing(projection);
+        else if (projection_now(projection) >= rebuild->cut_ms)
+            end_cut(projection);
         else
             return false;
         return rebuild->phase == REBUILD_CATCHING_UP &&
@@ -383,7 +390,7 @@ static bool advance(struct reader *reader)
     case REBUILD_COMPARING:
         if (view_diff_step(rebuild->diff, COMPARE_ROWS) == EVT_OK)
             return false;
-        end_comparing(reader);
+        end_comparing(projection);
         return true;
     }
     return false;
@@ -391,56 +398,56 @@ static bool advance(struct reader *reader)
 
 /* A log that is another one than the view was made of: build anew, unless that
  * was tried in vain. */
-static void start_by_itself(struct reader *reader)
+static void start_by_itself(struct projection *projection)
 {
-    struct rebuild *rebuild = &reader->rebuild;
-    const struct feed *feed = diverged(&reader->live);
+    struct rebuild *rebuild = &projection->rebuild;
+    const struct subscription *sub = diverged(&projection->live);
     char why[STORE_WHY_BYTES];
 
-    if (feed == NULL || rebuild->tried_by_itself)
+    if (sub == NULL || rebuild->tried_by_itself)
         return;
-    log_fact(LOG_WARN, NULL, NULL, "view %s: %s has %s", reader->view->name,
-             feed->source, feed_trouble(feed));
+    logger_fact(LOG_WARN, NULL, NULL, "view %s: %s has %s",
+                projection->view->name, sub->source, subscription_trouble(sub));
     rebuild->tried_by_itself = true; /* until it has succeeded */
-    (void)begin(reader, why);        /* it has logged why not */
+    (void)begin(projection, why);    /* it has logged why not */
 }
 
-void rebuild_step(struct reader *reader)
+void rebuild_step(struct projection *projection)
 {
-    struct rebuild *rebuild = &reader->rebuild;
-    const struct feed *feed;
+    struct rebuild *rebuild = &projection->rebuild;
+    const struct subscription *sub;
 
     if (rebuild->phase == REBUILD_NONE)
-        start_by_itself(reader);
+        start_by_itself(projection);
     if (rebuild->phase == REBUILD_NONE)
         return;
-    feed = diverged(&reader->next);
-    if (feed != NULL) {
+    sub = diverged(&projection->next);
+    if (sub != NULL) {
         char why[STORE_WHY_BYTES];
 
-        snprintf(why, sizeof why, "%s has %s", feed->source,
-                 feed_trouble(feed));
-        rebuild_abandon(reader, 75, why);
+        snprintf(why, sizeof why, "%s has %s", sub->source,
+                 subscription_trouble(sub));
+        rebuild_abandon(projection, 75, why);
         return;
     }
-    if (reader->next.held == EVT_FULL) {
-        rebuild_abandon(reader, 75, "storage full");
+    if (projection->next.held == EVT_FULL) {
+        rebuild_abandon(projection, 75, "storage full");
         return;
     }
-    while (advance(reader))
+    while (advance(projection))
         ;
     if (rebuild->phase != REBUILD_NONE)
-        urge(reader);
-    answer_late(reader);
+        urge(projection);
+    answer_late(projection);
 }
 
-uint64_t rebuild_wake_ms(const struct reader *reader)
+uint64_t rebuild_wake_ms(const struct projection *projection)
 {
-    const struct rebuild *rebuild = &reader->rebuild;
+    const struct rebuild *rebuild = &projection->rebuild;
     uint64_t wake = UINT64_MAX;
 
     if (rebuild->phase == REBUILD_COMPARING)
-        return reader_now(reader);
+        return projection_now(projection);
     if (rebuild->phase == REBUILD_CUTTING)
         wake = rebuild->cut_ms;
     for (size_t i = 0; i < rebuild->asked_count; i++)

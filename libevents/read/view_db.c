@@ -26,7 +26,7 @@ enum {
 };
 
 struct view_db {
-    struct view_place place;
+    struct view_files files;
     uint64_t generation;
     sqlite3 *sqlite;
     sqlite3_stmt **statements; /* view->sql_count of them */
@@ -45,10 +45,10 @@ static const char own_schema[] =
 /* ---- generations --------------------------------------------------------- */
 
 /* Returns whether it fits. */
-static bool file_name(const struct view_place *place, uint64_t generation,
+static bool file_name(const struct view_files *files, uint64_t generation,
                       const char *suffix, char path[PATH_MAX])
 {
-    int length = snprintf(path, PATH_MAX, "%s/view.%llu.db%s", place->directory,
+    int length = snprintf(path, PATH_MAX, "%s/view.%llu.db%s", files->directory,
                           (unsigned long long)generation, suffix);
 
     return length > 0 && length < PATH_MAX;
@@ -65,12 +65,12 @@ static uint64_t generation_of(const char *name)
     return generation;
 }
 
-uint64_t generation_current(const struct view_place *place)
+uint64_t generation_current(const struct view_files *files)
 {
     char path[PATH_MAX], target[NAME_MAX + 1];
     ssize_t length;
 
-    snprintf(path, sizeof path, "%s/view.db", place->directory);
+    snprintf(path, sizeof path, "%s/view.db", files->directory);
     length = readlink(path, target, sizeof target - 1);
     if (length <= 0)
         return 0;
@@ -78,19 +78,19 @@ uint64_t generation_current(const struct view_place *place)
     return generation_of(target);
 }
 
-enum evt_status generation_publish(const struct view_place *place,
+enum evt_status generation_publish(const struct view_files *files,
                                    uint64_t generation,
                                    char why[STORE_WHY_BYTES])
 {
-    char target[64], link[PATH_MAX], fresh[PATH_MAX];
+    char target[64], link[PATH_MAX], new_rows[PATH_MAX];
 
     snprintf(target, sizeof target, "view.%llu.db",
              (unsigned long long)generation);
-    snprintf(link, sizeof link, "%s/view.db", place->directory);
-    snprintf(fresh, sizeof fresh, "%s/view.db.new", place->directory);
-    if (unlink(fresh) != 0 && errno != ENOENT)
+    snprintf(link, sizeof link, "%s/view.db", files->directory);
+    snprintf(new_rows, sizeof new_rows, "%s/view.db.new", files->directory);
+    if (unlink(new_rows) != 0 && errno != ENOENT)
         goto fail;
-    if (symlink(target, fresh) != 0 || rename(fresh, link) != 0)
+    if (symlink(target, new_rows) != 0 || rename(new_rows, link) != 0)
         goto fail;
     return EVT_OK;
 fail:
@@ -100,22 +100,22 @@ fail:
 
 /* Through the VFS, so that a simulated disk forgets the file, too.  What
  * cannot be removed now is removed at the next start. */
-void generation_remove(const struct view_place *place, uint64_t generation)
+void generation_remove(const struct view_files *files, uint64_t generation)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    sqlite3_vfs *vfs = sqlite3_vfs_find(place->vfs);
+    sqlite3_vfs *vfs = sqlite3_vfs_find(files->vfs);
     char path[PATH_MAX], full[PATH_MAX];
 
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
         if (vfs != NULL && vfs->mxPathname <= PATH_MAX &&
-            file_name(place, generation, suffixes[i], path) &&
+            file_name(files, generation, suffixes[i], path) &&
             vfs->xFullPathname(vfs, path, PATH_MAX, full) == SQLITE_OK)
             vfs->xDelete(vfs, full, 0);
 }
 
-void generation_clean(const struct view_place *place, uint64_t keep)
+void generation_clean(const struct view_files *files, uint64_t keep)
 {
-    DIR *directory = opendir(place->directory);
+    DIR *directory = opendir(files->directory);
     const struct dirent *entry;
 
     if (directory == NULL)
@@ -124,23 +124,23 @@ void generation_clean(const struct view_place *place, uint64_t keep)
         uint64_t generation = generation_of(entry->d_name);
 
         if (generation != 0 && generation != keep)
-            generation_remove(place, generation);
+            generation_remove(files, generation);
     }
     closedir(directory);
 }
 
 /* ---- opening ------------------------------------------------------------- */
 
-int view_file_open(const struct view_place *place, uint64_t generation,
+int view_file_open(const struct view_files *files, uint64_t generation,
                    int flags, sqlite3 **sqlite)
 {
     char path[PATH_MAX];
 
     *sqlite = NULL;
-    if (!file_name(place, generation, "", path))
+    if (!file_name(files, generation, "", path))
         return SQLITE_CANTOPEN;
     return sqlite3_open_v2(path, sqlite, flags | SQLITE_OPEN_NOMUTEX,
-                           place->vfs);
+                           files->vfs);
 }
 
 /* What rows depend on besides the logs: when any of it is another, the file is
@@ -173,20 +173,20 @@ static void recipe(const struct view *view, uint8_t out[RECIPE_BYTES])
 /* Keeps the reason.  A damaged file loses its link: see the top. */
 static enum evt_status fail(struct view_db *db, int rc)
 {
-    enum evt_status status = status_of_sqlite(rc);
+    enum evt_status status = store_status_of(rc);
 
     if (status == EVT_OK)
         return EVT_OK;
-    snprintf(db->error, sizeof db->error, "view %s: %s", db->place.view->name,
+    snprintf(db->error, sizeof db->error, "view %s: %s", db->files.view->name,
              sqlite3_errmsg(db->sqlite));
     if (status == EVT_FULL || status == EVT_BUSY)
         return status;
     rc &= 0xff;
     if ((rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB) &&
-        generation_current(&db->place) == db->generation) {
+        generation_current(&db->files) == db->generation) {
         char link[PATH_MAX];
 
-        snprintf(link, sizeof link, "%s/view.db", db->place.directory);
+        snprintf(link, sizeof link, "%s/view.db", db->files.directory);
         unlink(link);
     }
     db->failed = true;
@@ -206,9 +206,9 @@ static int write_recipe(struct view_db *db)
         db->sqlite, "INSERT INTO meta VALUES ('view', ?), ('recipe', ?)", -1,
         &statement, NULL);
 
-    recipe(db->place.view, bytes);
+    recipe(db->files.view, bytes);
     if (rc == SQLITE_OK) {
-        sqlite3_bind_text(statement, 1, db->place.view->name, -1,
+        sqlite3_bind_text(statement, 1, db->files.view->name, -1,
                           SQLITE_STATIC);
         sqlite3_bind_blob(statement, 2, bytes, sizeof bytes, SQLITE_STATIC);
         sqlite3_step(statement);
@@ -225,7 +225,7 @@ static int read_recipe(struct view_db *db, bool *same)
                                 "SELECT value FROM meta WHERE key = 'recipe'",
                                 -1, &statement, NULL);
 
-    recipe(db->place.view, bytes);
+    recipe(db->files.view, bytes);
     *same = false;
     if (rc == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
         *same =
@@ -243,7 +243,7 @@ static int prepare_one(struct view_db *db, const char *sql,
 
 static int prepare(struct view_db *db)
 {
-    const struct view *view = db->place.view;
+    const struct view *view = db->files.view;
     int rc = prepare_one(db, "BEGIN IMMEDIATE", &db->begin);
 
     if (rc == SQLITE_OK)
@@ -256,17 +256,17 @@ static int prepare(struct view_db *db)
     return rc;
 }
 
-static struct view_db *view_db_new(const struct view_place *place,
+static struct view_db *view_db_new(const struct view_files *files,
                                    uint64_t generation)
 {
     struct view_db *db = calloc(1, sizeof *db);
 
     if (db == NULL)
         abort();
-    db->statements = calloc(place->view->sql_count, sizeof *db->statements);
+    db->statements = calloc(files->view->sql_count, sizeof *db->statements);
     if (db->statements == NULL)
         abort();
-    db->place = *place;
+    db->files = *files;
     db->generation = generation;
     return db;
 }
@@ -297,14 +297,14 @@ static enum evt_status opened(struct view_db *db, int rc, struct view_db **out,
     return status;
 }
 
-enum evt_status view_db_open(const struct view_place *place,
+enum evt_status view_db_open(const struct view_files *files,
                              uint64_t generation, struct view_db **out,
                              char why[STORE_WHY_BYTES])
 {
-    struct view_db *db = view_db_new(place, generation);
+    struct view_db *db = view_db_new(files, generation);
     bool same = false;
     int rc =
-        view_file_open(place, generation, SQLITE_OPEN_READWRITE, &db->sqlite);
+        view_file_open(files, generation, SQLITE_OPEN_READWRITE, &db->sqlite);
 
     if (rc == SQLITE_OK)
         rc = settle(db);
@@ -334,16 +334,16 @@ enum evt_status view_db_open(const struct view_place *place,
     return opened(db, rc, out, why);
 }
 
-enum evt_status view_db_create(const struct view_place *place,
+enum evt_status view_db_create(const struct view_files *files,
                                uint64_t generation, struct view_db **out,
                                char why[STORE_WHY_BYTES])
 {
-    struct view_db *db = view_db_new(place, generation);
+    struct view_db *db = view_db_new(files, generation);
     int rc;
 
-    generation_remove(place, generation);
+    generation_remove(files, generation);
     rc =
-        view_file_open(place, generation,
+        view_file_open(files, generation,
                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db->sqlite);
     if (rc == SQLITE_OK)
         rc = settle(db);
@@ -352,7 +352,7 @@ enum evt_status view_db_create(const struct view_place *place,
     if (rc == SQLITE_OK)
         rc = run(db, own_schema);
     if (rc == SQLITE_OK)
-        rc = run(db, place->view->schema);
+        rc = run(db, files->view->schema);
     if (rc == SQLITE_OK)
         rc = write_recipe(db);
     if (rc == SQLITE_OK)
@@ -366,7 +366,7 @@ void view_db_close(struct view_db *db)
 {
     if (db == NULL)
         return;
-    for (size_t i = 0; i < db->place.view->sql_count; i++)
+    for (size_t i = 0; i < db->files.view->sql_count; i++)
         sqlite3_finalize(db->statements[i]);
     sqlite3_finalize(db->begin);
     sqlite3_finalize(db->commit);

@@ -13,30 +13,30 @@
 #include "read/projection.h"
 
 /* Where a view's files live. */
-struct view_place {
+struct view_files {
     const struct view *view;
     const char *directory;
     const char *vfs;
 };
 
 /* The generation that view.db names; 0: none. */
-uint64_t generation_current(const struct view_place *place);
+uint64_t generation_current(const struct view_files *files);
 /* view.db names @generation from now on: EVT_OK, EVT_FULL or EVT_IO. */
-MUST_CHECK enum evt_status generation_publish(const struct view_place *place,
+MUST_CHECK enum evt_status generation_publish(const struct view_files *files,
                                               uint64_t generation,
                                               char why[STORE_WHY_BYTES]);
-void generation_remove(const struct view_place *place, uint64_t generation);
+void generation_remove(const struct view_files *files, uint64_t generation);
 /* Removes every generation but @keep. */
-void generation_clean(const struct view_place *place, uint64_t keep);
+void generation_clean(const struct view_files *files, uint64_t keep);
 
 /* Opens @generation.  EVT_NONE: there is no such file, or it is damaged, or it
  * was made by another revision, schema or catalogue: build another. */
-MUST_CHECK enum evt_status view_db_open(const struct view_place *place,
+MUST_CHECK enum evt_status view_db_open(const struct view_files *files,
                                         uint64_t generation,
                                         struct view_db **db,
                                         char why[STORE_WHY_BYTES]);
 /* Makes an empty @generation, in place of anything that has its name. */
-MUST_CHECK enum evt_status view_db_create(const struct view_place *place,
+MUST_CHECK enum evt_status view_db_create(const struct view_files *files,
                                           uint64_t generation,
                                           struct view_db **db,
                                           char why[STORE_WHY_BYTES]);
@@ -75,7 +75,7 @@ enum { DIFFERENCES_MAX = 20 }; /* told one by one; the rest is counted */
 struct view_diff;
 
 /* Both generations as they are at this instant: they may go on meanwhile. */
-MUST_CHECK enum evt_status view_diff_open(const struct view_place *place,
+MUST_CHECK enum evt_status view_diff_open(const struct view_files *files,
                                           uint64_t old_generation,
                                           uint64_t new_generation,
                                           struct view_diff **diff,
@@ -89,7 +89,7 @@ void view_diff_close(struct view_diff *diff);
 
 /* Opens a generation's file with @flags of sqlite3_open_v2. */
 struct sqlite3;
-int view_file_open(const struct view_place *place, uint64_t generation,
+int view_file_open(const struct view_files *files, uint64_t generation,
                    int flags, struct sqlite3 **sqlite);
 
 #endif

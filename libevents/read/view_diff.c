@@ -36,7 +36,7 @@ static int freeze(sqlite3 *sqlite)
                         NULL);
 }
 
-enum evt_status view_diff_open(const struct view_place *place,
+enum evt_status view_diff_open(const struct view_files *files,
                                uint64_t old_generation, uint64_t new_generation,
                                struct view_diff **out,
                                char why[STORE_WHY_BYTES])
@@ -46,10 +46,10 @@ enum evt_status view_diff_open(const struct view_place *place,
 
     if (diff == NULL)
         abort();
-    diff->view = place->view;
+    diff->view = files->view;
     diff->texts = json_array();
     for (int i = 0; i < FILES; i++) {
-        int rc = view_file_open(place, generations[i], SQLITE_OPEN_READONLY,
+        int rc = view_file_open(files, generations[i], SQLITE_OPEN_READONLY,
                                 &diff->files[i]);
 
         if (rc == SQLITE_OK)
@@ -58,7 +58,7 @@ enum evt_status view_diff_open(const struct view_place *place,
             snprintf(why, STORE_WHY_BYTES, "comparing views: %s",
                      sqlite3_errmsg(diff->files[i]));
             view_diff_close(diff);
-            return status_of_sqlite(rc);
+            return store_status_of(rc);
         }
     }
     *out = diff;

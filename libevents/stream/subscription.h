@@ -12,7 +12,7 @@
  * load more arrives while a pull is on its way than one reply brings, so that
  * a reader which drops it would run behind for as long as the load lasts.
  *
- * A feed does no I/O.  Write side and read sides use the same one.  Read
+ * A subscription does no I/O.  Write side and read sides use the same one. Read
  * shell.c or projection.c for the loop around it. */
 #ifndef SUBSCRIPTION_H
 #define SUBSCRIPTION_H
@@ -22,7 +22,8 @@
 enum {
     PULL_TIMEOUT_MS = 1000,
     PULL_IDLE_MS = 2000, /* without news, pull: a lost heartbeat heals too */
-    FEED_LOST_MS = 2500, /* not heard for so long: the publisher seems away */
+    SUBSCRIPTION_LOST_MS =
+        2500, /* not heard for so long: the publisher seems away */
     HELD_BYTES_MAX = 524288 /* of frames beyond a gap; more is pulled again */
 };
 
@@ -30,12 +31,12 @@ enum {
 struct held_frame {
     struct held_frame *next;
     uint64_t first, last;
-    uint64_t pulls; /* sent before it came: see feed_reply */
+    uint64_t pulls; /* sent before it came: see subscription_reply */
     size_t count;
     uint8_t bytes[];
 };
 
-struct feed {
+struct subscription {
     char source[SERVICE_BYTES]; /* the publisher */
     char reader[SERVICE_BYTES]; /* who we are, for the pull */
     struct cursor cursor;       /* in memory; its owner makes it durable */
@@ -44,7 +45,7 @@ struct feed {
     uint64_t nonce;     /* of the pull in flight; 0 = none */
     uint64_t pulled_ms; /* when it was sent */
     uint64_t heard_ms;  /* when anything valid last arrived; 0 = never */
-    bool answered;      /* a pull was answered since feed_connected */
+    bool answered;      /* a pull was answered since subscription_connected */
     bool met;           /* a pull was answered in this life: frames count now */
     bool diverged;      /* consumption has stopped */
     enum verdict verdict;     /* why */
@@ -57,58 +58,61 @@ struct feed {
     struct held_frame *held; /* beyond a gap, as they came; owned */
     size_t held_bytes;
 
-    struct feed_counts {
+    struct subscription_counts {
         uint64_t frames, events, duplicates, gaps, unchained, garbage, pulls,
             replies, stale;
     } counts;
 };
 
 /* Rows that follow the cursor, verified to chain onto it. */
-struct fresh {
+struct new_rows {
     struct frame frame;
     size_t first, count; /* frame.rows[first .. first + count) are fresh */
     uint8_t hashes[ROWS_MAX][HASH_BYTES]; /* of frame.rows[i] at [i] */
 };
 
 /* @cursor NULL: nothing consumed yet. */
-void feed_open(struct feed *feed, const char *reader, const char *source,
-               const struct cursor *cursor);
-/* Frees what is held back.  A feed of all zeros may be closed, too. */
-void feed_close(struct feed *feed);
+void subscription_open(struct subscription *sub, const char *reader,
+                       const char *source, const struct cursor *cursor);
+/* Frees what is held back.  A subscription of all zeros may be closed, too. */
+void subscription_close(struct subscription *sub);
 
 /* A connection was made: what we know may be old. */
-void feed_connected(struct feed *feed);
+void subscription_connected(struct subscription *sub);
 
 /* A frame arrived.  Returns how many fresh rows @fresh holds; the caller
- * handles them in order, calls feed_advance for each, and then asks
- * feed_held. */
-size_t feed_frame(struct feed *feed, uint64_t now_ms, const void *bytes,
-                  size_t count, struct fresh *fresh);
+ * handles them in order, calls subscription_advance for each, and then asks
+ * subscription_held. */
+size_t subscription_frame(struct subscription *sub, uint64_t now_ms,
+                          const void *bytes, size_t count,
+                          struct new_rows *new_rows);
 
 /* The same for a pull reply. */
-size_t feed_reply(struct feed *feed, uint64_t now_ms, const void *bytes,
-                  size_t count, struct fresh *fresh);
+size_t subscription_reply(struct subscription *sub, uint64_t now_ms,
+                          const void *bytes, size_t count,
+                          struct new_rows *new_rows);
 
 /* The same for frames that were held back and follow the cursor by now: ask
  * until there are none. */
-size_t feed_held(struct feed *feed, struct fresh *fresh);
+size_t subscription_held(struct subscription *sub, struct new_rows *new_rows);
 
 /* Row @i of @fresh has been handled: the cursor moves onto it. */
-void feed_advance(struct feed *feed, const struct fresh *fresh, size_t i);
+void subscription_advance(struct subscription *sub,
+                          const struct new_rows *new_rows, size_t i);
 
 /* The transaction was rolled back: the cursor is @cursor again; what was
  * dropped, and what was held back, is pulled. */
-void feed_reset(struct feed *feed, const struct cursor *cursor);
+void subscription_reset(struct subscription *sub, const struct cursor *cursor);
 
 /* If a pull is due, writes it to @message with @nonce (not 0, never used
  * before) and returns its bytes; otherwise 0. */
-size_t feed_pull(struct feed *feed, uint64_t now_ms, uint64_t nonce,
-                 uint8_t message[MESSAGE_MAX]);
+size_t subscription_pull(struct subscription *sub, uint64_t now_ms,
+                         uint64_t nonce, uint8_t message[MESSAGE_MAX]);
 
-/* When feed_pull wants to be asked again, in mono_ms. */
-uint64_t feed_wake_ms(const struct feed *feed, uint64_t now_ms);
+/* When subscription_pull wants to be asked again, in mono_ms. */
+uint64_t subscription_wake_ms(const struct subscription *sub, uint64_t now_ms);
 
 /* "its log is another one", ... for status and why; "" when all is well. */
-const char *feed_trouble(const struct feed *feed);
+const char *subscription_trouble(const struct subscription *sub);
 
 #endif

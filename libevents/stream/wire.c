@@ -182,7 +182,7 @@ static bool in_open(struct in *in, const void *bytes, size_t count)
     size_t used = 0;
 
     msgpack_unpacked_init(&in->unpacked);
-    in->good = count <= MESSAGE_MAX && bytes_check(bytes, count) &&
+    in->good = count <= MESSAGE_MAX && codec_check_bytes(bytes, count) &&
                msgpack_unpack_next(&in->unpacked, bytes, count, &used) ==
                    MSGPACK_UNPACK_SUCCESS &&
                used == count;
@@ -306,7 +306,7 @@ bool frame_read(const void *bytes, size_t count, struct frame *frame)
     return in_close(&in);
 }
 
-size_t row_write(const struct row *row, uint8_t *bytes, size_t size)
+size_t frame_row_write(const struct row *row, uint8_t *bytes, size_t size)
 {
     struct out out = {.bytes = bytes, .size = size};
     msgpack_packer packer;
@@ -319,7 +319,7 @@ size_t row_write(const struct row *row, uint8_t *bytes, size_t size)
     return out.count;
 }
 
-bool row_read(const void *bytes, size_t count, struct row *row)
+bool frame_row_read(const void *bytes, size_t count, struct row *row)
 {
     struct in in;
 
@@ -511,8 +511,8 @@ enum evt_status pull_answer(struct store *store, const struct pull *pull,
 
 /* ---- commands ---- */
 
-size_t commands_write(const struct command commands[], size_t count,
-                      uint8_t message[MESSAGE_MAX])
+size_t request_write(const struct command commands[], size_t count,
+                     uint8_t message[MESSAGE_MAX])
 {
     struct out out = {.bytes = message, .size = MESSAGE_MAX};
     msgpack_packer packer;
@@ -523,7 +523,7 @@ size_t commands_write(const struct command commands[], size_t count,
     for (size_t i = 0; i < count; i++) {
         const struct message *type = shop_message(commands[i].type);
         uint8_t data[DATA_MAX];
-        size_t bytes = payload_encode(type, &commands[i].data, data);
+        size_t bytes = codec_encode(type, &commands[i].data, data);
 
         msgpack_pack_array(&packer, 4);
         pack_text(&packer, type->name);
@@ -572,17 +572,17 @@ static void take_command(struct in *list, struct command *command,
         set_bad(command, answer, "no such command", "type");
     else if (command->command_id[0] == '\0')
         set_bad(command, answer, "a command needs an id", "id");
-    else if (payload_decode(message, data, bytes, &command->data, &why,
-                            &field) != EVT_OK)
+    else if (codec_decode(message, data, bytes, &command->data, &why, &field) !=
+             EVT_OK)
         set_bad(command, answer, why, field);
     else
         command->type = message->type;
 }
 
-bool commands_read(const void *bytes, size_t count,
-                   struct command commands[COMMANDS_PER_REQUEST],
-                   struct answer answers[COMMANDS_PER_REQUEST],
-                   size_t *command_count)
+bool request_read(const void *bytes, size_t count,
+                  struct command commands[COMMANDS_PER_REQUEST],
+                  struct answer answers[COMMANDS_PER_REQUEST],
+                  size_t *command_count)
 {
     struct in in, list;
     size_t commands_in = 0;
@@ -601,8 +601,8 @@ bool commands_read(const void *bytes, size_t count,
     return true;
 }
 
-size_t answers_write(const struct answer answers[], size_t count,
-                     uint8_t message[MESSAGE_MAX])
+size_t request_answers_write(const struct answer answers[], size_t count,
+                             uint8_t message[MESSAGE_MAX])
 {
     struct out out = {.bytes = message, .size = MESSAGE_MAX};
     msgpack_packer packer;
@@ -622,9 +622,9 @@ size_t answers_write(const struct answer answers[], size_t count,
     return out.count;
 }
 
-bool answers_read(const void *bytes, size_t count,
-                  struct answer answers[COMMANDS_PER_REQUEST],
-                  size_t *answer_count)
+bool request_answers_read(const void *bytes, size_t count,
+                          struct answer answers[COMMANDS_PER_REQUEST],
+                          size_t *answer_count)
 {
     struct in in, list, entry;
     size_t answers_in = 0;

@@ -2,7 +2,7 @@
  *
  * All are msgpack arrays that begin with a letter and a version; docs/
  * protocol.md shows them.  Every decoder takes bytes of a stranger: it checks
- * them with bytes_check, then types, counts and lengths, and says false
+ * them with codec_check_bytes, then types, counts and lengths, and says false
  * without touching its output's meaning when anything is off.  A message
  * whose first byte is '{' is JSON instead: queries and controls. */
 #ifndef WIRE_H
@@ -57,8 +57,9 @@ MUST_CHECK bool frame_read(const void *bytes, size_t count,
                            struct frame *frame);
 
 /* One row alone, as parked events keep it. */
-size_t row_write(const struct row *row, uint8_t *bytes, size_t size);
-MUST_CHECK bool row_read(const void *bytes, size_t count, struct row *row);
+size_t frame_row_write(const struct row *row, uint8_t *bytes, size_t size);
+MUST_CHECK bool frame_row_read(const void *bytes, size_t count,
+                               struct row *row);
 
 /* ---- pulls
  * ------------------------------------------------------------------- */
@@ -136,19 +137,20 @@ struct answer {
     char field[32];
 };
 
-size_t commands_write(const struct command commands[], size_t count,
-                      uint8_t message[MESSAGE_MAX]);
+size_t request_write(const struct command commands[], size_t count,
+                     uint8_t message[MESSAGE_MAX]);
 /* False: not a request at all.  A single command that is malformed does not
  * spoil the others: its answers[i] is set to ANSWER_BAD with the reason (and
  * commands[i].type to NO_MESSAGE), all others' code to ANSWER_DONE. */
-MUST_CHECK bool commands_read(const void *bytes, size_t count,
-                              struct command commands[COMMANDS_PER_REQUEST],
-                              struct answer answers[COMMANDS_PER_REQUEST],
-                              size_t *command_count);
-size_t answers_write(const struct answer answers[], size_t count,
-                     uint8_t message[MESSAGE_MAX]);
-MUST_CHECK bool answers_read(const void *bytes, size_t count,
+MUST_CHECK bool request_read(const void *bytes, size_t count,
+                             struct command commands[COMMANDS_PER_REQUEST],
                              struct answer answers[COMMANDS_PER_REQUEST],
-                             size_t *answer_count);
+                             size_t *command_count);
+size_t request_answers_write(const struct answer answers[], size_t count,
+                             uint8_t message[MESSAGE_MAX]);
+MUST_CHECK bool
+request_answers_read(const void *bytes, size_t count,
+                     struct answer answers[COMMANDS_PER_REQUEST],
+                     size_t *answer_count);
 
 #endif

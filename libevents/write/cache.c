@@ -120,7 +120,7 @@ static enum evt_status replay(struct cache *cache, struct cached *entry,
     enum evt_status rc = store_scan(cache->store, tag, after, UINT64_MAX);
 
     while (rc == EVT_OK && (rc = store_next(cache->store, &row, NULL)) == 0) {
-        rc = event_from_row(cache->service->name, store_log_id(cache->store),
+        rc = codec_from_row(cache->service->name, store_log_id(cache->store),
                             &row, &event, &why, &field);
         if (rc != EVT_OK) {
             snprintf(cache->error, sizeof cache->error,
@@ -128,7 +128,7 @@ static enum evt_status replay(struct cache *cache, struct cached *entry,
                      (unsigned long long)row.seq, row.type, row.version,
                      rc == EVT_BAD ? why : "newer than this program");
             rc = EVT_BAD;
-        } else if (type_in(event.type, kind->folds, FOLDS_MAX)) {
+        } else if (event_type_in(event.type, kind->folds, FOLDS_MAX)) {
             kind->evolve(entry->state, entry->id.key, &event);
             entry->unsaved++;
         }
@@ -149,11 +149,12 @@ static enum evt_status load_snapshot(struct cache *cache, struct cached *entry,
 
     if (kind->snapshotted)
         rc = store_snapshot(cache->store, kind->name, entry->id.key,
-                            kind_layout(kind), entry->state, kind->bytes, seq);
+                            service_kind_layout(kind), entry->state,
+                            kind->bytes, seq);
     if (rc == EVT_OK)
         rc = store_head(cache->store, &head, hash);
     if (rc == EVT_OK &&
-        (*seq > head || !state_check(kind->fields, entry->state))) {
+        (*seq > head || !codec_check_state(kind->fields, entry->state))) {
         memset(entry->state, 0, kind->bytes);
         rc = EVT_NONE;
     }
@@ -201,8 +202,9 @@ static enum evt_status fold_into(struct cache *cache, unsigned kind_number,
     kind->evolve(entry->state, key, own);
     if (!kind->snapshotted || ++entry->unsaved < SNAPSHOT_EVERY)
         return EVT_OK;
-    rc = store_set_snapshot(cache->store, kind->name, key, kind_layout(kind),
-                            entry->state, kind->bytes, own->at.seq);
+    rc = store_set_snapshot(cache->store, kind->name, key,
+                            service_kind_layout(kind), entry->state,
+                            kind->bytes, own->at.seq);
     if (rc == EVT_OK) {
         entry->unsaved = 0;
         cache->snapshots++;
@@ -218,7 +220,7 @@ enum evt_status cache_fold(struct cache *cache, const struct event *own)
     for (unsigned k = 0; k < cache->service->kind_count; k++) {
         const struct kind *kind = &cache->service->kinds[k];
 
-        if (!type_in(own->type, kind->folds, FOLDS_MAX))
+        if (!event_type_in(own->type, kind->folds, FOLDS_MAX))
             continue;
         for (size_t t = 0; t < count; t++) {
             enum evt_status rc = EVT_OK;

@@ -24,7 +24,7 @@ void cache_close(struct cache *cache);
 
 /* The state of @kind under @key as the log has it now, open transaction
  * included.  *state is borrowed until cache_trim or cache_drop.  A load_fn for
- * states_load: @cache is a struct cache.
+ * service_load_states: @cache is a struct cache.
  * EVT_BAD: the log holds an event of ours that this program cannot read. */
 MUST_CHECK enum evt_status cache_load(void *cache, unsigned kind,
                                       const char *key, const void **state);

@@ -33,9 +33,9 @@ static enum evt_status redrive_one(struct shell *shell,
 
     *done = false;
     *result = "still unreadable";
-    if (!row_read(parked->raw, parked->raw_bytes, &row))
+    if (!frame_row_read(parked->raw, parked->raw_bytes, &row))
         return EVT_OK;
-    rc = event_from_row(parked->source, parked->at.log_id, &row, &event, &why,
+    rc = codec_from_row(parked->source, parked->at.log_id, &row, &event, &why,
                         &field);
     if (rc != EVT_OK) {
         *result = rc == EVT_NEWER ? "newer than this program" : why;
@@ -128,54 +128,55 @@ static enum evt_status redrive(struct shell *shell, const json_t *request,
  */
 
 /* Whether what was heard last is of another log than the one we consumed. */
-static bool is_another_log(const struct feed *feed)
+static bool is_another_log(const struct subscription *sub)
 {
-    return memcmp(feed->heard_head.at.log_id, feed->cursor.at.log_id,
+    return memcmp(sub->heard_head.at.log_id, sub->cursor.at.log_id,
                   LOG_ID_BYTES) != 0;
 }
 
 /* Where consumption goes on.  Another log: from its beginning.  The same log,
  * shortened or forked: from its head, since what it has written under numbers
  * that we consumed before cannot be told from what we consumed. */
-static void accepted_position(const struct feed *feed, struct cursor *cursor)
+static void accepted_position(const struct subscription *sub,
+                              struct cursor *cursor)
 {
-    *cursor = feed->heard_head;
-    if (!is_another_log(feed))
+    *cursor = sub->heard_head;
+    if (!is_another_log(sub))
         return;
     cursor->at.seq = 0;
-    event_genesis(feed->source, cursor->at.log_id, cursor->hash);
+    event_genesis(sub->source, cursor->at.log_id, cursor->hash);
 }
 
-static enum evt_status accept_publisher(struct shell *shell, struct feed *feed,
-                                        json_t **reply)
+static enum evt_status
+accept_publisher(struct shell *shell, struct subscription *sub, json_t **reply)
 {
     char log_id[2 * LOG_ID_BYTES + 1];
-    uint64_t was = feed->cursor.at.seq;
+    uint64_t was = sub->cursor.at.seq;
     struct cursor cursor;
     enum evt_status rc;
 
-    accepted_position(feed, &cursor);
+    accepted_position(sub, &cursor);
     rc = shell_begin(shell);
     if (rc == EVT_OK)
-        rc = store_set_cursor(shell->store, feed->source, &cursor);
+        rc = store_set_cursor(shell->store, sub->source, &cursor);
     if (rc == EVT_OK) {
-        feed->cursor = cursor;
+        sub->cursor = cursor;
         rc = shell_commit(shell);
     }
     if (rc != EVT_OK) {
         shell_undo(shell);
         return rc;
     }
-    feed->diverged = false;
-    feed_reset(feed, &cursor);
-    log_fact(LOG_WARN, NULL, NULL,
-             "%s accepted at event %llu, where %llu was consumed: what lay "
-             "between is lost, `saga check` names the orders",
-             feed->source, (unsigned long long)cursor.at.seq,
-             (unsigned long long)was);
+    sub->diverged = false;
+    subscription_reset(sub, &cursor);
+    logger_fact(LOG_WARN, NULL, NULL,
+                "%s accepted at event %llu, where %llu was consumed: what lay "
+                "between is lost, `saga check` names the orders",
+                sub->source, (unsigned long long)cursor.at.seq,
+                (unsigned long long)was);
     *reply =
-        json_pack("{s:b,s:s,s:s,s:I,s:I}", "done", 1, "source", feed->source,
-                  "log", hex_text(cursor.at.log_id, LOG_ID_BYTES, log_id),
+        json_pack("{s:b,s:s,s:s,s:I,s:I}", "done", 1, "source", sub->source,
+                  "log", text_hex(cursor.at.log_id, LOG_ID_BYTES, log_id),
                   "seq", (json_int_t)cursor.at.seq, "was", (json_int_t)was);
     return EVT_OK;
 }
@@ -198,18 +199,18 @@ static enum evt_status accept_source(struct shell *shell, const json_t *request,
 {
     const char *source = json_string_value(json_object_get(request, "source"));
 
-    for (size_t i = 0; source != NULL && i < shell->feed_count; i++) {
-        struct feed *feed = &shell->feeds[i];
+    for (size_t i = 0; source != NULL && i < shell->subscription_count; i++) {
+        struct subscription *sub = &shell->subscriptions[i];
 
-        if (strcmp(feed->source, source) != 0)
+        if (strcmp(sub->source, source) != 0)
             continue;
-        if (!feed->diverged)
+        if (!sub->diverged)
             *reply = accept_error(shell, 1, source,
                                   "has not diverged, nothing to accept");
-        else if (feed->verdict == PULL_OTHER_LOG && !is_another_log(feed))
+        else if (sub->verdict == PULL_OTHER_LOG && !is_another_log(sub))
             *reply = accept_error(shell, 75, source, "was not heard of yet");
         else
-            return accept_publisher(shell, feed, reply);
+            return accept_publisher(shell, sub, reply);
         return EVT_OK;
     }
     *reply = source == NULL

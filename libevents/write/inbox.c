@@ -16,20 +16,22 @@
 
 /* Keeps an event that cannot be handled, raw, with its reason.  Everything
  * else goes on, its order too: a parked event is just a late one. */
-static enum evt_status park(struct shell *shell, const struct fresh *fresh,
+static enum evt_status park(struct shell *shell,
+                            const struct new_rows *new_rows,
                             const struct row *row, const char *reason)
 {
     struct parked parked = {.at.seq = row->seq};
     char id[EVENT_ID_BYTES];
 
-    text_copy(parked.source, sizeof parked.source, fresh->frame.source);
-    memcpy(parked.at.log_id, fresh->frame.log_id, LOG_ID_BYTES);
+    text_copy(parked.source, sizeof parked.source, new_rows->frame.source);
+    memcpy(parked.at.log_id, new_rows->frame.log_id, LOG_ID_BYTES);
     text_copy(parked.order_id, sizeof parked.order_id, row->order_id);
     snprintf(parked.reason, sizeof parked.reason, "%s version %u: %s",
              row->type, row->version, reason);
-    parked.raw_bytes = row_write(row, parked.raw, sizeof parked.raw);
-    log_fact(LOG_WARN, row->order_id, event_id(parked.source, &parked.at, id),
-             "parked: %s", parked.reason);
+    parked.raw_bytes = frame_row_write(row, parked.raw, sizeof parked.raw);
+    logger_fact(LOG_WARN, row->order_id,
+                event_id(parked.source, &parked.at, id), "parked: %s",
+                parked.reason);
     shell->counts.parked++;
     return store_park(shell->store, &parked);
 }
@@ -57,7 +59,8 @@ void shell_cause_of(const struct event *event, struct cause *cause)
 
 /* Reacts to one event by @rule. */
 static enum evt_status react(struct shell *shell, const struct rule *rule,
-                             const struct fresh *fresh, const struct row *row)
+                             const struct new_rows *new_rows,
+                             const struct row *row)
 {
     const char *why = "", *field = NULL;
     struct decision decision;
@@ -65,10 +68,10 @@ static enum evt_status react(struct shell *shell, const struct rule *rule,
     struct event event;
     enum evt_status rc;
 
-    rc = event_from_row(fresh->frame.source, fresh->frame.log_id, row, &event,
-                        &why, &field);
+    rc = codec_from_row(new_rows->frame.source, new_rows->frame.log_id, row,
+                        &event, &why, &field);
     if (rc != EVT_OK)
-        return park(shell, fresh, row,
+        return park(shell, new_rows, row,
                     rc == EVT_NEWER ? "newer than this program" : why);
     shell_cause_of(&event, &because);
     rc = shell_decide(shell, rule, &event, &because, &decision);
@@ -79,20 +82,20 @@ static enum evt_status react(struct shell *shell, const struct rule *rule,
 
 /* Handles one event of a publisher, whatever it is, and moves the cursor: in
  * the same transaction, so that neither happens without the other. */
-static enum evt_status take_event(struct shell *shell, struct feed *feed,
-                                  const struct fresh *fresh, size_t i)
+static enum evt_status take_event(struct shell *shell, struct subscription *sub,
+                                  const struct new_rows *new_rows, size_t i)
 {
-    const struct row *row = &fresh->frame.rows[i];
+    const struct row *row = &new_rows->frame.rows[i];
     const struct rule *rule = shell_rule_for_row(shell, row);
     enum evt_status rc = EVT_OK;
 
     if (rule != NULL) { /* any other type is somebody else's business */
         rc = shell_begin(shell);
         if (rc == EVT_OK)
-            rc = react(shell, rule, fresh, row);
+            rc = react(shell, rule, new_rows, row);
     }
     if (rc == EVT_OK)
-        feed_advance(feed, fresh, i);
+        subscription_advance(sub, new_rows, i);
     return rc;
 }
 
@@ -107,17 +110,18 @@ void shell_look_behind(struct shell *shell)
 
     if (store_head(shell->store, &head, hash) != EVT_OK)
         return;
-    for (size_t i = 0; i < shell->feed_count; i++) {
-        const struct feed *feed = &shell->feeds[i];
+    for (size_t i = 0; i < shell->subscription_count; i++) {
+        const struct subscription *sub = &shell->subscriptions[i];
 
         behind =
-            behind || (feed->owes_me && feed->on_us.at.seq > head &&
-                       memcmp(feed->on_us.at.log_id, store_log_id(shell->store),
+            behind || (sub->owes_me && sub->on_us.at.seq > head &&
+                       memcmp(sub->on_us.at.log_id, store_log_id(shell->store),
                               LOG_ID_BYTES) == 0);
     }
     if (behind != shell->behind)
-        log_fact(behind ? LOG_ERROR : LOG_INFO, NULL, NULL,
-                 behind ? "others have consumed events that this log has lost: "
+        logger_fact(behind ? LOG_ERROR : LOG_INFO, NULL, NULL,
+                    behind
+                        ? "others have consumed events that this log has lost: "
                           "nothing is recorded until they `saga accept` it"
                         : "no reader is ahead of this log any more");
     shell->behind = behind;
@@ -125,26 +129,27 @@ void shell_look_behind(struct shell *shell)
 
 enum evt_status take_rows(struct shell *shell, const struct input *input)
 {
-    struct feed *feed = &shell->feeds[input->from];
-    struct fresh *fresh = shell->fresh;
+    struct subscription *sub = &shell->subscriptions[input->from];
+    struct new_rows *new_rows = shell->new_rows;
     uint64_t now = shell_now(shell);
     enum evt_status rc = EVT_OK;
-    bool diverged = feed->diverged;
+    bool diverged = sub->diverged;
 
     if (input->kind == INPUT_FRAME)
-        feed_frame(feed, now, input->bytes, input->count, fresh);
+        subscription_frame(sub, now, input->bytes, input->count, new_rows);
     else
-        feed_reply(feed, now, input->bytes, input->count, fresh);
+        subscription_reply(sub, now, input->bytes, input->count, new_rows);
     shell_look_behind(shell); /* a reply tells, before its rows count */
-    if (feed->diverged != diverged)
-        log_fact(feed->diverged ? LOG_ERROR : LOG_INFO, NULL, NULL, "%s: %s",
-                 feed->source,
-                 feed->diverged ? feed_trouble(feed) : "agrees again");
+    if (sub->diverged != diverged)
+        logger_fact(sub->diverged ? LOG_ERROR : LOG_INFO, NULL, NULL, "%s: %s",
+                    sub->source,
+                    sub->diverged ? subscription_trouble(sub) : "agrees again");
     do
-        for (size_t i = 0; i < fresh->count && rc == EVT_OK && !shell->behind;
-             i++)
-            rc = take_event(shell, feed, fresh, fresh->first + i);
-    while (rc == EVT_OK && !shell->behind && feed_held(feed, fresh) > 0);
+        for (size_t i = 0;
+             i < new_rows->count && rc == EVT_OK && !shell->behind; i++)
+            rc = take_event(shell, sub, new_rows, new_rows->first + i);
+    while (rc == EVT_OK && !shell->behind &&
+           subscription_held(sub, new_rows) > 0);
     return rc;
 }
 
@@ -182,19 +187,19 @@ static enum evt_status answer_again(struct shell *shell,
     const char *why = "", *field = NULL;
     struct event event;
 
-    if (event_from_row(shell->service->name, store_log_id(shell->store), first,
+    if (codec_from_row(shell->service->name, store_log_id(shell->store), first,
                        &event, &why, &field) != EVT_OK) {
         snprintf(shell->error, sizeof shell->error,
                  "own event %llu cannot be read",
                  (unsigned long long)first->seq);
         return EVT_IO;
     }
-    if (type_in(event.type,
-                service_rule(shell->service, command->type)->may_emit,
-                MAY_EMIT_MAX) &&
+    if (event_type_in(event.type,
+                      service_rule(shell->service, command->type)->may_emit,
+                      MAY_EMIT_MAX) &&
         strcmp(event.order_id, command->order_id) == 0 &&
-        payload_agrees(shop_message(command->type), &command->data,
-                       shop_message(event.type), &event.data))
+        codec_agrees(shop_message(command->type), &command->data,
+                     shop_message(event.type), &event.data))
         return answer_done(shell, first->seq, to);
     set_answer(to, ANSWER_REFUSED, "this id was used for something else", "id");
     return EVT_OK;
@@ -227,8 +232,8 @@ bool shell_starting(const struct shell *shell)
 {
     bool met = true;
 
-    for (size_t i = 0; i < shell->feed_count; i++)
-        met = met && shell->feeds[i].met;
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        met = met && shell->subscriptions[i].met;
     return !met && shell_now(shell) < shell->opened_mono_ms + STARTING_MS;
 }
 
@@ -244,8 +249,8 @@ static enum evt_status crowded(struct shell *shell, const struct rule *rule,
     bool begins = false;
 
     for (size_t i = 0; i < shell->service->timer_count; i++)
-        begins = begins || type_in(shell->service->timers[i].from,
-                                   rule->may_emit, MAY_EMIT_MAX);
+        begins = begins || event_type_in(shell->service->timers[i].from,
+                                         rule->may_emit, MAY_EMIT_MAX);
     if (begins && shell->open_as_of != shell->counts.commits + 1) {
         rc = store_timer_count(shell->store, &shell->open);
         shell->open_as_of = shell->counts.commits + 1;
@@ -326,8 +331,8 @@ enum evt_status take_request(struct shell *shell, const struct input *input)
     pending->token = input->from;
     pending->first = shell->answer_count;
     pending->count = 0;
-    if (!commands_read(input->bytes, input->count, commands,
-                       shell->answers + pending->first, &count)) {
+    if (!request_read(input->bytes, input->count, commands,
+                      shell->answers + pending->first, &count)) {
         answer_garbage(shell, input->from);
         return EVT_OK;
     }

@@ -49,8 +49,8 @@ enum evt_status shell_begin(struct shell *shell)
     if (rc != EVT_OK)
         return rc;
     shell->in_transaction = true;
-    for (size_t i = 0; i < shell->feed_count; i++)
-        shell->before[i] = shell->feeds[i].cursor;
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        shell->before[i] = shell->subscriptions[i].cursor;
     return EVT_OK;
 }
 
@@ -59,9 +59,10 @@ void shell_undo(struct shell *shell)
 {
     store_rollback(shell->store);
     cache_drop(shell->cache);
-    for (size_t i = 0; i < shell->feed_count; i++)
-        feed_reset(&shell->feeds[i], shell->in_transaction ? &shell->before[i]
-                                                           : &shell->saved[i]);
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        subscription_reset(&shell->subscriptions[i], shell->in_transaction
+                                                         ? &shell->before[i]
+                                                         : &shell->saved[i]);
     shell->in_transaction = false;
     shell->frame_count = 0;
     shell->appended = 0;
@@ -135,8 +136,8 @@ enum evt_status shell_decide(struct shell *shell, const struct rule *rule,
                              struct decision *decision)
 {
     struct states states;
-    enum evt_status rc =
-        states_load(&states, shell->service, cause, cache_load, shell->cache);
+    enum evt_status rc = service_load_states(&states, shell->service, cause,
+                                             cache_load, shell->cache);
 
     if (rc == EVT_BAD)
         snprintf(shell->error, sizeof shell->error, "%s",
@@ -145,11 +146,11 @@ enum evt_status shell_decide(struct shell *shell, const struct rule *rule,
         return rc == EVT_BAD ? EVT_IO : rc;
     service_decide(rule, overridden(shell, cause->type), &states, cause,
                    decision);
-    log_fact(LOG_DEBUG, cause->order_id, NULL, "%s: %s",
-             shop_type_name(cause->type),
-             decision->emitted           ? shop_type_name(decision->event.type)
-             : decision->refusal != NULL ? decision->refusal
-                                         : "nothing to do");
+    logger_fact(LOG_DEBUG, cause->order_id, NULL, "%s: %s",
+                shop_type_name(cause->type),
+                decision->emitted ? shop_type_name(decision->event.type)
+                : decision->refusal != NULL ? decision->refusal
+                                            : "nothing to do");
     if (!decision->emitted)
         return EVT_OK;
     decision->event.cause = *because;
@@ -170,7 +171,7 @@ static void send_answers(struct shell *shell, enum answer_code code,
 
         for (size_t k = 0; code != ANSWER_DONE && k < pending->count; k++)
             set_answer(&answers[k], code, reason, NULL);
-        bytes = answers_write(answers, pending->count, shell->message);
+        bytes = request_answers_write(answers, pending->count, shell->message);
         shell->env->send(shell->env->ctx, TO_CLIENT, pending->token,
                          shell->message, bytes);
     }
@@ -202,11 +203,11 @@ static enum evt_status give_up(struct shell *shell, enum evt_status rc)
     if (rc != EVT_FULL && rc != EVT_BUSY)
         return EVT_IO; /* what was written may be there: do not answer */
     if (rc == EVT_FULL && !shell->storage_full)
-        log_fact(LOG_ERROR, NULL, NULL,
-                 "storage full: nothing is recorded "
-                 "until there is room again");
+        logger_fact(LOG_ERROR, NULL, NULL,
+                    "storage full: nothing is recorded "
+                    "until there is room again");
     if (rc == EVT_BUSY && !shell->busy)
-        log_fact(LOG_WARN, NULL, NULL, "%s", store_error(shell->store));
+        logger_fact(LOG_WARN, NULL, NULL, "%s", store_error(shell->store));
     shell->storage_full = rc == EVT_FULL;
     shell->busy = rc == EVT_BUSY;
     shell->retry_ms =
@@ -221,15 +222,15 @@ static enum evt_status give_up(struct shell *shell, enum evt_status rc)
     return EVT_OK;
 }
 
-/* Moves the durable cursors to where the feeds are. */
+/* Moves the durable cursors to where the subscriptions are. */
 static enum evt_status save_cursors(struct shell *shell)
 {
     enum evt_status rc = EVT_OK;
 
-    for (size_t i = 0; i < shell->feed_count && rc == EVT_OK; i++)
-        if (shell->feeds[i].cursor.at.seq != shell->saved[i].at.seq)
-            rc = store_set_cursor(shell->store, shell->feeds[i].source,
-                                  &shell->feeds[i].cursor);
+    for (size_t i = 0; i < shell->subscription_count && rc == EVT_OK; i++)
+        if (shell->subscriptions[i].cursor.at.seq != shell->saved[i].at.seq)
+            rc = store_set_cursor(shell->store, shell->subscriptions[i].source,
+                                  &shell->subscriptions[i].cursor);
     return rc;
 }
 
@@ -249,10 +250,10 @@ enum evt_status shell_commit(struct shell *shell)
         return rc;
     fault_crash("crash/after-commit");
     shell->in_transaction = false;
-    for (size_t i = 0; i < shell->feed_count; i++)
-        shell->saved[i] = shell->feeds[i].cursor;
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        shell->saved[i] = shell->subscriptions[i].cursor;
     if (shell->storage_full || shell->busy)
-        log_fact(LOG_INFO, NULL, NULL, "recording again");
+        logger_fact(LOG_INFO, NULL, NULL, "recording again");
     shell->storage_full = shell->busy = false;
     shell->counts.commits++;
     shell->counts.appended += shell->appended;
@@ -271,11 +272,11 @@ static enum evt_status take_input(struct shell *shell,
     switch (input->kind) {
     case INPUT_FRAME:
     case INPUT_REPLY:
-        assert(input->from < shell->feed_count);
+        assert(input->from < shell->subscription_count);
         return take_rows(shell, input);
     case INPUT_CONNECTED:
-        assert(input->from < shell->feed_count);
-        feed_connected(&shell->feeds[input->from]);
+        assert(input->from < shell->subscription_count);
+        subscription_connected(&shell->subscriptions[input->from]);
         return EVT_OK;
     case INPUT_REQUEST:
         return take_request(shell, input);
@@ -319,17 +320,17 @@ static enum evt_status run_batch(struct shell *shell,
 static void turn_away(struct shell *shell, const struct input *input)
 {
     if (input->kind == INPUT_FRAME || input->kind == INPUT_REPLY) {
-        struct feed *feed = &shell->feeds[input->from];
-        struct cursor cursor = feed->cursor;
+        struct subscription *sub = &shell->subscriptions[input->from];
+        struct cursor cursor = sub->cursor;
 
         if (input->kind == INPUT_REPLY)
-            feed_reply(feed, shell_now(shell), input->bytes, input->count,
-                       shell->fresh);
-        feed_reset(feed, &cursor);
+            subscription_reply(sub, shell_now(shell), input->bytes,
+                               input->count, shell->new_rows);
+        subscription_reset(sub, &cursor);
     } else if (input->kind == INPUT_CONNECTED) {
-        feed_connected(&shell->feeds[input->from]);
-    } else if (!commands_read(input->bytes, input->count, shell->commands,
-                              shell->answers, &shell->answer_count)) {
+        subscription_connected(&shell->subscriptions[input->from]);
+    } else if (!request_read(input->bytes, input->count, shell->commands,
+                             shell->answers, &shell->answer_count)) {
         answer_garbage(shell, input->from);
     } else {
         shell->pending[0].token = input->from;
@@ -356,8 +357,8 @@ static enum evt_status save_idle_cursors(struct shell *shell)
     uint64_t moved = 0;
     enum evt_status rc;
 
-    for (size_t i = 0; i < shell->feed_count; i++)
-        moved += shell->feeds[i].cursor.at.seq - shell->saved[i].at.seq;
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        moved += shell->subscriptions[i].cursor.at.seq - shell->saved[i].at.seq;
     if (moved == 0 || (!idle && moved < CURSOR_LAG_MAX))
         return EVT_OK;
     rc = shell_begin(shell);
@@ -390,17 +391,17 @@ static void pull(struct shell *shell)
 {
     uint64_t now = shell_now(shell), nonce;
 
-    for (size_t i = 0; i < shell->feed_count; i++) {
-        struct feed *feed = &shell->feeds[i];
+    for (size_t i = 0; i < shell->subscription_count; i++) {
+        struct subscription *sub = &shell->subscriptions[i];
         size_t bytes;
 
-        if (feed_wake_ms(feed, now) > now ||
-            (shell_refusing(shell) && now < feed->pulled_ms + FULL_RETRY_MS))
+        if (subscription_wake_ms(sub, now) > now ||
+            (shell_refusing(shell) && now < sub->pulled_ms + FULL_RETRY_MS))
             continue;
         do
             shell->env->random(shell->env->ctx, &nonce, sizeof nonce);
         while (nonce == 0);
-        bytes = feed_pull(feed, now, nonce, shell->message);
+        bytes = subscription_pull(sub, now, nonce, shell->message);
         if (bytes > 0)
             shell->env->send(shell->env->ctx, TO_PUBLISHER, i, shell->message,
                              bytes);
@@ -463,14 +464,14 @@ uint64_t shell_wake_ms(const struct shell *shell)
 {
     uint64_t now = shell_now(shell), wake = shell->heartbeat_ms;
 
-    for (size_t i = 0; i < shell->feed_count; i++) {
-        const struct feed *feed = &shell->feeds[i];
-        uint64_t due = feed_wake_ms(feed, now);
+    for (size_t i = 0; i < shell->subscription_count; i++) {
+        const struct subscription *sub = &shell->subscriptions[i];
+        uint64_t due = subscription_wake_ms(sub, now);
 
-        if (shell_refusing(shell) && due < feed->pulled_ms + FULL_RETRY_MS)
-            due = feed->pulled_ms + FULL_RETRY_MS;
+        if (shell_refusing(shell) && due < sub->pulled_ms + FULL_RETRY_MS)
+            due = sub->pulled_ms + FULL_RETRY_MS;
         wake = earlier(wake, due);
-        if (feed->cursor.at.seq != shell->saved[i].at.seq && !shell->behind)
+        if (sub->cursor.at.seq != shell->saved[i].at.seq && !shell->behind)
             wake = earlier(wake, save_due_ms(shell));
     }
     if (shell->due_ms != INT64_MAX && !shell_refusing(shell)) {
@@ -488,18 +489,19 @@ uint64_t shell_wake_ms(const struct shell *shell)
  * ----------------------------------------------------------------------------
  */
 
-static enum evt_status open_feeds(struct shell *shell)
+static enum evt_status open_subscriptions(struct shell *shell)
 {
     const char *const *source = shell->service->listens_to;
     enum evt_status rc = EVT_OK;
 
     for (; *source != NULL && rc == EVT_OK; source++) {
-        struct cursor *cursor = &shell->saved[shell->feed_count];
+        struct cursor *cursor = &shell->saved[shell->subscription_count];
 
-        assert(shell->feed_count < CURSORS_MAX);
+        assert(shell->subscription_count < CURSORS_MAX);
         rc = store_cursor(shell->store, *source, cursor);
-        feed_open(&shell->feeds[shell->feed_count++], shell->service->name,
-                  *source, rc == EVT_OK ? cursor : NULL);
+        subscription_open(&shell->subscriptions[shell->subscription_count++],
+                          shell->service->name, *source,
+                          rc == EVT_OK ? cursor : NULL);
         rc = rc == EVT_NONE ? EVT_OK : rc;
     }
     return rc;
@@ -510,15 +512,15 @@ enum evt_status shell_open(const struct service *service, const struct env *env,
                            struct shell **opened, char why[STORE_WHY_BYTES])
 {
     struct shell *shell = calloc(1, sizeof *shell);
-    uint8_t fresh_log_id[LOG_ID_BYTES];
+    uint8_t new_log_id[LOG_ID_BYTES];
     enum evt_status rc;
 
     if (shell == NULL)
         abort();
     shell->service = service;
     shell->env = env;
-    env->random(env->ctx, fresh_log_id, sizeof fresh_log_id);
-    rc = store_open(config->path, service->name, env->vfs, fresh_log_id,
+    env->random(env->ctx, new_log_id, sizeof new_log_id);
+    rc = store_open(config->path, service->name, env->vfs, new_log_id,
                     &shell->store, why);
     if (rc != EVT_OK) {
         free(shell);
@@ -526,13 +528,13 @@ enum evt_status shell_open(const struct service *service, const struct env *env,
     }
     declare_faults(service);
     shell->cache = cache_open(service, shell->store);
-    shell->fresh = malloc(sizeof *shell->fresh);
+    shell->new_rows = malloc(sizeof *shell->new_rows);
     shell->heartbeat = malloc(sizeof *shell->heartbeat);
-    if (!shell->cache || !shell->fresh || !shell->heartbeat)
+    if (!shell->cache || !shell->new_rows || !shell->heartbeat)
         abort();
     shell->opened_wall_ms = env->wall_ms(env->ctx);
     shell->opened_mono_ms = shell->stepped_ms = shell_now(shell);
-    rc = open_feeds(shell);
+    rc = open_subscriptions(shell);
     if (rc == EVT_OK)
         rc = timers_open(shell, config);
     if (rc != EVT_OK) {
@@ -549,12 +551,12 @@ void shell_close(struct shell *shell)
 {
     if (shell == NULL)
         return;
-    for (size_t i = 0; i < shell->feed_count; i++)
-        feed_close(&shell->feeds[i]);
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        subscription_close(&shell->subscriptions[i]);
     cache_close(shell->cache);
     store_close(shell->store);
     free(shell->frames);
-    free(shell->fresh);
+    free(shell->new_rows);
     free(shell->heartbeat);
     free(shell);
 }
@@ -573,10 +575,11 @@ void shell_status(const struct shell *shell, struct shell_status *status)
     status->timers_held = shell->timers_held;
     status->snapshots = cache_snapshots(shell->cache);
     status->states_cached = cache_count(shell->cache);
-    status->feed_count = shell->feed_count;
-    memcpy(status->feeds, shell->feeds, sizeof status->feeds);
-    for (size_t i = 0; i < status->feed_count; i++)
-        status->feeds[i].held = NULL; /* the shell's own */
+    status->subscription_count = shell->subscription_count;
+    memcpy(status->subscriptions, shell->subscriptions,
+           sizeof status->subscriptions);
+    for (size_t i = 0; i < status->subscription_count; i++)
+        status->subscriptions[i].held = NULL; /* the shell's own */
 }
 
 const char *shell_error(const struct shell *shell)

@@ -60,8 +60,8 @@ struct shell_status {
     uint64_t timers_held;            /* 1 while due timers wait for pulls */
     uint64_t commits, appended, commands, refused, answered_busy, garbage,
         parked, ignored, snapshots, states_cached, largest_batch;
-    size_t feed_count;
-    struct feed feeds[CURSORS_MAX];
+    size_t subscription_count;
+    struct subscription subscriptions[CURSORS_MAX];
 };
 void shell_status(const struct shell *shell, struct shell_status *status);
 

@@ -8,8 +8,9 @@
 enum {
     TIMERS_MAX = 4,
     STARTING_MS = 500,
-    CURSOR_IDLE_MS = 100,  /* quiet for so long: cursors are made durable */
-    CURSOR_LAG_MAX = 4096, /* or so far behind the feeds, quiet or not */
+    CURSOR_IDLE_MS = 100, /* quiet for so long: cursors are made durable */
+    CURSOR_LAG_MAX =
+        4096, /* or so far behind the subscriptions, quiet or not */
     OPEN_MAX =
         16384, /* timers armed: as many sagas as have room in the cache */
     ANSWERS_MAX = BATCH_MAX + COMMANDS_PER_REQUEST
@@ -28,10 +29,10 @@ struct shell {
     struct cache *cache;
     uint32_t timer_ms[TIMERS_MAX];
 
-    struct feed feeds[CURSORS_MAX];
+    struct subscription subscriptions[CURSORS_MAX];
     struct cursor saved[CURSORS_MAX];  /* as the inbox has them */
     struct cursor before[CURSORS_MAX]; /* as the transaction began */
-    size_t feed_count;
+    size_t subscription_count;
 
     /* The open batch: true only after the commit. */
     bool in_transaction;
@@ -55,7 +56,7 @@ struct shell {
     char error[STORE_WHY_BYTES];
 
     /* Room to work in, so that a step needs no allocation. */
-    struct fresh *fresh;
+    struct new_rows *new_rows;
     struct frame_writer *heartbeat;
     struct command commands[COMMANDS_PER_REQUEST];
     struct parked parked;

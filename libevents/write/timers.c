@@ -22,8 +22,8 @@ void timers_hold(struct shell *shell)
 {
     shell->timers_held = true;
     shell->held_until_ms = shell_now(shell) + TIMERS_HOLD_MS;
-    for (size_t i = 0; i < shell->feed_count; i++)
-        feed_connected(&shell->feeds[i]);
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        subscription_connected(&shell->subscriptions[i]);
 }
 
 /* Sets the timers that @own starts, clears those that it makes needless. */
@@ -42,7 +42,7 @@ enum evt_status timers_follow(struct shell *shell, const struct event *own)
             rc = store_arm(shell->store, &armed);
             if (armed.set_ms + armed.after_ms < shell->due_ms)
                 shell->due_ms = armed.set_ms + armed.after_ms;
-        } else if (type_in(own->type, timer->unless, UNLESS_MAX)) {
+        } else if (event_type_in(own->type, timer->unless, UNLESS_MAX)) {
             rc = store_disarm(shell->store, own->order_id);
         }
     }
@@ -95,9 +95,9 @@ static bool timers_wait(struct shell *shell)
 {
     bool all_answered = true;
 
-    for (size_t i = 0; i < shell->feed_count; i++)
-        all_answered = all_answered && shell->feeds[i].answered &&
-                       !shell->feeds[i].pull_wanted;
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        all_answered = all_answered && shell->subscriptions[i].answered &&
+                       !shell->subscriptions[i].pull_wanted;
     if (all_answered || shell_now(shell) >= shell->held_until_ms)
         shell->timers_held = false;
     return shell->timers_held;

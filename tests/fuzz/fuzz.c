@@ -99,7 +99,8 @@ const char *fuzz_path(const char *name)
         MUST(mkdtemp(directory) != NULL);
         owner = getpid();
         MUST(atexit(remove_directory) == 0);
-        log_open("fuzz", (enum log_level)(LOG_ERROR + 1)); /* say nothing */
+        logger_open("fuzz",
+                    (enum logger_level)(LOG_ERROR + 1)); /* say nothing */
     }
     snprintf(path, sizeof paths[0], "%s/%s", directory, name);
     return path;

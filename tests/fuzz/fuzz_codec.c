@@ -14,7 +14,7 @@ static void check_bytes(const uint8_t *bytes, size_t count)
     msgpack_unpacked unpacked;
     size_t used = 0;
 
-    if (!bytes_check(bytes, count))
+    if (!codec_check_bytes(bytes, count))
         return;
     msgpack_unpacked_init(&unpacked);
     MUST(msgpack_unpack_next(&unpacked, (const char *)bytes, count, &used) ==
@@ -33,19 +33,18 @@ static void check_payload(const struct message *message, const uint8_t *bytes,
 
     memset(&payload, 0x55, sizeof payload);
     again = payload;
-    if (payload_decode(message, bytes, count, &payload, &why, &field) !=
-        EVT_OK) {
+    if (codec_decode(message, bytes, count, &payload, &why, &field) != EVT_OK) {
         MUST(why != NULL);
         MUST(memcmp(&payload, &again, sizeof payload) == 0);
         return;
     }
-    MUST(payload_check(message, &payload, &why, &field) == EVT_OK);
-    size = payload_encode(message, &payload, data);
+    MUST(codec_check(message, &payload, &why, &field) == EVT_OK);
+    size = codec_encode(message, &payload, data);
     MUST(size <= count); /* as short as it can be */
-    MUST(payload_decode(message, data, size, &again, &why, &field) == EVT_OK);
+    MUST(codec_decode(message, data, size, &again, &why, &field) == EVT_OK);
     MUST(memcmp(&payload, &again, sizeof payload) == 0);
-    MUST(payload_agrees(message, &payload, message, &again));
-    payload_trim(message, &again);
+    MUST(codec_agrees(message, &payload, message, &again));
+    codec_trim(message, &again);
     MUST(memcmp(&payload, &again, sizeof payload) == 0);
 }
 
@@ -66,10 +65,10 @@ static void check_row(const struct message *message, const uint8_t *bytes,
     text_copy(row.type, sizeof row.type, message->name);
     if (count > DATA_MAX) /* what take_row and the store let through */
         return;
-    json = row_to_json("order", log_id, &row, NULL);
+    json = json_from_row("order", log_id, &row, NULL);
     MUST(json != NULL);
-    if (event_from_row("order", log_id, &row, &event, &why, &field) == EVT_OK) {
-        MUST(event_from_json(json, &read) == EVT_OK);
+    if (codec_from_row("order", log_id, &row, &event, &why, &field) == EVT_OK) {
+        MUST(json_to_event(json, &read) == EVT_OK);
         MUST(memcmp(&event.data, &read.data, sizeof event.data) == 0);
     } else {
         MUST(json_object_get(json, "problem") != NULL);

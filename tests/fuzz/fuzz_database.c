@@ -89,7 +89,7 @@ static void project(struct view_db *db, const struct view *view,
     MUST(store_open_readonly(path, source, NULL, &log, why) == EVT_OK);
     MUST(store_scan(log, NULL, 0, UINT64_MAX) == EVT_OK);
     while (store_next(log, &row, cursor.hash) == EVT_OK) {
-        MUST(event_from_row(source, store_log_id(log), &row, &event, &what,
+        MUST(codec_from_row(source, store_log_id(log), &row, &event, &what,
                             &field) == EVT_OK);
         MUST(view->project(db, &event) == EVT_OK);
         cursor.at = event.at;
@@ -102,7 +102,7 @@ static void project(struct view_db *db, const struct view *view,
 static void make_view(unsigned number)
 {
     char directory[160], name[40], why[STORE_WHY_BYTES];
-    struct view_place place = {views[number], directory, NULL};
+    struct view_files place = {views[number], directory, NULL};
     struct view_db *db = NULL;
 
     snprintf(name, sizeof name, "d/%s", shop_services[number]);

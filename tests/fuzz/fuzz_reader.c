@@ -22,8 +22,8 @@ static const struct view *const views[SERVICES] = {&order_view, &stock_view,
 
 static struct actor {
     struct stage stage;
-    struct reader_config config;
-    struct reader *reader; /* NULL: open it anew */
+    struct projection_config config;
+    struct projection *reader; /* NULL: open it anew */
     const struct view *view;
     char log_path[160], directory[160];
     uint8_t *file; /* view.1.db, all caught up */
@@ -34,7 +34,7 @@ enum { CATCH_UP_STEPS = 50, SETTLE_STEPS = 400 };
 
 static void step(struct actor *actor, const struct input *inputs, size_t count)
 {
-    MUST(reader_step(actor->reader, inputs, count) == EVT_OK);
+    MUST(projection_step(actor->reader, inputs, count) == EVT_OK);
     MUST(actor->stage.answered <= actor->stage.asked);
     for (size_t i = 0; i < count; i++)
         free((void *)(uintptr_t)inputs[i].bytes); /* it borrowed them */
@@ -49,7 +49,7 @@ static void run_on(struct actor *actor)
 
     for (unsigned link = 0; link < actor->stage.link_count; link++)
         count += stage_answer(&actor->stage, link, &inputs[count]);
-    wake = reader_wake_ms(actor->reader);
+    wake = projection_wake_ms(actor->reader);
     if (count == 0 && wake > actor->stage.now_ms)
         actor->stage.now_ms = wake;
     step(actor, inputs, count);
@@ -67,15 +67,15 @@ static void open_reader(struct actor *actor)
 {
     char why[STORE_WHY_BYTES];
 
-    MUST(reader_open(actor->view, &actor->stage.env, &actor->config,
-                     &actor->reader, why) == EVT_OK);
+    MUST(projection_open(actor->view, &actor->stage.env, &actor->config,
+                         &actor->reader, why) == EVT_OK);
 }
 
 static void close_reader(struct actor *actor)
 {
     char name[32];
 
-    reader_close(actor->reader);
+    projection_close(actor->reader);
     actor->reader = NULL;
     for (unsigned generation = 1; generation < 40; generation++) {
         static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
@@ -95,7 +95,7 @@ static void make_view(struct actor *actor)
     open_reader(actor);
     for (unsigned i = 0; i < CATCH_UP_STEPS; i++)
         run_on(actor);
-    reader_close(actor->reader);
+    projection_close(actor->reader);
     actor->file = fuzz_read(file_of(actor, "view.1.db"), &actor->file_bytes);
     actor->reader = NULL;
 }

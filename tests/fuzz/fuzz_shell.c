@@ -92,8 +92,8 @@ static bool has_changed(struct actor *actor)
     shell_status(actor->shell, &now);
     MUST(now.head_seq >= actor->before.head_seq);
     now.garbage = actor->before.garbage;
-    for (size_t i = 0; i < now.feed_count; i++)
-        now.feeds[i].counts = actor->before.feeds[i].counts;
+    for (size_t i = 0; i < now.subscription_count; i++)
+        now.subscriptions[i].counts = actor->before.subscriptions[i].counts;
     return memcmp(&now, &actor->before, sizeof now) != 0;
 }
 
@@ -110,7 +110,7 @@ static void read_log(const struct actor *actor)
                              why) == EVT_OK);
     MUST(store_scan(log, NULL, actor->before.head_seq, UINT64_MAX) == EVT_OK);
     while (store_next(log, &row, NULL) == EVT_OK)
-        MUST(event_from_row(actor->service->name, store_log_id(log), &row,
+        MUST(codec_from_row(actor->service->name, store_log_id(log), &row,
                             &event, &what, &field) == EVT_OK);
     store_scan_end(log);
     store_close(log);

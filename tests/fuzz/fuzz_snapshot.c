@@ -46,7 +46,7 @@ static void fold_on(struct cache *cache, struct store *log,
 
     MUST(store_scan(log, NULL, 0, UINT64_MAX) == EVT_OK);
     while (count < 40 && store_next(log, &row, NULL) == EVT_OK)
-        MUST(event_from_row(service->name, store_log_id(log), &row,
+        MUST(codec_from_row(service->name, store_log_id(log), &row,
                             &events[count++], &why, &field) == EVT_OK);
     store_scan_end(log);
     for (size_t i = 0; i < count; i++)
@@ -70,7 +70,7 @@ static void decide_all(struct cache *cache, const struct service *service)
         struct decision decision;
         struct states states;
 
-        MUST(states_load(&states, service, &cause, cache_load, cache) ==
+        MUST(service_load_states(&states, service, &cause, cache_load, cache) ==
              EVT_OK);
         service_decide(&service->rules[i], NULL, &states, &cause, &decision);
         if (decision.emitted)
@@ -95,10 +95,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     MUST(cache != NULL && kind->bytes <= sizeof state);
     memcpy(state, given, count);
     MUST(store_begin(log) == EVT_OK);
-    MUST(store_set_snapshot(log, kind->name, key_of(kind), kind_layout(kind),
-                            state, kind->bytes, seq) == EVT_OK);
+    MUST(store_set_snapshot(log, kind->name, key_of(kind),
+                            service_kind_layout(kind), state, kind->bytes,
+                            seq) == EVT_OK);
     MUST(cache_load(cache, kind_number, key_of(kind), &loaded) == EVT_OK);
-    json_decref(fields_to_json(kind->fields, loaded));
+    json_decref(json_from_fields(kind->fields, loaded));
     fold_on(cache, log, service);
     decide_all(cache, service);
     store_rollback(log);

@@ -25,11 +25,11 @@ static bool same_row(const struct row *a, const struct row *b)
 static void check_row(const struct row *row)
 {
     static uint8_t bytes[4096];
-    size_t size = row_write(row, bytes, sizeof bytes);
+    size_t size = frame_row_write(row, bytes, sizeof bytes);
     struct row again;
 
     MUST(row->data_bytes <= DATA_MAX);
-    MUST(row_read(bytes, size, &again));
+    MUST(frame_row_read(bytes, size, &again));
     MUST(same_row(row, &again));
 }
 
@@ -95,7 +95,7 @@ static void check_commands(const uint8_t *bytes, size_t count)
     static struct answer answers[COMMANDS_PER_REQUEST];
     size_t in = 0, out = 0, good = 0;
 
-    if (!commands_read(bytes, count, commands, answers, &in))
+    if (!request_read(bytes, count, commands, answers, &in))
         return;
     MUST(in > 0 && in <= COMMANDS_PER_REQUEST);
     for (size_t i = 0; i < in; i++) {
@@ -104,13 +104,13 @@ static void check_commands(const uint8_t *bytes, size_t count)
         else
             MUST(commands[i].type == NO_MESSAGE && answers[i].reason[0]);
     }
-    MUST(answers_write(answers, in, message) <= MESSAGE_MAX);
+    MUST(request_answers_write(answers, in, message) <= MESSAGE_MAX);
     if (good == 0)
         return;
     for (size_t i = 0; i < good; i++)
         MUST(shop_message(commands[i].type)->is_command);
-    MUST(commands_read(message, commands_write(commands, good, message), again,
-                       answers, &out));
+    MUST(request_read(message, request_write(commands, good, message), again,
+                      answers, &out));
     MUST(out == good);
     MUST(memcmp(commands, again, good * sizeof commands[0]) == 0);
 }
@@ -123,11 +123,11 @@ static void check_answers(const uint8_t *bytes, size_t count)
 
     memset(answers, 0, sizeof answers);
     memset(again, 0, sizeof again);
-    if (!answers_read(bytes, count, answers, &in))
+    if (!request_answers_read(bytes, count, answers, &in))
         return;
     MUST(in <= COMMANDS_PER_REQUEST);
-    MUST(answers_read(message, answers_write(answers, in, message), again,
-                      &out));
+    MUST(request_answers_read(
+        message, request_answers_write(answers, in, message), again, &out));
     MUST(out == in);
     MUST(memcmp(answers, again, in * sizeof answers[0]) == 0);
 }
@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     check_reply(bytes, count);
     check_commands(bytes, count);
     check_answers(bytes, count);
-    if (row_read(bytes, count, &row))
+    if (frame_row_read(bytes, count, &row))
         check_row(&row);
     return 0;
 }

@@ -78,7 +78,7 @@ static void seed_codec(void)
         sample_payload(&sample, &shop_catalogue[i], &payload);
         put_byte(&seed, i);
         seed.count +=
-            payload_encode(&shop_catalogue[i], &payload, &seed.bytes[1]);
+            codec_encode(&shop_catalogue[i], &payload, &seed.bytes[1]);
         save("codec", &seed);
     }
 }
@@ -120,7 +120,7 @@ static size_t some_commands(unsigned service, uint8_t message[MESSAGE_MAX])
                   type->type == CANCEL_ORDER ? "o-shipped" : "c-1");
         sample_payload(&sample, type, &commands[count++].data);
     }
-    return commands_write(commands, count, message);
+    return request_write(commands, count, message);
 }
 
 static void seed_wire(void)
@@ -144,7 +144,7 @@ static void seed_wire(void)
     memset(pull.cursor.at.log_id, 1, LOG_ID_BYTES);
     MUST(pull_answer(logs[0], &pull, message, &bytes) == EVT_OK);
     save_bytes("wire", message, bytes);
-    save_bytes("wire", message, answers_write(answers, 2, message));
+    save_bytes("wire", message, request_answers_write(answers, 2, message));
     /* another version; a list that is shorter than it must be; an end */
     save_bytes("wire",
                "\x97\xa1"
@@ -154,7 +154,7 @@ static void seed_wire(void)
     save_bytes("wire", "\x92\x01\x99\xa1t\x01\xa0", 7);
     MUST(store_scan(logs[0], NULL, 0, 1) == EVT_OK);
     MUST(store_next(logs[0], &row, NULL) == EVT_OK);
-    save_bytes("wire", message, row_write(&row, message, sizeof message));
+    save_bytes("wire", message, frame_row_write(&row, message, sizeof message));
     store_scan_end(logs[0]);
 }
 
@@ -192,8 +192,8 @@ static void seed_json(void)
         json_decref(answer);
         MUST(store_scan(logs[i], NULL, 0, UINT64_MAX) == EVT_OK);
         while (store_next(logs[i], &row, NULL) == EVT_OK) {
-            event = row_to_json(shop_services[i], store_log_id(logs[i]), &row,
-                                NULL);
+            event = json_from_row(shop_services[i], store_log_id(logs[i]), &row,
+                                  NULL);
             text = json_dumps(event, JSON_COMPACT);
             save_bytes("json", text, strlen(text));
             free(text);

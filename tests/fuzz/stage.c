@@ -67,7 +67,7 @@ static void look_at_answer(struct stage *stage, uint64_t token,
         MUST(json != NULL);
         json_decref(json);
     } else {
-        MUST(answers_read(bytes, count, answers, &in) ||
+        MUST(request_answers_read(bytes, count, answers, &in) ||
              pull_reply_read(bytes, count, &reply));
     }
 }

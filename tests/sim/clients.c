@@ -189,7 +189,7 @@ static void send_job(struct sim *sim, size_t number)
 {
     static uint8_t message[MESSAGE_MAX];
     struct job *job = &sim->jobs[number];
-    size_t bytes = commands_write(&job->command, 1, message);
+    size_t bytes = request_write(&job->command, 1, message);
 
     job->tries++;
     job->request =
@@ -217,7 +217,7 @@ static void send_query(struct sim *sim, size_t number)
                      "\"after\":[{\"service\":\"order\",\"log\":\"%s\","
                      "\"seq\":%" PRIu64 "}]}",
                      job->command.order_id, QUERY_MS,
-                     hex_text(of->at.log_id, LOG_ID_BYTES, log_id), of->at.seq);
+                     text_hex(of->at.log_id, LOG_ID_BYTES, log_id), of->at.seq);
     job->tries++;
     job->request =
         simbus_command(sim, 0, READ_SIDE, number, text, (size_t)bytes);
@@ -312,7 +312,7 @@ static void write_journal(struct sim *sim, const struct job *job,
         "\"log\":\"%s\",\"seq\":%" PRIu64 "}\n",
         job->command.command_id, shop_type_name(job->command.type),
         shop_services[job->node],
-        hex_text(answer->at.log_id, LOG_ID_BYTES, log_id), answer->at.seq);
+        text_hex(answer->at.log_id, LOG_ID_BYTES, log_id), answer->at.seq);
 
     if (sim->journal_bytes + (size_t)bytes > sim->journal_room) {
         sim->journal_room = sim->journal_room * 2 + 4096;
@@ -369,7 +369,7 @@ static void take_answer(struct sim *sim, struct job *job, const void *bytes,
     struct answer answers[COMMANDS_PER_REQUEST];
     size_t answered = 0;
 
-    if (!answers_read(bytes, count, answers, &answered))
+    if (!request_answers_read(bytes, count, answers, &answered))
         return; /* the request was damaged on the way: asked again */
     if (answered != 1) {
         sim_broken(sim, "answer", "%zu answers to one command", answered);

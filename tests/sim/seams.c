@@ -54,14 +54,14 @@ void fault_crash(const char *name)
     simvfs_kill(acting);
 }
 
-void log_open(const char *service, enum log_level least)
+void logger_open(const char *service, enum logger_level least)
 {
     (void)service;
     (void)least;
 }
 
-void log_fact(enum log_level level, const char *order_id, const char *event_id,
-              const char *format, ...)
+void logger_fact(enum logger_level level, const char *order_id,
+                 const char *event_id, const char *format, ...)
 {
     char message[512];
     va_list arguments;

@@ -262,9 +262,10 @@ static void bury(struct sim *sim, struct node *node)
 {
     unsigned n = node->number;
 
-    for (size_t i = 0; node->shell != NULL && i < node->shell->feed_count;
-         i++) {
-        const struct feed_counts *counts = &node->shell->feeds[i].counts;
+    for (size_t i = 0;
+         node->shell != NULL && i < node->shell->subscription_count; i++) {
+        const struct subscription_counts *counts =
+            &node->shell->subscriptions[i].counts;
         uint32_t *seen = sim->result->sometimes;
 
         seen[GAP_FOUND] += counts->gaps > 0;
@@ -278,7 +279,7 @@ static void bury(struct sim *sim, struct node *node)
     if (node->reader != NULL)
         node->generation = view_db_generation(node->reader->live.db);
     seams_act(sim, (int)n);
-    reader_close(node->reader);
+    projection_close(node->reader);
     shell_close(node->shell);
     seams_act(sim, -1);
     node->reader = NULL;
@@ -417,8 +418,8 @@ static enum evt_status open_both(struct sim *sim, struct node *node,
     rc = shell_open(node->service, &node->env[WRITE_SIDE], &config,
                     &node->shell, why);
     if (rc == EVT_OK)
-        rc = reader_open(node->view, &node->env[READ_SIDE], &node->config,
-                         &node->reader, why);
+        rc = projection_open(node->view, &node->env[READ_SIDE], &node->config,
+                             &node->reader, why);
     seams_act(sim, -1);
     return rc;
 }
@@ -498,21 +499,21 @@ static void check_step(struct sim *sim, struct node *node)
                    node->service->name, node->head, head);
     node->head = head;
     mix_number(sim, head);
-    for (size_t i = 0; i < node->shell->feed_count; i++) {
-        const struct feed *feed = &node->shell->feeds[i];
+    for (size_t i = 0; i < node->shell->subscription_count; i++) {
+        const struct subscription *sub = &node->shell->subscriptions[i];
         unsigned from = node->links[WRITE_SIDE][i].publisher;
         const struct node *publisher = &sim->nodes[from];
 
-        mix_number(sim, feed->cursor.at.seq);
-        if (feed->cursor.at.seq < node->shell->saved[i].at.seq)
+        mix_number(sim, sub->cursor.at.seq);
+        if (sub->cursor.at.seq < node->shell->saved[i].at.seq)
             sim_broken(sim, "cursor", "%s's cursor on %s went back",
-                       node->service->name, feed->source);
-        if (publisher->running && feed->cursor.at.seq > publisher->head &&
+                       node->service->name, sub->source);
+        if (publisher->running && sub->cursor.at.seq > publisher->head &&
             publisher->head > 0 && !sim->restored)
             sim_broken(sim, "S10",
                        "%s has consumed %s #%" PRIu64
                        ", whose head is #%" PRIu64,
-                       node->service->name, feed->source, feed->cursor.at.seq,
+                       node->service->name, sub->source, sub->cursor.at.seq,
                        publisher->head);
     }
 }
@@ -620,8 +621,8 @@ static bool diverged(const struct node *node)
 {
     bool any = false;
 
-    for (size_t i = 0; i < node->shell->feed_count; i++)
-        any = any || node->shell->feeds[i].diverged;
+    for (size_t i = 0; i < node->shell->subscription_count; i++)
+        any = any || node->shell->subscriptions[i].diverged;
     return any;
 }
 
@@ -644,7 +645,7 @@ static void step_side(struct sim *sim, struct node *node, unsigned side)
         (sim->now_ms < node->slow_until_ms && count > 0 ? 1500 : 0);
     seams_act(sim, (int)node->number);
     rc = side == WRITE_SIDE ? shell_step(node->shell, inputs, count)
-                            : reader_step(node->reader, inputs, count);
+                            : projection_step(node->reader, inputs, count);
     seams_act(sim, -1);
     if (simvfs_dead((int)node->number)) {
         count_death(sim, node, false);
@@ -652,7 +653,7 @@ static void step_side(struct sim *sim, struct node *node, unsigned side)
     } else if (rc != EVT_OK) {
         left(sim, node,
              side == WRITE_SIDE ? shell_error(node->shell)
-                                : reader_error(node->reader));
+                                : projection_error(node->reader));
     } else {
         check_answered(sim, node, side, taken);
         if (side == WRITE_SIDE) {
@@ -694,7 +695,7 @@ static uint64_t wanted_ms(const struct sim *sim, const struct node *node,
     if (node->inbox[side] != NULL)
         return now;
     wake = side == WRITE_SIDE ? shell_wake_ms(node->shell)
-                              : reader_wake_ms(node->reader);
+                              : projection_wake_ms(node->reader);
     if (wake == UINT64_MAX)
         return wake;
     wake = wake + node->boot_ms < MONO_START_MS
@@ -795,26 +796,27 @@ static bool advance(struct sim *sim, uint64_t end_ms)
 /* ---- the end --------------------------------------------------------------
  */
 
-static bool feeds_quiet(const struct sim *sim, const struct feed *feeds,
-                        size_t count)
+static bool subscriptions_quiet(const struct sim *sim,
+                                const struct subscription *subscriptions,
+                                size_t count)
 {
     bool quiet = true;
 
     for (size_t i = 0; i < count; i++)
         for (unsigned n = 0; n < SERVICES; n++)
-            if (strcmp(feeds[i].source, shop_services[n]) == 0)
-                quiet = quiet && !feeds[i].diverged &&
-                        feeds[i].cursor.at.seq == sim->nodes[n].head;
+            if (strcmp(subscriptions[i].source, shop_services[n]) == 0)
+                quiet = quiet && !subscriptions[i].diverged &&
+                        subscriptions[i].cursor.at.seq == sim->nodes[n].head;
     return quiet;
 }
 
-static bool saved_quiet(const struct feed *feeds, const struct cursor *saved,
-                        size_t count)
+static bool saved_quiet(const struct subscription *subscriptions,
+                        const struct cursor *saved, size_t count)
 {
     bool quiet = true;
 
     for (size_t i = 0; i < count; i++)
-        quiet = quiet && feeds[i].cursor.at.seq == saved[i].at.seq;
+        quiet = quiet && subscriptions[i].cursor.at.seq == saved[i].at.seq;
     return quiet;
 }
 
@@ -826,11 +828,12 @@ static bool all_quiet(const struct sim *sim)
         const struct node *node = &sim->nodes[n];
 
         quiet = node->running && node->shell->due_ms == INT64_MAX &&
-                feeds_quiet(sim, node->shell->feeds, node->shell->feed_count) &&
-                saved_quiet(node->shell->feeds, node->shell->saved,
-                            node->shell->feed_count) &&
-                feeds_quiet(sim, node->reader->live.feeds,
-                            node->reader->live.feed_count) &&
+                subscriptions_quiet(sim, node->shell->subscriptions,
+                                    node->shell->subscription_count) &&
+                saved_quiet(node->shell->subscriptions, node->shell->saved,
+                            node->shell->subscription_count) &&
+                subscriptions_quiet(sim, node->reader->live.subscriptions,
+                                    node->reader->live.subscription_count) &&
                 node->reader->rebuild.phase == REBUILD_NONE &&
                 node->inbox[0] == NULL && node->inbox[1] == NULL;
     }
@@ -839,32 +842,32 @@ static bool all_quiet(const struct sim *sim)
 
 /* A cursor that is not in its publisher's log is known for what it is. */
 static void check_fork(struct sim *sim, const struct node *node,
-                       const struct feed *feed)
+                       const struct subscription *sub)
 {
     const struct node *publisher = node;
     uint8_t hash[HASH_BYTES];
     bool whole;
 
     for (unsigned n = 0; n < SERVICES; n++)
-        if (strcmp(shop_services[n], feed->source) == 0)
+        if (strcmp(shop_services[n], sub->source) == 0)
             publisher = &sim->nodes[n];
     if (!publisher->running)
         return;
-    whole = store_hash_at(publisher->shell->store, feed->cursor.at.seq, hash) ==
+    whole = store_hash_at(publisher->shell->store, sub->cursor.at.seq, hash) ==
                 EVT_OK &&
-            (feed->cursor.at.seq == 0 ||
-             memcmp(hash, feed->cursor.hash, HASH_BYTES) == 0);
-    if (!whole && !feed->diverged)
+            (sub->cursor.at.seq == 0 ||
+             memcmp(hash, sub->cursor.hash, HASH_BYTES) == 0);
+    if (!whole && !sub->diverged)
         sim_broken(sim, "fork",
                    "%s goes on with %s's log at #%" PRIu64
                    ", which is not what it consumed",
-                   node->service->name, feed->source, feed->cursor.at.seq);
-    if (whole && feed->diverged)
+                   node->service->name, sub->source, sub->cursor.at.seq);
+    if (whole && sub->diverged)
         sim_broken(sim, "fork", "%s takes %s's log for another one",
-                   node->service->name, feed->source);
-    if (!whole && feed->verdict == PULL_FORKED)
+                   node->service->name, sub->source);
+    if (!whole && sub->verdict == PULL_FORKED)
         sim_sometimes(sim, FORK_REFUSED);
-    if (feed->cursor.at.seq <= publisher->shell->store->head_seq)
+    if (sub->cursor.at.seq <= publisher->shell->store->head_seq)
         return;
     if (publisher->shell->behind)
         sim_sometimes(sim, BEHIND_ITS_READERS);
@@ -876,9 +879,11 @@ static void check_fork(struct sim *sim, const struct node *node,
 static void check_forks(struct sim *sim)
 {
     for (unsigned n = 0; n < SERVICES; n++)
-        for (size_t i = 0;
-             sim->nodes[n].running && i < sim->nodes[n].shell->feed_count; i++)
-            check_fork(sim, &sim->nodes[n], &sim->nodes[n].shell->feeds[i]);
+        for (size_t i = 0; sim->nodes[n].running &&
+                           i < sim->nodes[n].shell->subscription_count;
+             i++)
+            check_fork(sim, &sim->nodes[n],
+                       &sim->nodes[n].shell->subscriptions[i]);
 }
 
 static void report(void *ctx, enum check_id id, const char *subject,
@@ -995,9 +1000,10 @@ static void open_world(struct sim *sim)
                  node->service->name);
         snprintf(node->log_path, sizeof node->log_path, "%s/log.db",
                  node->directory);
-        node->config = (struct reader_config){.service = node->service->name,
-                                              .log_path = node->log_path,
-                                              .directory = node->directory};
+        node->config =
+            (struct projection_config){.service = node->service->name,
+                                       .log_path = node->log_path,
+                                       .directory = node->directory};
         for (unsigned side = 0; side < SIDES; side++) {
             node->ctx[side] = (struct side_ctx){sim, n, side};
             node->env[side] = (struct env){.ctx = &node->ctx[side],

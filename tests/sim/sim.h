@@ -197,8 +197,8 @@ struct node {
     struct side_ctx ctx[SIDES];
     struct env env[SIDES];
     struct shell *shell;
-    struct reader_config config;
-    struct reader *reader;
+    struct projection_config config;
+    struct projection *reader;
     struct link links[SIDES][SIM_LINKS];
     size_t link_count[SIDES];
     struct item *inbox[SIDES];

@@ -37,7 +37,7 @@ static void read_parked(const char *seq, uint8_t raw[4096], struct row *row)
     if (bytes > 4096)
         fail("too long");
     memcpy(raw, sqlite3_column_blob(s, 0), bytes);
-    if (!row_read(raw, bytes, row))
+    if (!frame_row_read(raw, bytes, row))
         fail("not a row");
     sqlite3_finalize(s);
 }
@@ -45,7 +45,7 @@ static void read_parked(const char *seq, uint8_t raw[4096], struct row *row)
 static void write_parked(const char *seq, const struct row *row)
 {
     uint8_t raw[4096];
-    size_t bytes = row_write(row, raw, sizeof raw);
+    size_t bytes = frame_row_write(row, raw, sizeof raw);
     sqlite3_stmt *s;
 
     if (sqlite3_prepare_v2(db, "UPDATE parked SET raw = ? WHERE seq = ?", -1,

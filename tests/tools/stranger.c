@@ -161,7 +161,7 @@ static size_t nonsense(uint8_t bytes[MESSAGE_MAX], int n)
     command.data.line_count = 1;
     text_copy(command.data.lines[0].sku, SKU_BYTES, "nothing");
     command.data.lines[0].quantity = 1;
-    count = commands_write(&command, 1, bytes);
+    count = request_write(&command, 1, bytes);
     if (random() % 2 == 0)
         return (size_t)random() % count; /* cut */
     bytes[(size_t)random() % count] ^= (uint8_t)(1u << random() % 8);
@@ -274,7 +274,8 @@ static enum answer_code hear_answer(int fd)
     if (length < 4 || length > sizeof bytes)
         fail("a length that is none");
     hear(fd, bytes, length);
-    if (!answers_read(bytes + 4, length - 4, answers, &count) || count != 1)
+    if (!request_answers_read(bytes + 4, length - 4, answers, &count) ||
+        count != 1)
         fail("an answer that is none");
     return answers[0].code;
 }
@@ -302,7 +303,7 @@ static int send_crowd(const char *address, int count, const char *prefix)
             command.data.line_count = 1;
             text_copy(command.data.lines[0].sku, SKU_BYTES, "gizmo");
             command.data.lines[0].quantity = 1;
-            length = commands_write(&command, 1, bytes);
+            length = request_write(&command, 1, bytes);
             say_request(fd, (uint32_t)i, bytes, length);
         }
         _exit(0);

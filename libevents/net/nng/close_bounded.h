@@ -1,11 +1,12 @@
-/* closing.h - closing a socket of NNG 1.5.2 without being held up for ever.
+/* close_bounded.h - closing a socket of NNG 1.5.2 without being held up for
+ * ever.
  *
  * nng_close waits until NNG's reaper has taken every connection apart, and the
  * reaper waits for each transfer to end.  One that was being started in that
  * very moment never ends, so neither does nng_close, of this socket or of any
  * later one (mended upstream by aac4dc36, "fix deadlock on socket close"). */
-#ifndef CLOSING_H
-#define CLOSING_H
+#ifndef CLOSE_BOUNDED_H
+#define CLOSE_BOUNDED_H
 
 #include <nng/nng.h>
 #include <stdbool.h>
@@ -16,6 +17,6 @@
  * call what it was told to call.  The thread then stays to the process's end.
  */
 enum { CLOSING_MS = 1000 };
-bool close_socket(nng_socket socket);
+bool close_bounded(nng_socket socket);
 
 #endif

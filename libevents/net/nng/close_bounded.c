@@ -1,5 +1,5 @@
-/* closing.c - see closing.h. */
-#include "net/nng/closing.h"
+/* close_bounded.c - see close_bounded.h. */
+#include "net/nng/close_bounded.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@ static void *closing_thread(void *id)
     return NULL;
 }
 
-bool close_socket(nng_socket socket)
+bool close_bounded(nng_socket socket)
 {
     struct timespec end;
     pthread_t thread;

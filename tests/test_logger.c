@@ -1,4 +1,4 @@
-/* test_log.c - one line a fact, and never in the way of the service. */
+/* test_logger.c - one line a fact, and never in the way of the service. */
 #include "base/logger.h"
 
 #include <criterion/criterion.h>
@@ -57,8 +57,8 @@ Test(log, a_fact_is_one_line_of_json_beside_a_terminal)
     const char *text;
     json_t *json;
 
-    log_open("payment", LOG_INFO);
-    log_fact(LOG_WARN, "o-7", "payment/00/3", "said \"no\" to %s", "alice");
+    logger_open("payment", LOG_INFO);
+    logger_fact(LOG_WARN, "o-7", "payment/00/3", "said \"no\" to %s", "alice");
     text = lines();
     cr_assert_eq(strchr(text, '\n'), text + strlen(text) - 1, "%s", text);
     json = json_loads(text, 0, NULL);
@@ -77,8 +77,8 @@ Test(log, what_is_not_known_is_left_out)
 {
     json_t *json;
 
-    log_open("payment", LOG_INFO);
-    log_fact(LOG_INFO, NULL, "", "started");
+    logger_open("payment", LOG_INFO);
+    logger_fact(LOG_INFO, NULL, "", "started");
     json = json_loads(lines(), 0, NULL);
     cr_assert_null(json_object_get(json, "order"));
     cr_assert_null(json_object_get(json, "event"));
@@ -87,12 +87,12 @@ Test(log, what_is_not_known_is_left_out)
 
 Test(log, what_is_below_the_level_is_not_written)
 {
-    log_open("payment", LOG_WARN);
-    log_fact(LOG_DEBUG, NULL, NULL, "quiet");
-    log_fact(LOG_INFO, NULL, NULL, "quiet");
+    logger_open("payment", LOG_WARN);
+    logger_fact(LOG_DEBUG, NULL, NULL, "quiet");
+    logger_fact(LOG_INFO, NULL, NULL, "quiet");
     cr_assert_str_eq(lines(), "");
-    log_fact(LOG_WARN, NULL, NULL, "loud");
-    log_fact(LOG_ERROR, NULL, NULL, "louder");
+    logger_fact(LOG_WARN, NULL, NULL, "loud");
+    logger_fact(LOG_ERROR, NULL, NULL, "louder");
     cr_assert_not_null(strstr(lines(), "louder"));
 }
 
@@ -103,8 +103,8 @@ Test(log, a_long_fact_is_cut_not_torn)
 
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    log_open("payment", LOG_INFO);
-    log_fact(LOG_INFO, "o-7", NULL, "%s", text);
+    logger_open("payment", LOG_INFO);
+    logger_fact(LOG_INFO, "o-7", NULL, "%s", text);
     json = json_loads(lines(), 0, NULL);
     cr_assert_not_null(json);
     cr_assert_gt(strlen(word(json, "message")), 400);
@@ -117,13 +117,13 @@ Test(log, a_fact_is_never_two_lines)
 {
     const char *text;
 
-    log_open("payment", LOG_INFO);
-    log_fact(LOG_INFO, "o\n7", NULL, "one\ntwo\x1b[31m");
+    logger_open("payment", LOG_INFO);
+    logger_fact(LOG_INFO, "o\n7", NULL, "one\ntwo\x1b[31m");
     text = lines();
     cr_assert_eq(strchr(text, '\n'), text + strlen(text) - 1, "%s", text);
     cr_assert_null(strchr(text, '\x1b'));
-    log_fact(LOG_INFO, NULL, NULL, "\xff\xfe");
-    log_fact(LOG_INFO, NULL, NULL, "next");
+    logger_fact(LOG_INFO, NULL, NULL, "\xff\xfe");
+    logger_fact(LOG_INFO, NULL, NULL, "next");
     cr_assert_not_null(strstr(lines(), "next"), "the service lives on");
 }
 
@@ -137,9 +137,10 @@ static int lives_on(void (*spoil)(void))
         spoil();
         signal(SIGPIPE, SIG_IGN); /* as the host does */
         alarm(20);                /* a bound, should it block */
-        log_open("payment", LOG_INFO);
+        logger_open("payment", LOG_INFO);
         for (int i = 0; i < 2000; i++)
-            log_fact(LOG_INFO, NULL, NULL, "fact number %d of a great many", i);
+            logger_fact(LOG_INFO, NULL, NULL, "fact number %d of a great many",
+                        i);
         _exit(7);
     }
     cr_assert_eq(waitpid(child, &status, 0), child);

@@ -1,4 +1,4 @@
-/* test_place.c - directories, locks and addresses of a service.
+/* test_datadir.c - directories, locks and addresses of a service.
  *
  * A test is a process of its own, so it may change into a directory; other
  * instances are forked (nothing here touches NNG). */
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 static struct scratch scratch;
-static struct place place;
+static struct datadir datadir;
 static char said[512]; /* by the last other instance, on standard error */
 
 static void set_up(void)
@@ -31,26 +31,26 @@ static void set_up(void)
 static void tear_down(void)
 {
     cr_assert_eq(chdir("/"), 0);
-    place_leave(&place);
+    datadir_leave(&datadir);
     scratch_close(&scratch);
 }
 
-TestSuite(place, .init = set_up, .fini = tear_down);
+TestSuite(datadir, .init = set_up, .fini = tear_down);
 
-Test(place, tcp_has_no_ports_for_a_service_of_your_own)
+Test(datadir, tcp_has_no_ports_for_a_service_of_your_own)
 {
     struct options options = {.directory = scratch.path, .port = 23450};
 
-    cr_assert_eq(place_take(&place, "shipping", &options), 64);
-    cr_assert_eq(place_take(&place, "payment", &options), 0);
-    cr_assert_str_eq(place.pub_url, "tcp://127.0.0.1:23456");
+    cr_assert_eq(datadir_take(&datadir, "shipping", &options), 64);
+    cr_assert_eq(datadir_take(&datadir, "payment", &options), 0);
+    cr_assert_str_eq(datadir.pub_url, "tcp://127.0.0.1:23456");
 }
 
 static int take(const char *service, const char *directory)
 {
     struct options options = {.directory = directory};
 
-    return place_take(&place, service, &options);
+    return datadir_take(&datadir, service, &options);
 }
 
 /* Another instance, which ends with the code that it was given. */
@@ -66,10 +66,10 @@ static int other(const char *service, const char *directory,
     cr_assert_eq(pipe(ends), 0);
     child = fork();
     if (child == 0) {
-        struct place its;
+        struct datadir its;
 
         dup2(ends[1], STDERR_FILENO);
-        _exit(place_take(&its, service, &options));
+        _exit(datadir_take(&its, service, &options));
     }
     close(ends[1]);
     while ((count = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
@@ -89,7 +89,7 @@ static unsigned mode_of(const char *path)
     return status.st_mode & 0777;
 }
 
-Test(place, it_makes_what_is_missing_and_goes_there)
+Test(datadir, it_makes_what_is_missing_and_goes_there)
 {
     const char *directory = scratch_file(&scratch, "data");
     char here[200];
@@ -101,26 +101,28 @@ Test(place, it_makes_what_is_missing_and_goes_there)
     cr_assert_eq(mode_of("payment"), 0700);
     cr_assert_eq(mode_of("run"), 0700);
     cr_assert_eq(mode_of("run/payment.lock"), 0600);
-    cr_assert_str_eq(place.log_path, "payment/log.db");
-    cr_assert_str_eq(place.view_directory, "payment");
-    cr_assert_str_eq(place.pub_url, "ipc://run/payment.pub");
-    cr_assert_str_eq(place.cmd_url, "ipc://run/payment.cmd");
-    cr_assert_str_eq(place.qry_url, "ipc://run/payment.qry");
-    cr_assert_str_eq(place_url(&place, "order", "pub"), "ipc://run/order.pub");
+    cr_assert_str_eq(datadir.log_path, "payment/log.db");
+    cr_assert_str_eq(datadir.view_directory, "payment");
+    cr_assert_str_eq(datadir.pub_url, "ipc://run/payment.pub");
+    cr_assert_str_eq(datadir.cmd_url, "ipc://run/payment.cmd");
+    cr_assert_str_eq(datadir.qry_url, "ipc://run/payment.qry");
+    cr_assert_str_eq(datadir_url(&datadir, "order", "pub"),
+                     "ipc://run/order.pub");
 }
 
-Test(place, over_tcp_each_service_has_three_ports)
+Test(datadir, over_tcp_each_service_has_three_ports)
 {
     struct options options = {.directory = scratch_file(&scratch, "data"),
                               .port = 7000};
 
-    cr_assert_eq(place_take(&place, "payment", &options), 0);
-    cr_assert_str_eq(place.pub_url, "tcp://127.0.0.1:7006");
-    cr_assert_str_eq(place.cmd_url, "tcp://127.0.0.1:7007");
-    cr_assert_str_eq(place_url(&place, "order", "qry"), "tcp://127.0.0.1:7002");
+    cr_assert_eq(datadir_take(&datadir, "payment", &options), 0);
+    cr_assert_str_eq(datadir.pub_url, "tcp://127.0.0.1:7006");
+    cr_assert_str_eq(datadir.cmd_url, "tcp://127.0.0.1:7007");
+    cr_assert_str_eq(datadir_url(&datadir, "order", "qry"),
+                     "tcp://127.0.0.1:7002");
 }
 
-Test(place, a_second_instance_is_refused_and_told_who_runs) /* HC7 F07 real */
+Test(datadir, a_second_instance_is_refused_and_told_who_runs) /* HC7 F07 real */
 {
     const char *directory = scratch_file(&scratch, "data");
     char wanted[64];
@@ -131,12 +133,12 @@ Test(place, a_second_instance_is_refused_and_told_who_runs) /* HC7 F07 real */
     cr_assert_not_null(strstr(said, wanted), "%s", said);
     cr_assert_eq(other("payment", directory, NULL), 75, "and again");
     cr_assert_eq(other("order", directory, NULL), 0, "others may live here");
-    place_leave(&place);
+    datadir_leave(&datadir);
     cr_assert_eq(other("payment", directory, NULL), 0, "now it is free");
 }
 
 /* The lock is on the directory, not in a pid file that may be stale. */
-Test(place, a_killed_instance_leaves_no_lock) /* HC7 HC52 */
+Test(datadir, a_killed_instance_leaves_no_lock) /* HC7 HC52 */
 {
     const char *directory = scratch_file(&scratch, "data");
     struct options options = {.directory = directory};
@@ -147,10 +149,10 @@ Test(place, a_killed_instance_leaves_no_lock) /* HC7 HC52 */
     cr_assert_eq(pipe(ends), 0);
     child = fork();
     if (child == 0) {
-        struct place its;
+        struct datadir its;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* should this test fail */
-        if (place_take(&its, "payment", &options) != 0 ||
+        if (datadir_take(&its, "payment", &options) != 0 ||
             write(ends[1], "t", 1) != 1)
             _exit(1);
         pause();
@@ -164,7 +166,7 @@ Test(place, a_killed_instance_leaves_no_lock) /* HC7 HC52 */
     close(ends[0]);
 }
 
-Test(place, deleting_the_pid_file_does_not_let_a_second_in) /* HC7 */
+Test(datadir, deleting_the_pid_file_does_not_let_a_second_in) /* HC7 */
 {
     const char *directory = scratch_file(&scratch, "data");
 
@@ -175,7 +177,7 @@ Test(place, deleting_the_pid_file_does_not_let_a_second_in) /* HC7 */
 
 /* A second listen on an address can deafen the first: the address is locked
  * by itself, too. */
-Test(place, an_endpoint_that_is_held_is_not_taken) /* HC7 F08 real */
+Test(datadir, an_endpoint_that_is_held_is_not_taken) /* HC7 F08 real */
 {
     const char *directory = scratch_file(&scratch, "data");
     char lock[200];
@@ -191,7 +193,7 @@ Test(place, an_endpoint_that_is_held_is_not_taken) /* HC7 F08 real */
 }
 
 /* 400 bytes, four times what fits a socket's address. */
-Test(place, a_path_may_be_very_long) /* HC55 */
+Test(datadir, a_path_may_be_very_long) /* HC55 */
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char directory[512];
@@ -208,14 +210,14 @@ Test(place, a_path_may_be_very_long) /* HC55 */
     cr_assert_gt(strlen(directory), 300);
     cr_assert_eq(take("payment", directory), 0);
     text_copy(address.sun_path, sizeof address.sun_path,
-              place.cmd_url + strlen("ipc://"));
+              datadir.cmd_url + strlen("ipc://"));
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd);
     snprintf(said, sizeof said, "%s/run/payment.cmd", directory);
     cr_assert_eq(access(said, F_OK), 0);
 }
 
-Test(place, what_others_may_enter_is_closed_to_them)
+Test(datadir, what_others_may_enter_is_closed_to_them)
 {
     const char *directory = scratch_file(&scratch, "data");
 
@@ -225,7 +227,7 @@ Test(place, what_others_may_enter_is_closed_to_them)
     cr_assert_eq(mode_of("."), 0700);
 }
 
-Test(place, what_is_no_directory_of_ours_is_refused) /* F26 real */
+Test(datadir, what_is_no_directory_of_ours_is_refused) /* F26 real */
 {
     const char *directory = scratch_file(&scratch, "data");
     const char *elsewhere = scratch_file(&scratch, "elsewhere");
@@ -242,7 +244,7 @@ Test(place, what_is_no_directory_of_ours_is_refused) /* F26 real */
     cr_assert_not_null(strstr(said, "No such file"), "%s", said);
 }
 
-Test(place, a_directory_of_somebody_else_is_refused) /* F26 real */
+Test(datadir, a_directory_of_somebody_else_is_refused) /* F26 real */
 {
     const char *directory = scratch_file(&scratch, "data");
 
@@ -254,24 +256,24 @@ Test(place, a_directory_of_somebody_else_is_refused) /* F26 real */
     cr_assert_not_null(strstr(said, "another user"), "%s", said);
 }
 
-Test(place, a_read_side_has_a_directory_and_a_lock_of_its_own)
+Test(datadir, a_read_side_has_a_directory_and_a_lock_of_its_own)
 {
     struct options options = {.directory = scratch_file(&scratch, "data"),
                               .read_side = scratch_file(&scratch, "reader")};
     struct stat there, here;
 
     cr_assert_eq(other("payment", options.directory, NULL), 0);
-    cr_assert_eq(place_take(&place, "payment", &options), 0);
+    cr_assert_eq(datadir_take(&datadir, "payment", &options), 0);
     cr_assert_eq(stat(options.read_side, &there), 0);
-    cr_assert_eq(stat(place.view_directory, &here), 0);
-    cr_assert_eq(there.st_ino, here.st_ino, "%s", place.view_directory);
-    cr_assert_eq(strncmp(place.qry_url, "ipc:///proc/self/fd/", 20), 0);
+    cr_assert_eq(stat(datadir.view_directory, &here), 0);
+    cr_assert_eq(there.st_ino, here.st_ino, "%s", datadir.view_directory);
+    cr_assert_eq(strncmp(datadir.qry_url, "ipc:///proc/self/fd/", 20), 0);
     cr_assert_eq(other("payment", options.directory, options.read_side), 75);
     cr_assert_eq(other("payment", options.directory, NULL), 0,
                  "the service itself may run beside it");
 }
 
-Test(place, who_has_a_file_open_is_named)
+Test(datadir, who_has_a_file_open_is_named)
 {
     const char *path = scratch_file(&scratch, "file");
     char text[256], wanted[32], go;
@@ -291,13 +293,13 @@ Test(place, who_has_a_file_open_is_named)
     }
     cr_assert_eq(read(ends[0], &go, 1), 1);
     snprintf(wanted, sizeof wanted, "pid %d", (int)child);
-    cr_assert_not_null(strstr(place_holders(path, text, sizeof text), wanted),
+    cr_assert_not_null(strstr(datadir_holders(path, text, sizeof text), wanted),
                        "%s", text);
-    place_holders(path, text, 8); /* no room */
+    datadir_holders(path, text, 8); /* no room */
     cr_assert_lt(strlen(text), 8);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
-    cr_assert_str_eq(place_holders(path, text, sizeof text),
+    cr_assert_str_eq(datadir_holders(path, text, sizeof text),
                      "cannot see who holds it");
     close(ends[0]);
     close(ends[1]);
