@@ -9,6 +9,7 @@
  * drives this. */
 #include "order-svc/order.h"
 
+#include "core/json.h"
 #include "read/projection.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
  *
  * One line an event: when, which order, who, what, and because of what.
  * Reading, following and ordering are merge.c's. */
+#include "core/json.h"
 #include "merge.h"
 #include "verbs.h"
 

@@ -5,6 +5,7 @@
  * through the same evolve that the service decides with.  Without them the
  * read model answers; when its service is down, its log is folded to the end.
  */
+#include "core/json.h"
 #include "story.h"
 #include "verbs.h"
 

@@ -4,6 +4,7 @@
  * anywhere: libevents/core/flow.h reads it off the rule tables and the causes.
  */
 #include "story.h"
+#include "core/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

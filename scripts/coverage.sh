@@ -21,6 +21,7 @@ what=$1
 build=$2
 list=tests/coverage-missing.txt
 files='
+libevents/base/text.c
 libevents/core/event.c libevents/core/codec.c libevents/core/json.c
 libevents/core/service.c libevents/log/store.c libevents/log/store_open.c
 libevents/stream/wire.c libevents/stream/subscription.c

@@ -1,6 +1,7 @@
 /* golden.c - see golden.h.  The story is written with triple.c. */
 #include "golden.h"
 
+#include "core/json.h"
 #include "sample.h"
 #include "scratch.h"
 #include "triple.h"

@@ -3,6 +3,7 @@
  * Cached, from a snapshot, or from the first event on: the same bytes.  What
  * loading costs is counted in rows that SQLite returned, not in time. */
 #include "core/codec.h"
+#include "core/json.h"
 #include "sample.h"
 #include "scratch.h"
 #include "write/cache.h"

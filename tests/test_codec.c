@@ -3,6 +3,7 @@
  * Driven by the catalogue, as the codec is: a new message is tested by being
  * there.  Rows on the wire are in test_wire.c, stored ones in test_golden.c. */
 #include "core/codec.h"
+#include "core/json.h"
 #include "sample.h"
 
 #include <criterion/criterion.h>

@@ -3,6 +3,7 @@
  * For each directory under tests/golden/: the logs open (and migrate), chain
  * to the same hash, fold to the same states, keep every invariant, and make
  * views; and every payload means what it meant.  HC42 HC43. */
+#include "core/json.h"
 #include "golden.h"
 #include "host/options.h"
 #include "scratch.h"

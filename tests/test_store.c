@@ -1139,25 +1139,25 @@ Test(syncs, each_is_counted, .init = set_up_counted, .fini = tear_down)
     uint64_t before;
 
     cr_assert_eq(store_open("/", "payment", NULL, log_id, &store, why), EVT_IO);
-    cr_assert_eq(syncs(), 0, "nothing was opened");
+    cr_assert_eq(syncs_total(), 0, "nothing was opened");
     faultvfs_set(FAULT_SYNCS, 0, 0, false);
     store = open_with(FAULTVFS);
-    cr_assert_gt(syncs(), 0, "it was made, and checkpointed");
+    cr_assert_gt(syncs_total(), 0, "it was made, and checkpointed");
     cr_assert_eq(batch(store, 3000), EVT_OK);
-    before = syncs();
+    before = syncs_total();
     for (int i = 0; i < 5; i++)
         cr_assert_eq(batch(store, 1), EVT_OK);
-    cr_assert_eq(syncs(), before + 5, "each commit");
+    cr_assert_eq(syncs_total(), before + 5, "each commit");
     cr_assert_eq(store_begin(store), EVT_OK);
     cr_assert_eq(store_commit(store), EVT_OK);
-    cr_assert_eq(syncs(), before + 5, "but not one of nothing");
+    cr_assert_eq(syncs_total(), before + 5, "but not one of nothing");
     for (int i = 0; i < 1000; i++)
         cr_assert_eq(batch(store, 4), EVT_OK);
-    before = syncs();
+    before = syncs_total();
     cr_assert_eq(store_checkpoint(store), EVT_OK);
-    cr_assert_eq(syncs(), before + 2, "the WAL, then the database");
+    cr_assert_eq(syncs_total(), before + 2, "the WAL, then the database");
     store_close(store);
-    cr_assert_eq(syncs(), faultvfs_calls());
+    cr_assert_eq(syncs_total(), faultvfs_calls());
     faultvfs_set(0, 0, 0, false);
     cr_assert_eq(expect_whole_file(), 7005);
 }

@@ -10,6 +10,7 @@
 #include "../payment-svc/payment.h"
 
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -9,6 +9,8 @@
 
 #include "write/shell.h"
 
+#include <jansson.h>
+
 enum { ORDER_SVC, INVENTORY_SVC, PAYMENT_SVC };
 
 struct trio_message {

@@ -5,9 +5,10 @@
 #ifndef FAULT_H
 #define FAULT_H
 
-#include "core/event.h"
+#include "base/status.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Reads and sets nothing before this.  @enabled false: fault_set refuses, and
  * no point ever fires. */

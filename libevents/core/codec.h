@@ -1,15 +1,13 @@
 /* codec.h - event <-> row: payloads as msgpack maps, driven by the catalogue.
  *
- * No message has code of its own here: the field tables of shop.c say what is
- * written and what is accepted.  Every byte from outside passes
+ * No message has code of its own here: the field tables of the catalogue say
+ * what is written and what is accepted.  Every byte from outside passes
  * codec_check_bytes before msgpack-c sees it, because msgpack-c 4.0.0 reserves
  * what an array header claims (5 bytes can ask for 16 GiB). */
 #ifndef CODEC_H
 #define CODEC_H
 
 #include "core/event.h"
-
-#include <jansson.h>
 
 enum {
     DEPTH_MAX = 8,       /* nesting of any message we accept */
@@ -74,42 +72,5 @@ MUST_CHECK enum evt_status codec_from_row(const char *source,
                                           const struct row *row,
                                           struct event *event, const char **why,
                                           const char **field);
-
-/* ---- JSON, for people and programs ----------------------------------------
- * All return new references that the caller releases with json_decref. */
-
-/* A payload (@fields of a message, @base a struct payload) or a state (a
- * kind's fields): the same walk over the same tables. */
-json_t *json_from_fields(const struct field *fields, const void *base);
-
-/* The same as text, exactly as json_dumps(JSON_COMPACT) would print it, but
- * without building a tree first.  @text holds FIELDS_TEXT_MAX; returns the
- * length. */
-enum { FIELDS_TEXT_MAX = 4096 };
-size_t json_write_fields(const struct field *fields, const void *base,
-                         char text[FIELDS_TEXT_MAX]);
-
-/* {"source","log","seq","type","version","order","time_ms","cause":{...},
- * "data":{...},"hash"?}: log ids and hashes in hex.  A row that cannot be
- * decoded has "raw" (hex) and "problem" in place of "data".  @hash may be
- * NULL. */
-json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
-                      const struct row *row, const uint8_t *hash);
-
-/* The reverse, for clients that read logs through queries: decodes such an
- * object into @event (upcast, newest version).  EVT_BAD when it is not one,
- * EVT_NONE/EVT_NEWER as codec_from_row: then only the envelope is set. */
-MUST_CHECK enum evt_status json_to_event(const json_t *json,
-                                         struct event *event);
-
-/* "12.34" <-> 1234.  text_cents holds CENTS_BYTES.  text_parse_cents accepts
- * "12", "12.3", "12.34", nothing else, and refuses what overflows. */
-enum { CENTS_BYTES = 24 };
-char *text_cents(int64_t cents, char text[CENTS_BYTES]);
-MUST_CHECK bool text_parse_cents(const char *text, int64_t *cents);
-
-/* Bytes <-> lower-case hex.  @text holds 2 * count + 1. */
-char *text_hex(const uint8_t *bytes, size_t count, char *text);
-MUST_CHECK bool text_parse_hex(const char *text, uint8_t *bytes, size_t count);
 
 #endif

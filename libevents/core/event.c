@@ -10,36 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void text_copy(char *to, size_t size, const char *from)
-{
-    size_t length = strlen(from);
-
-    assert(length < size);
-    memcpy(to, from, length);
-    memset(to + length, 0, size - length); /* states are compared as bytes */
-}
-
-bool text_is_id(const char *text, size_t size)
-{
-    static const uint8_t good[256] = {
-        ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
-        ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1,
-        ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1,
-        ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
-        ['y'] = 1, ['z'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1,
-        ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1,
-        ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1,
-        ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1,
-        ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['0'] = 1, ['1'] = 1,
-        ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
-        ['8'] = 1, ['9'] = 1, ['.'] = 1, ['_'] = 1, ['-'] = 1};
-    size_t length = 0;
-
-    while (length < size && good[(uint8_t)text[length]])
-        length++;
-    return length > 0 && length < size && text[length] == '\0';
-}
-
 void event_genesis(const char *source, const uint8_t log_id[LOG_ID_BYTES],
                    uint8_t hash[HASH_BYTES])
 {
@@ -173,4 +143,14 @@ char *event_id(const char *source, const struct position *at,
     snprintf(text, EVENT_ID_BYTES, "%s/%s/%llu", source, log_id,
              (unsigned long long)at->seq);
     return text;
+}
+
+bool event_type_in(enum message_type type, const enum message_type *types,
+                   size_t max)
+{
+    for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++) {
+        if (types[i] == type)
+            return true;
+    }
+    return false;
 }

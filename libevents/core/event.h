@@ -7,22 +7,11 @@
 #ifndef EVENT_H
 #define EVENT_H
 
+#include "base/status.h"
+#include "base/text.h"
 #include "shop/shop.h"
 
 #include <stdbool.h>
-
-#define MUST_CHECK __attribute__((warn_unused_result))
-
-/* What can become of a fallible call.  0 is good. */
-enum evt_status {
-    EVT_OK = 0,
-    EVT_BAD,   /* bytes or arguments that are not what they should be */
-    EVT_NEWER, /* well formed, but of a newer version than this program */
-    EVT_FULL,  /* the disk is full; nothing of this transaction will be kept */
-    EVT_BUSY,  /* somebody else holds the database; try again */
-    EVT_IO,    /* the disk or the file failed: leave the process, see store.h */
-    EVT_NONE   /* there is no such thing */
-};
 
 enum {
     LOG_ID_BYTES = 16,
@@ -103,11 +92,8 @@ enum { EVENT_ID_BYTES = SERVICE_BYTES + 2 * LOG_ID_BYTES + 24 };
 char *event_id(const char *source, const struct position *at,
                char text[EVENT_ID_BYTES]);
 
-/* Copies text into an array of @size bytes; what does not fit is a
- * programmer's error and asserts (outside text is measured before). */
-void text_copy(char *to, size_t size, const char *from);
-
-/* Whether @text is an id: 1 to @size - 1 of A-Z a-z 0-9 . _ - */
-bool text_is_id(const char *text, size_t size);
+/* Whether @type is among the (zero-terminated, at most @max) @types. */
+bool event_type_in(enum message_type type, const enum message_type *types,
+                   size_t max);
 
 #endif

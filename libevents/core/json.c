@@ -1,11 +1,12 @@
-/* json.c - events and states as JSON, and the texts of money and bytes.
+/* json.c - events and states as JSON.
  *
  * The same field tables as codec.c, walked for people and programs.  Nothing
  * here is stored or hashed. */
+#include "core/json.h"
+
 #include "core/codec.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -342,53 +343,4 @@ enum evt_status json_to_event(const json_t *json, struct event *event)
     read.type = newest->type;
     *event = read;
     return EVT_OK;
-}
-
-/* ---- money and bytes ---- */
-
-char *text_cents(int64_t cents, char text[CENTS_BYTES])
-{
-    uint64_t amount = cents < 0 ? 0 - (uint64_t)cents : (uint64_t)cents;
-
-    snprintf(text, CENTS_BYTES, "%s%llu.%02u", cents < 0 ? "-" : "",
-             (unsigned long long)(amount / 100), (unsigned)(amount % 100));
-    return text;
-}
-
-bool text_parse_cents(const char *text, int64_t *cents)
-{
-    int64_t value = 0;
-    int digits = 0, decimals = -1; /* -1: no point yet */
-
-    for (; *text != '\0'; text++) {
-        if (*text == '.' && decimals < 0 && digits > 0) {
-            decimals = 0;
-            continue;
-        }
-        if (*text < '0' || *text > '9' || decimals == 2 ||
-            value > (INT64_MAX / 100 - 9) / 10)
-            return false;
-        value = value * 10 + (*text - '0');
-        digits++;
-        decimals += decimals >= 0;
-    }
-    if (digits == 0 || decimals == 0)
-        return false;
-    *cents = decimals == 2 ? value : decimals == 1 ? value * 10 : value * 100;
-    return true;
-}
-
-char *text_hex(const uint8_t *bytes, size_t count, char *text)
-{
-    return sodium_bin2hex(text, 2 * count + 1, bytes, count);
-}
-
-bool text_parse_hex(const char *text, uint8_t *bytes, size_t count)
-{
-    size_t used;
-
-    return strlen(text) == 2 * count &&
-           sodium_hex2bin(bytes, count, text, 2 * count, NULL, &used, NULL) ==
-               0 &&
-           used == count;
 }

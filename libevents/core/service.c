@@ -11,16 +11,6 @@
 #include <assert.h>
 #include <string.h>
 
-bool event_type_in(enum message_type type, const enum message_type *types,
-                   size_t max)
-{
-    for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++) {
-        if (types[i] == type)
-            return true;
-    }
-    return false;
-}
-
 const struct rule *service_rule(const struct service *service,
                                 enum message_type type)
 {

@@ -111,10 +111,6 @@ struct service {
 const struct rule *service_rule(const struct service *service,
                                 enum message_type type);
 
-/* Whether @type is among the (zero-terminated, at most @max) @types. */
-bool event_type_in(enum message_type type, const enum message_type *types,
-                   size_t max);
-
 /* Runs @rule's decide (or @decide in its place, when not NULL) and asserts
  * what every decision must keep: at most one event, only declared ones, a
  * refusal only of a command and never beside an event.  Undeclared fields of

@@ -207,7 +207,7 @@ static void add_status(void *ctx, json_t *json)
         json, "uptime_ms",
         json_integer((json_int_t)(real_mono_ms(NULL) - host->started_ms)));
     json_object_set_new(json, "faults", json_boolean(host->options.faults));
-    json_object_set_new(json, "syncs", json_integer((json_int_t)syncs()));
+    json_object_set_new(json, "syncs", json_integer((json_int_t)syncs_total()));
     if (host->shell == NULL)
         return; /* a lone read side */
     pthread_mutex_lock(&host->mutex);

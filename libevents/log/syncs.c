@@ -56,7 +56,7 @@ void syncs_count(void)
         abort();
 }
 
-uint64_t syncs(void)
+uint64_t syncs_total(void)
 {
     return atomic_load_explicit(&sync_count, memory_order_relaxed);
 }

@@ -14,6 +14,6 @@
 void syncs_count(void);
 
 /* How many there were.  From any thread. */
-uint64_t syncs(void);
+uint64_t syncs_total(void);
 
 #endif

@@ -5,6 +5,8 @@
  * "more" says that there is more, and a client asks on after the last seq. */
 #include "read/projection.h"
 
+#include "core/json.h"
+
 #include <sqlite3.h>
 #include <string.h>
 

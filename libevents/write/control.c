@@ -6,6 +6,7 @@
 
 #include "base/logger.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
  * must be within its limits, encode again, and then decode to the same.  The
  * first byte chooses the message. */
 #include "core/codec.h"
+#include "core/json.h"
 #include "fuzz.h"
 
 #include <msgpack.h>

@@ -3,6 +3,7 @@
  * What reads as an event can be written as a row, shown as JSON, and read
  * again as the same event. */
 #include "core/codec.h"
+#include "core/json.h"
 #include "fuzz.h"
 
 #include <string.h>

@@ -4,6 +4,7 @@
  * decided on with every cause that names it, as the service would.  The first
  * bytes choose service, kind, and where it is dated. */
 #include "core/codec.h"
+#include "core/json.h"
 #include "fuzz.h"
 #include "write/cache.h"
 

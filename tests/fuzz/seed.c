@@ -5,6 +5,7 @@
  * hold what libFuzzer made of them; this is for the day when a message or a
  * target changes so much that one has to begin anew. */
 #include "core/codec.h"
+#include "core/json.h"
 #include "fuzz.h"
 #include "read/projection.h"
 #include "stream/wire.h"

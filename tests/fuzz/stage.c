@@ -3,6 +3,7 @@
 
 #include "stream/wire.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,0 +1,84 @@
+/* text.c - ids, money and bytes as text. */
+#include "base/text.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+void text_copy(char *to, size_t size, const char *from)
+{
+    size_t length = strlen(from);
+
+    assert(length < size);
+    memcpy(to, from, length);
+    memset(to + length, 0, size - length); /* states are compared as bytes */
+}
+
+bool text_is_id(const char *text, size_t size)
+{
+    static const uint8_t good[256] = {
+        ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
+        ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1,
+        ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1,
+        ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+        ['y'] = 1, ['z'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1,
+        ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1,
+        ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1,
+        ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1,
+        ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['0'] = 1, ['1'] = 1,
+        ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+        ['8'] = 1, ['9'] = 1, ['.'] = 1, ['_'] = 1, ['-'] = 1};
+    size_t length = 0;
+
+    while (length < size && good[(uint8_t)text[length]])
+        length++;
+    return length > 0 && length < size && text[length] == '\0';
+}
+
+char *text_cents(int64_t cents, char text[CENTS_BYTES])
+{
+    uint64_t amount = cents < 0 ? 0 - (uint64_t)cents : (uint64_t)cents;
+
+    snprintf(text, CENTS_BYTES, "%s%llu.%02u", cents < 0 ? "-" : "",
+             (unsigned long long)(amount / 100), (unsigned)(amount % 100));
+    return text;
+}
+
+bool text_parse_cents(const char *text, int64_t *cents)
+{
+    int64_t value = 0;
+    int digits = 0, decimals = -1; /* -1: no point yet */
+
+    for (; *text != '\0'; text++) {
+        if (*text == '.' && decimals < 0 && digits > 0) {
+            decimals = 0;
+            continue;
+        }
+        if (*text < '0' || *text > '9' || decimals == 2 ||
+            value > (INT64_MAX / 100 - 9) / 10)
+            return false;
+        value = value * 10 + (*text - '0');
+        digits++;
+        decimals += decimals >= 0;
+    }
+    if (digits == 0 || decimals == 0)
+        return false;
+    *cents = decimals == 2 ? value : decimals == 1 ? value * 10 : value * 100;
+    return true;
+}
+
+char *text_hex(const uint8_t *bytes, size_t count, char *text)
+{
+    return sodium_bin2hex(text, 2 * count + 1, bytes, count);
+}
+
+bool text_parse_hex(const char *text, uint8_t *bytes, size_t count)
+{
+    size_t used;
+
+    return strlen(text) == 2 * count &&
+           sodium_hex2bin(bytes, count, text, 2 * count, NULL, &used, NULL) ==
+               0 &&
+           used == count;
+}

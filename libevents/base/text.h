@@ -1,0 +1,28 @@
+/* text.h - ids, money and bytes as text. */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Copies text into an array of @size bytes; what does not fit is a
+ * programmer's error and asserts (outside text is measured before). */
+void text_copy(char *to, size_t size, const char *from);
+
+/* Whether @text is an id: 1 to @size - 1 of A-Z a-z 0-9 . _ - */
+bool text_is_id(const char *text, size_t size);
+
+/* "12.34" <-> 1234.  text_cents holds CENTS_BYTES.  text_parse_cents accepts
+ * "12", "12.3", "12.34", nothing else, and refuses what overflows. */
+enum { CENTS_BYTES = 24 };
+char *text_cents(int64_t cents, char text[CENTS_BYTES]);
+MUST_CHECK bool text_parse_cents(const char *text, int64_t *cents);
+
+/* Bytes <-> lower-case hex.  @text holds 2 * count + 1. */
+char *text_hex(const uint8_t *bytes, size_t count, char *text);
+MUST_CHECK bool text_parse_hex(const char *text, uint8_t *bytes, size_t count);
+
+#endif
