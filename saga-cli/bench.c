@@ -14,6 +14,7 @@
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
 #include "saga.h"
+#include "shop/invariants.h"
 #include "use.h"
 #include "verbs.h"
 
@@ -711,7 +712,8 @@ static int check(const struct bench *bench, json_t *told)
 {
     static const struct view *const views[SERVICES] = {&order_view, &stock_view,
                                                        &account_view};
-    struct check_options options = {.directory = bench->saga->directory,
+    struct check_options options = {.invariants = &shop_invariants,
+                                    .directory = bench->saga->directory,
                                     .services = saga_services,
                                     .views = views};
     struct check_summary summary;

@@ -9,6 +9,7 @@
 #include "../order-svc/order.h"
 #include "../payment-svc/payment.h"
 #include "audit/check.h"
+#include "shop/invariants.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -287,7 +288,8 @@ int verb_check(struct saga *saga, int argc, char **argv)
 {
     static const struct view *const views[SERVICES] = {&order_view, &stock_view,
                                                        &account_view};
-    struct verdict_run run = {.options = {.directory = saga->directory,
+    struct verdict_run run = {.options = {.invariants = &shop_invariants,
+                                          .directory = saga->directory,
                                           .services = saga_services,
                                           .views = views}};
     char why[STORE_WHY_BYTES] = "";

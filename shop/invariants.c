@@ -3,7 +3,9 @@
  *
  * Not the domains' code and not folded by evolve: sums of money and goods,
  * one ladder for each service, and the agreement of all on what was ordered.
- * The only file of the checker that knows the shop. */
+ * check_run is handed these by its caller, and knows no shop itself. */
+#include "shop/invariants.h"
+
 #include "audit/check_parts.h"
 
 #include <assert.h>
@@ -13,6 +15,40 @@
 #include <string.h>
 
 enum { ORDER, INVENTORY, PAYMENT }; /* numbers in shop_services */
+
+/* What all three logs say of one order. */
+struct order_facts {
+    const char *id; /* the saga's */
+    /* the last event of each service: where the saga stands on its ladder */
+    enum message_type step[SERVICES];
+    bool placed;
+    char customer[CUSTOMER_BYTES];
+    int64_t total_cents, charged_cents;
+    uint32_t line_count;
+    struct line *lines;
+};
+
+struct shelf_facts {
+    char sku[SKU_BYTES];
+    char tag[TAG_BYTES]; /* "sku:widget" */
+    int64_t received, reserved, shipped;
+    bool reported;
+    UT_hash_handle hh;
+};
+
+struct account_facts {
+    char customer[CUSTOMER_BYTES];
+    char tag[TAG_BYTES]; /* "customer:alice" */
+    int64_t deposited, charged, refunded;
+    bool reported;
+    UT_hash_handle hh;
+};
+
+/* What the checker keeps for us. */
+struct facts {
+    struct shelf_facts *shelves;
+    struct account_facts *accounts;
+};
 
 /* ---- the ladder -----------------------------------------------------------
  */
@@ -78,31 +114,35 @@ static void climb(struct check *check, const struct checked_log *log,
 /* ---- facts ----------------------------------------------------------------
  */
 
-struct order_facts *check_order(struct check *check, const char *id)
+static struct facts *facts_of(struct check *check)
+{
+    if (check->facts == NULL)
+        check->facts = check_alloc(1, sizeof(struct facts));
+    return check->facts;
+}
+
+static struct order_facts *order_of(struct checked_saga *saga)
 {
     struct order_facts *order;
 
-    if (id[0] == '\0')
-        return NULL;
-    HASH_FIND_STR(check->orders, id, order);
-    if (order == NULL) {
-        order = check_alloc(1, sizeof *order);
-        text_copy(order->id, sizeof order->id, id);
-        HASH_ADD_STR(check->orders, id, order);
-    }
+    if (saga == NULL || saga->facts != NULL)
+        return saga == NULL ? NULL : saga->facts;
+    saga->facts = order = check_alloc(1, sizeof *order);
+    order->id = saga->id;
     return order;
 }
 
 static struct shelf_facts *shelf_of(struct check *check, const char *sku)
 {
+    struct facts *facts = facts_of(check);
     struct shelf_facts *shelf;
 
-    HASH_FIND_STR(check->shelves, sku, shelf);
+    HASH_FIND_STR(facts->shelves, sku, shelf);
     if (shelf == NULL) {
         shelf = check_alloc(1, sizeof *shelf);
         text_copy(shelf->sku, sizeof shelf->sku, sku);
         event_tag(TAG_SKU, sku, shelf->tag);
-        HASH_ADD_STR(check->shelves, sku, shelf);
+        HASH_ADD_STR(facts->shelves, sku, shelf);
         check->summary->skus++;
     }
     return shelf;
@@ -111,14 +151,15 @@ static struct shelf_facts *shelf_of(struct check *check, const char *sku)
 static struct account_facts *account_of(struct check *check,
                                         const char *customer)
 {
+    struct facts *facts = facts_of(check);
     struct account_facts *account;
 
-    HASH_FIND_STR(check->accounts, customer, account);
+    HASH_FIND_STR(facts->accounts, customer, account);
     if (account == NULL) {
         account = check_alloc(1, sizeof *account);
         text_copy(account->customer, sizeof account->customer, customer);
         event_tag(TAG_CUSTOMER, customer, account->tag);
-        HASH_ADD_STR(check->accounts, customer, account);
+        HASH_ADD_STR(facts->accounts, customer, account);
         check->summary->accounts++;
     }
     return account;
@@ -131,10 +172,12 @@ static void add(int64_t *sum, int64_t by)
         *sum = by < 0 ? INT64_MIN : INT64_MAX;
 }
 
-void check_shop_note(struct check *check, const struct event *event)
+static void note(struct check *check, struct checked_saga *saga,
+                 const struct event *event)
 {
-    struct order_facts *order = check_order(check, event->order_id);
+    struct order_facts *order = order_of(saga);
 
+    (void)check;
     if (event->type != ORDER_PLACED || order == NULL || order->placed)
         return;
     order->placed = true;
@@ -277,31 +320,16 @@ static void move_goods(struct check *check, const struct checked_log *log,
                        event->data.lines[i].quantity);
 }
 
-/* S7: a timer is armed by its event until one of the others comes. */
-static void wind_timers(const struct checked_log *log,
-                        const struct event *event, struct order_facts *order)
+static void judge(struct check *check, const struct checked_log *log,
+                  struct checked_saga *saga, const struct event *event)
 {
-    for (size_t i = 0; i < log->service->timer_count; i++) {
-        const struct timer *timer = &log->service->timers[i];
-
-        if (event->type == timer->from)
-            order->armed_seq = event->at.seq;
-        else if (event_type_in(event->type, timer->unless, UNLESS_MAX))
-            order->armed_seq = 0;
-    }
-}
-
-void check_shop_event(struct check *check, const struct checked_log *log,
-                      const struct event *event)
-{
-    struct order_facts *order = check_order(check, event->order_id);
+    struct order_facts *order = order_of(saga);
 
     if (log->number == ORDER)
-        check_shop_note(check, event);
+        note(check, saga, event);
     if (order != NULL) {
         check_agreement(check, log, event, order);
         climb(check, log, event, order);
-        wind_timers(log, event, order);
     }
     switch (event->type) {
     case FUNDS_DEPOSITED:
@@ -338,9 +366,9 @@ static int64_t number_of(const struct kind *kind, const void *state,
 }
 
 /* S5 and S6 say "= balance", "= free": the numbers that decisions use. */
-void check_shop_state(struct check *check, const struct checked_log *log,
-                      const struct kind *kind, const char *key,
-                      const void *state)
+static void check_state(struct check *check, const struct checked_log *log,
+                        const struct kind *kind, const char *key,
+                        const void *state)
 {
     int64_t expected;
 
@@ -390,7 +418,7 @@ static const char *const words[MESSAGE_TYPES] = {
     [PAYMENT_REFUNDED] = "REFUNDED",
 };
 
-const char *check_shop_query(unsigned number)
+static const char *view_query(unsigned number)
 {
     static const char *const queries[SERVICES] = {
         "SELECT order_id, customer, total_cents, status, stock, payment"
@@ -405,9 +433,11 @@ const char *check_shop_query(unsigned number)
 
 static bool order_agrees(struct check *check, sqlite3_stmt *row)
 {
+    struct checked_saga *saga;
     struct order_facts *order;
 
-    HASH_FIND_STR(check->orders, check_text(row, 0), order);
+    HASH_FIND_STR(check->sagas, check_text(row, 0), saga);
+    order = order_of(saga);
     return order != NULL && strcmp(check_text(row, 1), order->customer) == 0 &&
            sqlite3_column_int64(row, 2) == order->total_cents &&
            strcmp(check_text(row, 3), words[order->step[ORDER]]) == 0 &&
@@ -419,7 +449,7 @@ static bool shelf_agrees(struct check *check, sqlite3_stmt *row)
 {
     struct shelf_facts *shelf;
 
-    HASH_FIND_STR(check->shelves, check_text(row, 0), shelf);
+    HASH_FIND_STR(facts_of(check)->shelves, check_text(row, 0), shelf);
     return shelf != NULL && sqlite3_column_int64(row, 1) == shelf->received &&
            sqlite3_column_int64(row, 2) == shelf->reserved &&
            sqlite3_column_int64(row, 3) == shelf->shipped;
@@ -429,14 +459,14 @@ static bool account_agrees(struct check *check, sqlite3_stmt *row)
 {
     struct account_facts *account;
 
-    HASH_FIND_STR(check->accounts, check_text(row, 0), account);
+    HASH_FIND_STR(facts_of(check)->accounts, check_text(row, 0), account);
     return account != NULL &&
            sqlite3_column_int64(row, 1) == account->deposited &&
            sqlite3_column_int64(row, 2) == account->charged &&
            sqlite3_column_int64(row, 3) == account->refunded;
 }
 
-bool check_shop_agrees(struct check *check, unsigned number, sqlite3_stmt *row)
+static bool view_agrees(struct check *check, unsigned number, sqlite3_stmt *row)
 {
     if (number == ORDER)
         return order_agrees(check, row);
@@ -444,12 +474,16 @@ bool check_shop_agrees(struct check *check, unsigned number, sqlite3_stmt *row)
                                : account_agrees(check, row);
 }
 
-uint64_t check_shop_rows(const struct check *check, unsigned number)
+static uint64_t view_rows(const struct check *check, unsigned number)
 {
+    const struct facts *facts = check->facts;
+
     if (number == ORDER)
         return check->summary->orders;
-    return number == INVENTORY ? HASH_COUNT(check->shelves)
-                               : HASH_COUNT(check->accounts);
+    if (facts == NULL)
+        return 0;
+    return number == INVENTORY ? HASH_COUNT(facts->shelves)
+                               : HASH_COUNT(facts->accounts);
 }
 
 /* ---- the end --------------------------------------------------------------
@@ -469,51 +503,76 @@ static const char *step_name(enum message_type step)
     return step == NO_MESSAGE ? "nothing" : shop_type_name(step);
 }
 
-void check_shop_end(struct check *check)
+static void count(struct check *check, const struct order_facts *order)
 {
     struct check_summary *summary = check->summary;
-    struct order_facts *order, *next;
 
-    HASH_ITER(hh, check->orders, order, next)
+    if (order->step[ORDER] == NO_MESSAGE)
+        return; /* placed after the judged snapshot */
+    summary->orders++;
+    summary->confirmed += order->step[ORDER] == ORDER_CONFIRMED;
+    summary->cancelled += order->step[ORDER] == ORDER_CANCELLED;
+    if (has_ended(order))
+        return;
+    summary->unended++;
+    if (check->options->final)
+        check_broken(check, CHECK_Q1, order->id,
+                     "has not ended: order has %s, inventory %s, payment %s",
+                     step_name(order->step[ORDER]),
+                     step_name(order->step[INVENTORY]),
+                     step_name(order->step[PAYMENT]));
+}
+
+static void end(struct check *check)
+{
+    struct checked_saga *saga, *next;
+
+    HASH_ITER(hh, check->sagas, saga, next)
     {
-        if (order->step[ORDER] == NO_MESSAGE)
-            continue; /* placed after the judged snapshot */
-        summary->orders++;
-        summary->confirmed += order->step[ORDER] == ORDER_CONFIRMED;
-        summary->cancelled += order->step[ORDER] == ORDER_CANCELLED;
-        if (has_ended(order))
-            continue;
-        summary->unended++;
-        if (check->options->final)
-            check_broken(check, CHECK_Q1, order->id,
-                         "has not ended: order has %s, inventory %s, "
-                         "payment %s",
-                         step_name(order->step[ORDER]),
-                         step_name(order->step[INVENTORY]),
-                         step_name(order->step[PAYMENT]));
+        if (saga->facts != NULL)
+            count(check, saga->facts);
     }
 }
 
-void check_shop_free(struct check *check)
+static void free_orders(struct check *check)
 {
-    struct order_facts *order, *next_order;
+    struct checked_saga *saga, *next;
+
+    HASH_ITER(hh, check->sagas, saga, next)
+    {
+        if (saga->facts != NULL)
+            free(order_of(saga)->lines);
+        free(saga->facts);
+    }
+}
+
+static void free_facts(struct check *check)
+{
+    struct facts *facts = facts_of(check);
     struct shelf_facts *shelf, *next_shelf;
     struct account_facts *account, *next_account;
 
-    HASH_ITER(hh, check->orders, order, next_order)
+    free_orders(check);
+    HASH_ITER(hh, facts->shelves, shelf, next_shelf)
     {
-        HASH_DEL(check->orders, order);
-        free(order->lines);
-        free(order);
-    }
-    HASH_ITER(hh, check->shelves, shelf, next_shelf)
-    {
-        HASH_DEL(check->shelves, shelf);
+        HASH_DEL(facts->shelves, shelf);
         free(shelf);
     }
-    HASH_ITER(hh, check->accounts, account, next_account)
+    HASH_ITER(hh, facts->accounts, account, next_account)
     {
-        HASH_DEL(check->accounts, account);
+        HASH_DEL(facts->accounts, account);
         free(account);
     }
+    free(facts);
 }
+
+const struct check_invariants shop_invariants = {
+    .note = note,
+    .judge = judge,
+    .state = check_state,
+    .view_query = view_query,
+    .view_agrees = view_agrees,
+    .view_rows = view_rows,
+    .end = end,
+    .free = free_facts,
+};

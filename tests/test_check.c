@@ -7,6 +7,7 @@
 #include "triple.h"
 
 #include "audit/check_parts.h"
+#include "shop/invariants.h"
 
 #include <criterion/criterion.h>
 #include <sqlite3.h>
@@ -43,7 +44,8 @@ static void see(void *ctx, enum check_id id, const char *subject,
 
 static struct check_options options_for(const struct triple *triple)
 {
-    return (struct check_options){.directory = triple->directory,
+    return (struct check_options){.invariants = &shop_invariants,
+                                  .directory = triple->directory,
                                   .services = triple_services,
                                   .now_ms = triple->now_ms,
                                   .scratch = triple->directory};

@@ -10,6 +10,7 @@
 #include "triple.h"
 
 #include "read/view_db.h"
+#include "shop/invariants.h"
 
 #include <criterion/criterion.h>
 #include <glob.h>
@@ -131,7 +132,8 @@ Test(golden, every_released_log_keeps_every_invariant)
 
     for (size_t i = 0; i < found.gl_pathc; i++) {
         const char *directory = load(found.gl_pathv[i], i);
-        struct check_options options = {.directory = directory,
+        struct check_options options = {.invariants = &shop_invariants,
+                                        .directory = directory,
                                         .services = triple_services,
                                         .views = triple_views,
                                         .final = true,

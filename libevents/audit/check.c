@@ -81,6 +81,32 @@ int check_service(const struct check *check, const char *name)
     return -1;
 }
 
+struct checked_saga *check_saga(struct check *check, const char *id)
+{
+    struct checked_saga *saga;
+
+    if (id[0] == '\0')
+        return NULL;
+    HASH_FIND_STR(check->sagas, id, saga);
+    if (saga == NULL) {
+        saga = check_alloc(1, sizeof *saga);
+        text_copy(saga->id, sizeof saga->id, id);
+        HASH_ADD_STR(check->sagas, id, saga);
+    }
+    return saga;
+}
+
+static void free_sagas(struct check *check)
+{
+    struct checked_saga *saga, *next;
+
+    HASH_ITER(hh, check->sagas, saga, next)
+    {
+        HASH_DEL(check->sagas, saga);
+        free(saga);
+    }
+}
+
 void *check_alloc(size_t count, size_t bytes)
 {
     void *memory = calloc(count, bytes);
@@ -304,21 +330,21 @@ static enum evt_status check_timer(struct check *check, struct checked_log *log,
     const char *id = check_text(row, 1);
     uint64_t seq = (uint64_t)sqlite3_column_int64(row, 0);
     int64_t late_ms = overdue_ms(check, row);
-    struct order_facts *order;
+    struct checked_saga *saga;
 
     check->summary->timers++;
     if (check->options->final && late_ms > 0)
         check_broken(check, CHECK_Q2, id, "its timer is %" PRId64 " ms overdue",
                      late_ms);
-    HASH_FIND_STR(check->orders, id, order);
-    if (order == NULL || order->armed_seq != seq) {
+    HASH_FIND_STR(check->sagas, id, saga);
+    if (saga == NULL || saga->armed_seq != seq) {
         check_broken(check, CHECK_S7, id,
                      "%s's timer of #%" PRIu64
                      " is armed, though its order does not wait",
                      log->service->name, seq);
         return EVT_OK;
     }
-    order->armed_seq = 0; /* found; what stays has no timer */
+    saga->armed_seq = 0; /* found; what stays has no timer */
     if (check->options->order_runs && late_ms > CHECK_SLACK_MS)
         check_broken(check, CHECK_L1, id,
                      "is pending, %" PRId64 " ms past its deadline", late_ms);
@@ -327,7 +353,7 @@ static enum evt_status check_timer(struct check *check, struct checked_log *log,
 
 static enum evt_status check_timers(struct check *check)
 {
-    struct order_facts *order, *next;
+    struct checked_saga *saga, *next;
     enum evt_status rc = EVT_OK;
 
     for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
@@ -337,13 +363,13 @@ static enum evt_status check_timers(struct check *check)
                           check_timer);
     if (rc != EVT_OK)
         return rc;
-    HASH_ITER(hh, check->orders, order, next)
+    HASH_ITER(hh, check->sagas, saga, next)
     {
-        if (order->armed_seq != 0)
-            check_broken(check, CHECK_S7, order->id,
+        if (saga->armed_seq != 0)
+            check_broken(check, CHECK_S7, saga->id,
                          "waits, but its timer (event #%" PRIu64
                          ") is not armed",
-                         order->armed_seq);
+                         saga->armed_seq);
     }
     return EVT_OK;
 }
@@ -407,7 +433,7 @@ static enum evt_status check_all(struct check *check)
     rc = check_timers(check);
     if (rc != EVT_OK)
         return rc;
-    check_shop_end(check);
+    check->options->invariants->end(check);
     rc = check_journal(check);
     return rc == EVT_OK ? check_quiet(check) : rc;
 }
@@ -432,7 +458,8 @@ enum evt_status check_run(const struct check_options *options,
         store_close(check.logs[i].judged);
         store_close(check.logs[i].later);
     }
-    check_shop_free(&check);
+    options->invariants->free(&check);
+    free_sagas(&check);
     check_journal_free(&check);
     return rc;
 }

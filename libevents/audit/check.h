@@ -13,7 +13,7 @@
  * at was committed before it, hence lies in the evidence: nobody has to stop,
  * and nothing has to be looked at twice.
  *
- * Read check_log.c next, then invariants.c. */
+ * Read check_log.c next, then shop/invariants.c. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -48,7 +48,37 @@ enum { CHECK_SLACK_MS = 5000, CHECK_TEXT_BYTES = 256 };
 const char *check_name(enum check_id id);
 const char *check_promise(enum check_id id);
 
+struct check;
+struct checked_log;
+struct checked_saga;
+struct sqlite3_stmt;
+
+/* What the events of a domain must add up to.  The checker calls these as it
+ * reads; they report with check_broken (check_parts.h) and keep what they know
+ * in check->facts and saga->facts.  None is NULL. */
+struct check_invariants {
+    /* An event that is evidence: only what others may need of it. */
+    void (*note)(struct check *check, struct checked_saga *saga,
+                 const struct event *event);
+    /* An event that is judged.  @saga is NULL when it is of none. */
+    void (*judge)(struct check *check, const struct checked_log *log,
+                  struct checked_saga *saga, const struct event *event);
+    /* Whether a state that evolve folded says what the facts say. */
+    void (*state)(struct check *check, const struct checked_log *log,
+                  const struct kind *kind, const char *key, const void *state);
+    /* Q3: the essential columns of service @number's view, whether a row of
+     * them is what the facts say, and how many rows there should be. */
+    const char *(*view_query)(unsigned number);
+    bool (*view_agrees)(struct check *check, unsigned number,
+                        struct sqlite3_stmt *row);
+    uint64_t (*view_rows)(const struct check *check, unsigned number);
+    /* Counts the sagas; Q1 when final. */
+    void (*end)(struct check *check);
+    void (*free)(struct check *check);
+};
+
 struct check_options {
+    const struct check_invariants *invariants; /* of the domain */
     const char *directory; /* of <service>/log.db and <service>/view.db */
     const char *vfs;       /* NULL = the operating system's */
     const struct service *const *services; /* SERVICES of them */

@@ -3,7 +3,8 @@
  *
  * Runs when all three logs are known, over the notes that check_log.c took: is
  * the cause there, about the same order, below the cursor, answered once, and
- * does a rule say that this may follow it?  Next: invariants.c. */
+ * does a rule say that this may follow it?  Next:
+ * shop/invariants.c. */
 #include "audit/check_parts.h"
 
 #include <inttypes.h>
@@ -136,7 +137,7 @@ static void check_cause(struct check *check, struct checked_log *log,
 {
     const struct note *note = &log->notes[seq], *cause;
     const char *subject =
-        note->order != NULL ? note->order->id : log->service->name;
+        note->saga != NULL ? note->saga->id : log->service->name;
 
     if (note->type == NO_MESSAGE || note->cause_from == CAUSE_UNKNOWN)
         return;
@@ -151,7 +152,7 @@ static void check_cause(struct check *check, struct checked_log *log,
     cause = &check->logs[note->cause_from].notes[note->cause_seq];
     /* What answers a lost event under whose number stands another one now
      * (HC11) does not count against the order of that one. */
-    if (cause->order == note->order)
+    if (cause->saga == note->saga)
         check_answered_once(check, log, seq, subject);
     else
         check_broken(
@@ -159,7 +160,7 @@ static void check_cause(struct check *check, struct checked_log *log,
             "%s #%" PRIu64 " was caused by %s #%" PRIu64 ", which is about %s",
             log->service->name, seq,
             check->logs[note->cause_from].service->name, note->cause_seq,
-            cause->order != NULL ? cause->order->id : "no order");
+            cause->saga != NULL ? cause->saga->id : "no order");
     check_declared(check, log, seq, subject, (enum message_type)cause->type);
 }
 

@@ -1,9 +1,9 @@
 /* check_log.c - one log by itself: chain, tags, snapshots (S1, S7).
  *
  * One pass in seq order.  Every event is hashed, decoded and handed to
- * invariants.c, which knows what it means; what remains of it is a note of 32
- * bytes, for the events of other logs that name it as their cause.  Next:
- * check_causes.c, which walks the notes; then invariants.c. */
+ * the domain's invariants, which know what it means; what remains of it is a
+ * note of 32 bytes, for the events of other logs that name it as their cause.
+ * Next: check_causes.c, which walks the notes; then shop/invariants.c. */
 #include "audit/check_parts.h"
 
 #include <inttypes.h>
@@ -119,7 +119,7 @@ static struct note *note_row(struct check *check, struct checked_log *log,
     const struct message *message =
         shop_message_named(row->type, row->version, NULL);
 
-    note->order = check_order(check, row->order_id);
+    note->saga = check_saga(check, row->order_id);
     if (event != NULL)
         note->type = (uint8_t)event->type;
     else if (message != NULL) /* its payload is spoilt, not its type */
@@ -263,13 +263,28 @@ static void finish_folds(struct check *check, struct checked_log *log)
     {
         if (folded->snapshot_seq != 0)
             compare_snapshot(check, log, folded);
-        check_shop_state(check, log, &log->service->kinds[folded->id.kind],
-                         folded->id.key, folded->state);
+        check->options->invariants->state(check, log,
+                                          &log->service->kinds[folded->id.kind],
+                                          folded->id.key, folded->state);
     }
 }
 
 /* ---- the pass -------------------------------------------------------------
  */
+
+/* S7: a timer is armed by its event until one of the others comes. */
+static void wind_timers(const struct checked_log *log,
+                        const struct event *event, struct checked_saga *saga)
+{
+    for (size_t i = 0; i < log->service->timer_count; i++) {
+        const struct timer *timer = &log->service->timers[i];
+
+        if (event->type == timer->from)
+            saga->armed_seq = event->at.seq;
+        else if (event_type_in(event->type, timer->unless, UNLESS_MAX))
+            saga->armed_seq = 0;
+    }
+}
 
 static void judge_row(struct check *check, struct checked_log *log,
                       const struct row *row)
@@ -283,7 +298,9 @@ static void judge_row(struct check *check, struct checked_log *log,
         return;
     note->tags += tags_of(log, &event);
     fold_event(check, log, &event);
-    check_shop_event(check, log, &event);
+    if (note->saga != NULL)
+        wind_timers(log, &event, note->saga);
+    check->options->invariants->judge(check, log, note->saga, &event);
 }
 
 static enum evt_status judge(struct check *check, struct checked_log *log)
@@ -328,9 +345,11 @@ static enum evt_status note_later(struct check *check, struct checked_log *log)
             codec_from_row(log->service->name, store_log_id(log->later), &row,
                            &event, &why, &field) == EVT_OK;
 
-        note_row(check, log, &row, readable ? &event : NULL);
+        struct note *note =
+            note_row(check, log, &row, readable ? &event : NULL);
+
         if (readable)
-            check_shop_note(check, &event);
+            check->options->invariants->note(check, note->saga, &event);
     }
     store_scan_end(log->later);
     return rc == EVT_NONE || rc == EVT_BAD ? EVT_OK : rc;
@@ -387,7 +406,7 @@ static void check_tags(struct check *check, const struct checked_log *log)
         if (note->tags != 0 && note->type != NO_MESSAGE)
             check_broken(
                 check, CHECK_S1,
-                note->order != NULL ? note->order->id : log->service->name,
+                note->saga != NULL ? note->saga->id : log->service->name,
                 "the tag rows of %s #%" PRIu64 " are not those of the event",
                 log->service->name, seq);
     }

@@ -8,33 +8,11 @@
 #include <sqlite3.h>
 #include <uthash.h>
 
-/* What all three logs say of one order. */
-struct order_facts {
+/* One saga, as all logs name it. */
+struct checked_saga {
     char id[ID_BYTES];
-    /* the last event of each service: where the saga stands on its ladder */
-    enum message_type step[SERVICES];
-    bool placed;
-    char customer[CUSTOMER_BYTES];
-    int64_t total_cents, charged_cents;
-    uint32_t line_count;
-    struct line *lines;
     uint64_t armed_seq; /* the event that set its timer; 0 = none is armed */
-    UT_hash_handle hh;
-};
-
-struct shelf_facts {
-    char sku[SKU_BYTES];
-    char tag[TAG_BYTES]; /* "sku:widget" */
-    int64_t received, reserved, shipped;
-    bool reported;
-    UT_hash_handle hh;
-};
-
-struct account_facts {
-    char customer[CUSTOMER_BYTES];
-    char tag[TAG_BYTES]; /* "customer:alice" */
-    int64_t deposited, charged, refunded;
-    bool reported;
+    void *facts;        /* what the domain's invariants know of it */
     UT_hash_handle hh;
 };
 
@@ -44,7 +22,7 @@ struct note {
     int8_t cause_from;  /* number of the service; or: */
     uint64_t cause_seq; /* in that service's log */
     uint64_t tags;      /* hashes of its tags, less those of its tag rows */
-    struct order_facts *order; /* NULL: none */
+    struct checked_saga *saga; /* NULL: none */
 };
 enum { CAUSE_COMMAND = -1, CAUSE_UNKNOWN = -2 };
 
@@ -69,9 +47,8 @@ struct check {
     struct check_summary *summary;
     char *why; /* STORE_WHY_BYTES */
     struct checked_log logs[SERVICES];
-    struct order_facts *orders;
-    struct shelf_facts *shelves;
-    struct account_facts *accounts;
+    struct checked_saga *sagas;
+    void *facts;                  /* the invariants' own */
     struct acknowledged *journal; /* see check_journal.c */
 };
 
@@ -98,6 +75,9 @@ const char *check_text(sqlite3_stmt *row, int column);
 enum evt_status check_failed(struct check *check, const struct checked_log *log,
                              enum evt_status rc);
 
+/* The saga @id, made when missing; NULL for "". */
+struct checked_saga *check_saga(struct check *check, const char *id);
+
 /* calloc that never returns NULL: a checker without memory has no verdict. */
 void *check_alloc(size_t count, size_t bytes);
 
@@ -110,29 +90,6 @@ void check_log_free(struct checked_log *log);
 
 /* check_causes.c: after all three logs were read. */
 void check_causes(struct check *check);
-
-/* ---- invariants.c: what the events mean -----------------------------------
- */
-
-/* The facts of order @id, made when missing; NULL for "". */
-struct order_facts *check_order(struct check *check, const char *id);
-/* An event that is evidence: only what others may need of it. */
-void check_shop_note(struct check *check, const struct event *event);
-/* An event that is judged. */
-void check_shop_event(struct check *check, const struct checked_log *log,
-                      const struct event *event);
-/* Whether a state that evolve folded says what the facts say. */
-void check_shop_state(struct check *check, const struct checked_log *log,
-                      const struct kind *kind, const char *key,
-                      const void *state);
-/* Q3: the essential columns of service @number's view, whether a row of them
- * is what the facts say, and how many rows there should be. */
-const char *check_shop_query(unsigned number);
-bool check_shop_agrees(struct check *check, unsigned number, sqlite3_stmt *row);
-uint64_t check_shop_rows(const struct check *check, unsigned number);
-/* Counts the orders; Q1 when final. */
-void check_shop_end(struct check *check);
-void check_shop_free(struct check *check);
 
 /* ---- the others -----------------------------------------------------------
  */

@@ -168,22 +168,23 @@ static void compare_facts(struct check *check, unsigned number, sqlite3 *db)
 {
     const struct view *view = check->options->views[number];
     sqlite3_stmt *row = NULL;
+    uint64_t expected = check->options->invariants->view_rows(check, number);
     uint64_t rows = 0;
 
-    if (sqlite3_prepare_v2(db, check_shop_query(number), -1, &row, NULL) !=
-        SQLITE_OK)
+    if (sqlite3_prepare_v2(db, check->options->invariants->view_query(number),
+                           -1, &row, NULL) != SQLITE_OK)
         unreadable(check, view, db);
     while (row != NULL && sqlite3_step(row) == SQLITE_ROW) {
         rows++;
-        if (!check_shop_agrees(check, number, row))
+        if (!check->options->invariants->view_agrees(check, number, row))
             check_broken(check, CHECK_Q3, view->name,
                          "the fold of %s is not what its events add up to",
                          check_text(row, 0));
     }
-    if (row != NULL && rows != check_shop_rows(check, number))
+    if (row != NULL && rows != expected)
         check_broken(check, CHECK_Q3, view->name,
                      "the fold has %" PRIu64 " rows, not %" PRIu64, rows,
-                     check_shop_rows(check, number));
+                     expected);
     sqlite3_finalize(row);
 }
 

@@ -7,6 +7,7 @@
 #include "audit/check.h"
 #include "fuzz.h"
 #include "read/view_db.h"
+#include "shop/invariants.h"
 
 #include "../../inventory-svc/inventory.h"
 #include "../../order-svc/order.h"
@@ -247,7 +248,8 @@ static void count_report(void *ctx, enum check_id id, const char *subject,
 
 static void check_it(bool final)
 {
-    struct check_options options = {.services = fuzz_services,
+    struct check_options options = {.invariants = &shop_invariants,
+                                    .services = fuzz_services,
                                     .views = final ? views : NULL,
                                     .final = final,
                                     .order_runs = true,

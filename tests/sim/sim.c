@@ -13,6 +13,7 @@
 #include "../../inventory-svc/inventory.h"
 #include "../../order-svc/order.h"
 #include "../../payment-svc/payment.h"
+#include "shop/invariants.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -908,7 +909,8 @@ void sim_check(struct sim *sim, bool final)
     static const char journal[] = "journal";
     char why[STORE_WHY_BYTES] = "";
     struct check_summary summary;
-    struct check_options options = {.directory = ".",
+    struct check_options options = {.invariants = &shop_invariants,
+                                    .directory = ".",
                                     .vfs = "sim",
                                     .services = services,
                                     .views = views,
