@@ -11,6 +11,7 @@
  * a while is asked of the order view, and counted as "found late". */
 #include "audit/check.h"
 #include "inventory-svc/inventory.h"
+#include "net/address.h"
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
 #include "saga.h"
@@ -456,7 +457,7 @@ static int connect_sockets(struct bench *bench)
     int port = 0;
 
     if (bench->saga->bus != NULL) {
-        if (!client_parse_bus(bench->saga->bus, &port))
+        if (!address_parse_bus(bench->saga->bus, &port))
             abort(); /* there would be no client */
         snprintf(pub, sizeof pub, "tcp://127.0.0.1:%d", port);
         snprintf(cmd, sizeof cmd, "tcp://127.0.0.1:%d", port + 1);

@@ -2,6 +2,7 @@
 #include "saga.h"
 
 #include "inventory-svc/inventory.h"
+#include "net/address.h"
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
 #include "read/projection.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -104,16 +104,9 @@ int64_t json_number(const json_t *object, const char *name)
 bool saga_runs(const struct saga *saga, const char *service)
 {
     char path[4096];
-    bool held;
-    int fd;
 
     snprintf(path, sizeof path, "%s/%s", saga->directory, service);
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return held;
+    return address_is_locked(AT_FDCWD, path, O_DIRECTORY);
 }
 
 /* Whether that is what run.sh takes by itself where we are. */

@@ -4,6 +4,7 @@
  * on its endpoint, as place.c takes it. */
 #include "base/logger.h"
 #include "host/options.h"
+#include "net/address.h"
 #include "net/bus.h"
 #include "net/client.h"
 #include "scratch.h"
@@ -418,16 +419,16 @@ Test(client, only_loopback_is_a_bus)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char why[256] = "";
 
-        cr_assert_not(client_parse_bus(bad[i], &port), "%s", bad[i]);
+        cr_assert_not(address_parse_bus(bad[i], &port), "%s", bad[i]);
         cr_assert_eq(client_open(directory, bad[i], &client, why, sizeof why),
                      EVT_BAD);
         cr_assert_null(client);
         cr_assert_not_null(strstr(why, "tcp://127.0.0.1:PORT"), "%s", why);
     }
     cr_assert_eq(port, -1);
-    cr_assert(client_parse_bus("tcp://127.0.0.1:65526", &port));
+    cr_assert(address_parse_bus("tcp://127.0.0.1:65526", &port));
     cr_assert_eq(port, 65526, "its last port is 65534");
-    cr_assert(client_parse_bus("tcp://localhost:1024", &port));
+    cr_assert(address_parse_bus("tcp://localhost:1024", &port));
     cr_assert_eq(port, 1024);
 }
 

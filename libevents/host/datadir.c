@@ -1,7 +1,7 @@
 /* datadir.c - see datadir.h. */
 #include "host/datadir.h"
 
-#include "shop/shop.h"
+#include "net/address.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -105,16 +105,6 @@ static int take_lock(const char *service, const char *data_directory,
                     pid_in(data_directory));
 }
 
-/* SERVICES: it is not one of the shop. */
-static int number_of(const char *service)
-{
-    int number = 0;
-
-    while (number < SERVICES && strcmp(shop_services[number], service) != 0)
-        number++;
-    return number;
-}
-
 static void set_urls(struct datadir *datadir, const char *service)
 {
     strcpy(datadir->pub_url, datadir_url(datadir, service, "pub"));
@@ -144,7 +134,7 @@ static int take_read_side(struct datadir *datadir, const char *service,
 
 static int take_service(struct datadir *datadir, const char *service)
 {
-    char lock[64];
+    char lock[LOCK_PATH_BYTES];
     int code = own_directory(service, service);
 
     if (code == 0)
@@ -152,7 +142,7 @@ static int take_service(struct datadir *datadir, const char *service)
     if (code == 0)
         code = take_lock(service, service, service, O_RDONLY | O_DIRECTORY,
                          &datadir->locks[0]);
-    snprintf(lock, sizeof lock, "run/%s.lock", service);
+    address_lock(service, lock);
     if (code == 0)
         code = take_lock(service, service, lock, O_RDWR | O_CREAT,
                          &datadir->locks[1]);
@@ -185,7 +175,7 @@ int datadir_take(struct datadir *datadir, const char *service,
     snprintf(datadir->log_path, sizeof datadir->log_path, "%s/log.db", service);
     snprintf(datadir->view_directory, sizeof datadir->view_directory, "%s",
              service);
-    if (datadir->port != 0 && number_of(service) == SERVICES)
+    if (datadir->port != 0 && address_port(datadir->port, service, "pub") == 0)
         return complain(service, 64,
                         "--bus has ports for order, inventory and payment "
                         "only, and %s would take one of theirs",
@@ -217,16 +207,9 @@ void datadir_leave(struct datadir *datadir)
 const char *datadir_url(struct datadir *datadir, const char *service,
                         const char *socket)
 {
-    char *url = datadir->urls[datadir->url_count++ % PLACE_URLS];
-    int offset = strcmp(socket, "pub") == 0   ? 0
-                 : strcmp(socket, "cmd") == 0 ? 1
-                                              : 2;
-    if (datadir->port != 0) /* only the shop's have that: datadir_take */
-        snprintf(url, sizeof datadir->urls[0], "tcp://127.0.0.1:%d",
-                 datadir->port + 3 * number_of(service) + offset);
-    else
-        snprintf(url, sizeof datadir->urls[0], "ipc://run/%s.%s", service,
-                 socket);
+    char *url = datadir->urls[datadir->url_count++ % DATADIR_URLS];
+
+    address_url(datadir->port, "", service, socket, url);
     return url;
 }
 

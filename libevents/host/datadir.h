@@ -9,16 +9,17 @@
 #define DATADIR_H
 
 #include "host/options.h"
+#include "net/address.h"
 
-enum { PLACE_URLS = 32 };
+enum { DATADIR_URLS = 32 };
 
 struct datadir {
     int port;          /* tcp; 0: ipc */
     int locks[2];      /* data directory, endpoint */
     char log_path[64]; /* all paths are relative to the data directory */
     char view_directory[64];
-    char pub_url[64], cmd_url[64], qry_url[64];
-    char urls[PLACE_URLS][64]; /* handed out by datadir_url */
+    char pub_url[URL_BYTES], cmd_url[URL_BYTES], qry_url[URL_BYTES];
+    char urls[DATADIR_URLS][URL_BYTES]; /* handed out by datadir_url */
     unsigned url_count;
 };
 
@@ -28,7 +29,7 @@ int datadir_take(struct datadir *datadir, const char *service,
                  const struct options *options);
 void datadir_leave(struct datadir *datadir);
 
-/* The address of @socket of @service; borrowed from @place. */
+/* The address of @socket of @service; borrowed from @datadir. */
 const char *datadir_url(struct datadir *datadir, const char *service,
                         const char *socket);
 

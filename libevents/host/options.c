@@ -1,7 +1,7 @@
 /* options.c - what operators may tell a service, and what is refused. */
 #include "host/options.h"
 
-#include "net/client.h"
+#include "net/address.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -54,7 +54,7 @@ static int wrong(const struct service *service, const char *what)
 static bool read_bus(struct options *options, const struct service *service,
                      const char *bus, int *code)
 {
-    if (bus == NULL || client_parse_bus(bus, &options->port))
+    if (bus == NULL || address_parse_bus(bus, &options->port))
         return true;
     fprintf(stderr,
             "%s-svc: %s: only tcp://127.0.0.1:PORT, since nothing on the wire "

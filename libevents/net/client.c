@@ -5,20 +5,16 @@
  * early can make an ipc listener of NNG 1.5.2 deaf. */
 #include "net/client.h"
 
+#include "net/address.h"
 #include "net/nng/close_bounded.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,28 +36,6 @@ struct client {
     size_t socket_count;
 };
 
-bool client_parse_bus(const char *bus, int *port)
-{
-    static const char *const loopback[] = {"tcp://127.0.0.1:",
-                                           "tcp://localhost:"};
-
-    for (int i = 0; i < 2; i++) {
-        size_t length = strlen(loopback[i]);
-        char *end;
-        long value;
-
-        if (strncmp(bus, loopback[i], length) != 0)
-            continue;
-        value = strtol(bus + length, &end, 10);
-        if (*end == '\0' && end != bus + length && value >= 1024 &&
-            value <= 65535 - 3 * SERVICES) {
-            *port = (int)value;
-            return true;
-        }
-    }
-    return false;
-}
-
 enum evt_status client_open(const char *directory, const char *bus,
                             struct client **opened, char *why, size_t why_bytes)
 {
@@ -70,7 +44,7 @@ enum evt_status client_open(const char *directory, const char *bus,
     if (client == NULL)
         abort();
     client->directory_fd = -1;
-    if (bus != NULL && !client_parse_bus(bus, &client->port)) {
+    if (bus != NULL && !address_parse_bus(bus, &client->port)) {
         snprintf(why, why_bytes,
                  "%s: only tcp://127.0.0.1:PORT, since nothing on the wire is "
                  "authenticated yet",
@@ -96,78 +70,19 @@ void client_close(struct client *client)
     free(client);
 }
 
-/* Whether a process holds a lock on @path, seen from @directory_fd. */
-static bool is_locked(int directory_fd, const char *path, int flags)
-{
-    int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC | flags);
-    bool held;
-
-    if (fd < 0)
-        return false;
-    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return held;
-}
-
-/* Whether anybody accepts connections there: it answers at once, which a dial
- * of NNG's to a stopped process does not.  Over tcp a connection that is
- * closed again does no harm. */
-static bool tcp_listens(int port)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool listens;
-
-    if (fd < 0)
-        return false;
-    listens = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
-    close(fd);
-    return listens;
-}
-
-static int service_number(const char *service)
-{
-    for (int i = 0; i < SERVICES; i++)
-        if (strcmp(shop_services[i], service) == 0)
-            return i;
-    return -1;
-}
-
-static int port_of(const struct client *client, const char *service,
-                   const char *name)
-{
-    int offset = strcmp(name, "pub") == 0   ? 0
-                 : strcmp(name, "cmd") == 0 ? 1
-                                            : 2;
-
-    return client->port + 3 * service_number(service) + offset;
-}
-
 /* Whether the service is there; it may yet be too busy to answer. */
 static bool is_running(const struct client *client, const char *service,
                        const char *name)
 {
-    char path[64];
+    char path[LOCK_PATH_BYTES];
+    int port;
 
-    if (service_number(service) < 0)
-        return false;
-    if (client->port != 0)
-        return tcp_listens(port_of(client, service, name));
-    snprintf(path, sizeof path, "run/%s.lock", service);
-    return is_locked(client->directory_fd, path, 0);
-}
-
-static void url_of(const struct client *client, const char *service,
-                   const char *name, char *url, size_t size)
-{
-    if (client->port != 0)
-        snprintf(url, size, "tcp://127.0.0.1:%d",
-                 port_of(client, service, name));
-    else
-        snprintf(url, size, "ipc:///proc/self/fd/%d/run/%s.%s",
-                 client->directory_fd, service, name);
+    if (client->port != 0) {
+        port = address_port(client->port, service, name);
+        return port != 0 && address_listens(port);
+    }
+    address_lock(service, path);
+    return address_is_locked(client->directory_fd, path, 0);
 }
 
 /* Opens a REQ socket that dials @url, and goes on doing so by itself. */
@@ -216,13 +131,15 @@ static enum evt_status socket_of(struct client *client, const char *service,
                                  const char *name, nng_socket *socket)
 {
     size_t i = find_socket(client, service, name);
-    char url[128];
+    char directory[48], url[URL_BYTES];
 
     if (i < client->socket_count) {
         *socket = client->sockets[i].socket;
         return EVT_OK;
     }
-    url_of(client, service, name, url, sizeof url);
+    snprintf(directory, sizeof directory, "/proc/self/fd/%d/",
+             client->directory_fd);
+    address_url(client->port, directory, service, name, url);
     if (i == SOCKETS_MAX || !dial(url, socket))
         return EVT_IO;
     text_copy(client->sockets[i].service, SERVICE_BYTES, service);
@@ -318,7 +235,8 @@ enum evt_status client_ask_read_side(const char *directory, const char *service,
     if (text == NULL)
         abort();
     snprintf(url, sizeof url, "ipc:///proc/self/fd/%d/%s.qry", fd, service);
-    if (fd >= 0 && is_locked(fd, ".", O_DIRECTORY) && dial(url, &socket)) {
+    if (fd >= 0 && address_is_locked(fd, ".", O_DIRECTORY) &&
+        dial(url, &socket)) {
         rc = exchange(socket, text, strlen(text), timeout_ms, &msg);
         if (rc == EVT_OK) {
             *reply = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, NULL);

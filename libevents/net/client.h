@@ -7,9 +7,7 @@
 
 #include <jansson.h>
 
-/* Where the services' sockets are: <directory>/run/<service>.{pub,cmd,qry}, or
- * @bus "tcp://127.0.0.1:PORT": service number i (shop_services) listens on
- * PORT + 3i (pub), + 1 (cmd), + 2 (qry). */
+/* Sockets to services, whose addresses are those of address.h. */
 struct client;
 
 /* @directory is the data directory (SAGA_DIR), any length; @bus NULL for ipc.
@@ -18,10 +16,6 @@ MUST_CHECK enum evt_status client_open(const char *directory, const char *bus,
                                        struct client **client, char *why,
                                        size_t why_bytes);
 void client_close(struct client *client);
-
-/* Whether @bus is an address that we listen on: loopback tcp with room for all
- * ports.  *port is its first. */
-bool client_parse_bus(const char *bus, int *port);
 
 /* Sends @request to a service's "cmd" or "qry" socket, waits for the reply.
  * EVT_NONE: nobody listens there (at once, not after the timeout);
