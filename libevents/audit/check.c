@@ -5,6 +5,7 @@
  * known.  Next: check_log.c, the pass over one log. */
 #include "audit/check_parts.h"
 
+#include "log/sql.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -148,7 +149,7 @@ enum evt_status check_select(struct check *check, struct checked_log *log,
         if (sqlite != SQLITE_OK && sqlite != SQLITE_DONE) {
             snprintf(check->why, STORE_WHY_BYTES, "%s's log: %s",
                      log->service->name, sqlite3_errmsg(db));
-            rc = store_status_of(sqlite);
+            rc = sql_status(sqlite);
         }
     }
     sqlite3_finalize(row);

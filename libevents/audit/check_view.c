@@ -6,6 +6,7 @@
  * is right is another question: invariants.c compares its essential numbers
  * with facts that it has worked out by itself. */
 #include "audit/check_parts.h"
+#include "log/sql.h"
 #include "read/view_db.h"
 
 #include <inttypes.h>
@@ -266,7 +267,7 @@ static enum evt_status open_both(struct check *check,
     if (rc != SQLITE_OK)
         snprintf(check->why, STORE_WHY_BYTES, "view %s: %s", seen->view->name,
                  sqlite3_errmsg(*db));
-    return store_status_of(rc);
+    return sql_status(rc);
 }
 
 /* One view: folds it in @scratch, compares, cleans up. */

@@ -218,7 +218,4 @@ struct sqlite3 *store_connection(struct store *store);
  * write lock. */
 int store_renew_wal(struct sqlite3 *db);
 
-/* What an SQLite result code means here; also for the views' databases. */
-enum evt_status store_status_of(int rc);
-
 #endif

@@ -1,10 +1,11 @@
-/* store_internal.h - what store.c and store_open.c share; nobody else's. */
+/* store_internal.h - the store from within.
+ *
+ * Used by: store.c, store_open.c, store_tables.c. */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
 
+#include "log/sql.h"
 #include "log/store.h"
-
-#include <sqlite3.h>
 
 enum statement {
     BEGIN,
@@ -58,6 +59,16 @@ enum evt_status store_fail(struct store *store, enum evt_status status,
     __attribute__((format(printf, 3, 4)));
 /* EVT_OK, or notes what SQLite said while @doing. */
 enum evt_status store_sqlite(struct store *store, int rc, const char *doing);
+/* The prepared statement, reset and ready to be bound; NULL: store->error says
+ * why, and store_run and store_first_row take it for that. */
+sqlite3_stmt *store_statement(struct store *store, enum statement which);
+/* Runs a statement that returns no rows. */
+MUST_CHECK enum evt_status store_run(struct store *store, sqlite3_stmt *s,
+                                     const char *doing);
+/* Steps to the next row, the first at first.  EVT_NONE: there is none.  Reset
+ * it afterwards. */
+MUST_CHECK enum evt_status store_first_row(struct store *store, sqlite3_stmt *s,
+                                           const char *doing);
 /* The head as the file has it. */
 MUST_CHECK enum evt_status store_read_head(struct store *store, uint64_t *seq,
                                            uint8_t hash[HASH_BYTES]);

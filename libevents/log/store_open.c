@@ -45,23 +45,6 @@ static const char *const migrations[STORE_SCHEMA] = {
     " WHERE command_id <> '';",
 };
 
-enum evt_status store_status_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return EVT_OK;
-    case SQLITE_FULL:
-        return EVT_FULL;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return EVT_BUSY;
-    default:
-        return EVT_IO;
-    }
-}
-
 enum evt_status store_fail(struct store *store, enum evt_status status,
                            const char *format, ...)
 {
@@ -75,7 +58,7 @@ enum evt_status store_fail(struct store *store, enum evt_status status,
 
 enum evt_status store_sqlite(struct store *store, int rc, const char *doing)
 {
-    enum evt_status status = store_status_of(rc);
+    enum evt_status status = sql_status(rc);
 
     if (status == EVT_OK)
         return EVT_OK;
@@ -258,7 +241,7 @@ static enum evt_status read_identity(struct store *store, const char *service)
     if (step == SQLITE_ROW &&
         sqlite3_column_bytes(statement, 0) == LOG_ID_BYTES)
         memcpy(store->log_id, sqlite3_column_blob(statement, 0), LOG_ID_BYTES);
-    else if (store_status_of(step) == EVT_OK)
+    else if (sql_status(step) == EVT_OK)
         rc = store_fail(store, EVT_BAD, "%s: no log id", store->path);
     else
         rc = store_sqlite(store, step, "reading its identity");
@@ -376,7 +359,7 @@ static enum evt_status open_file(struct store *store, const char *vfs,
         return EVT_OK;
     snprintf(why, STORE_WHY_BYTES, "%s: %s", store->path,
              store->db ? sqlite3_errmsg(store->db) : "out of memory");
-    return store_status_of(rc);
+    return sql_status(rc);
 }
 
 static enum evt_status open_store(const char *path, const char *service,

@@ -6,6 +6,7 @@
 #include "read/projection.h"
 
 #include "core/json.h"
+#include "log/sql.h"
 
 #include <sqlite3.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static enum evt_status cursors_json(struct store *log, json_t *cursors)
                                 &statement, NULL);
 
     if (rc != SQLITE_OK)
-        return store_status_of(rc);
+        return sql_status(rc);
     while (sqlite3_step(statement) == SQLITE_ROW) {
         const char *source = (const char *)sqlite3_column_text(statement, 0);
 
@@ -48,7 +49,7 @@ static enum evt_status cursors_json(struct store *log, json_t *cursors)
                       log_id_json(sqlite3_column_blob(statement, 1)), "seq",
                       (json_int_t)sqlite3_column_int64(statement, 2)));
     }
-    return store_status_of(sqlite3_finalize(statement));
+    return sql_status(sqlite3_finalize(statement));
 }
 
 /* ---- the events ---------------------------------------------------------- */

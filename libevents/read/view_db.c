@@ -7,6 +7,7 @@
  * builds another.  Read projection.c for the loop, rebuild.c for the swap. */
 #include "read/view_db.h"
 
+#include "log/sql.h"
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -173,7 +174,7 @@ static void recipe(const struct view *view, uint8_t out[RECIPE_BYTES])
 /* Keeps the reason.  A damaged file loses its link: see the top. */
 static enum evt_status fail(struct view_db *db, int rc)
 {
-    enum evt_status status = store_status_of(rc);
+    enum evt_status status = sql_status(rc);
 
     if (status == EVT_OK)
         return EVT_OK;

@@ -6,6 +6,7 @@
  * columns are what SQLite says they are.  Used by rebuild.c. */
 #include "read/view_db.h"
 
+#include "log/sql.h"
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ enum evt_status view_diff_open(const struct view_files *files,
             snprintf(why, STORE_WHY_BYTES, "comparing views: %s",
                      sqlite3_errmsg(diff->files[i]));
             view_diff_close(diff);
-            return store_status_of(rc);
+            return sql_status(rc);
         }
     }
     *out = diff;
