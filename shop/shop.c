@@ -125,6 +125,35 @@ const struct message shop_catalogue[] = {
 };
 // clang-format on
 
+/* ---- sagas ----------------------------------------------------------------
+ */
+
+static const struct {
+    enum message_type undoing, undone;
+} compensations[] = {
+    {PAYMENT_REFUNDED, PAYMENT_CHARGED},
+    {STOCK_RELEASED, STOCK_RESERVED},
+    {ORDER_CANCELLED, ORDER_PLACED},
+};
+
+enum message_type shop_undoes(enum message_type type)
+{
+    for (size_t i = 0; i < sizeof compensations / sizeof compensations[0]; i++)
+        if (compensations[i].undoing == type)
+            return compensations[i].undone;
+    return NO_MESSAGE;
+}
+
+enum saga_rule shop_saga_rule(enum message_type command)
+{
+    if (command == PLACE_ORDER)
+        return OPENS_SAGA;
+    return command == CANCEL_ORDER ? OF_SAGA : NO_SAGA;
+}
+
+/* ---- looking up -----------------------------------------------------------
+ */
+
 const size_t shop_catalogue_count =
     sizeof shop_catalogue / sizeof shop_catalogue[0];
 

@@ -1,9 +1,9 @@
 /* shop.h - the contract of this shop: every message of the system.
  *
- * The one file in libevents that knows the domain.  A service that reacts to
- * the others needs this file and nothing else of them.  It holds names, limits
- * and payloads; who reacts to what stands in each service's rule table
- * (order-svc/order.c is the next file to read), and `saga flow` prints it all.
+ * A service that reacts to the others needs this file and nothing else of them.
+ * It holds names, limits and payloads; who reacts to what stands in each
+ * service's rule table (order-svc/order.c is the next file to read), and `saga
+ * flow` prints it all.
  *
  * What is stored and sent is driven by the catalogue in shop.c: one row per
  * message and version, naming the fields that it carries. */
@@ -148,5 +148,16 @@ const struct message *shop_message_named(const char *name, uint32_t version,
 
 /* The type's name ("OrderPlaced"); "?" for NO_MESSAGE. */
 const char *shop_type_name(enum message_type type);
+
+/* The event that @type takes back, or NO_MESSAGE: the compensations. */
+enum message_type shop_undoes(enum message_type type);
+
+/* What a command's envelope says about the saga that it is for. */
+enum saga_rule {
+    NO_SAGA,    /* it is for none: products, stock, funds */
+    OPENS_SAGA, /* its own id becomes the saga's */
+    OF_SAGA     /* it names one */
+};
+enum saga_rule shop_saga_rule(enum message_type command);
 
 #endif

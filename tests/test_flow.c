@@ -361,17 +361,17 @@ Test(flow, a_compensation_names_what_it_takes_back)
     world_settle(&scene.world);
     look(&scene);
     for (size_t i = 0; i < scene.count; i++) {
-        enum message_type undoes = flow_undoes(scene.events[i].type);
+        enum message_type undoes = shop_undoes(scene.events[i].type);
         const struct event *undone =
             flow_undone(scene.events, scene.count, &scene.events[i]);
 
         cr_assert_eq(undone != NULL, undoes != NO_MESSAGE);
         cr_assert(undone == NULL || undone->type == undoes);
     }
-    cr_assert_eq(flow_undoes(PAYMENT_REFUNDED), PAYMENT_CHARGED);
-    cr_assert_eq(flow_undoes(STOCK_RELEASED), STOCK_RESERVED);
-    cr_assert_eq(flow_undoes(ORDER_CANCELLED), ORDER_PLACED);
-    cr_assert_eq(flow_undoes(PAYMENT_VOIDED), NO_MESSAGE);
+    cr_assert_eq(shop_undoes(PAYMENT_REFUNDED), PAYMENT_CHARGED);
+    cr_assert_eq(shop_undoes(STOCK_RELEASED), STOCK_RESERVED);
+    cr_assert_eq(shop_undoes(ORDER_CANCELLED), ORDER_PLACED);
+    cr_assert_eq(shop_undoes(PAYMENT_VOIDED), NO_MESSAGE);
     cr_assert_eq(scene.count, 7);
 }
 

@@ -1,33 +1,13 @@
 /* flow.c - reading the rule tables of several services together.
  *
  * Everything here follows from two relations: "on this type that service may
- * emit those" (the rules) and "this event has that cause" (the envelopes).
- * The only fact of its own is which event undoes which.  Next:
- * flow_print.c, and saga-cli/, whose verbs trace and why print what is found
- * here. */
+ * emit those" (the rules) and "this event has that cause" (the envelopes);
+ * which event undoes which is the catalogue's.  Next: flow_print.c, and
+ * saga-cli/, whose verbs trace and why print what is found here. */
 #include "core/flow.h"
 
 #include <assert.h>
 #include <string.h>
-
-static const struct {
-    enum message_type undoing, undone;
-} compensations[] = {
-    {PAYMENT_REFUNDED, PAYMENT_CHARGED},
-    {STOCK_RELEASED, STOCK_RESERVED},
-    {ORDER_CANCELLED, ORDER_PLACED},
-};
-
-enum { COMPENSATIONS = sizeof compensations / sizeof compensations[0] };
-
-enum message_type flow_undoes(enum message_type type)
-{
-    for (size_t i = 0; i < COMPENSATIONS; i++) {
-        if (compensations[i].undoing == type)
-            return compensations[i].undone;
-    }
-    return NO_MESSAGE;
-}
 
 /* ---- the tables ---------------------------------------------------------- */
 
@@ -149,7 +129,7 @@ const struct event *flow_cause(const struct event *events, size_t count,
 const struct event *flow_undone(const struct event *events, size_t count,
                                 const struct event *event)
 {
-    enum message_type undone = flow_undoes(event->type);
+    enum message_type undone = shop_undoes(event->type);
 
     for (size_t i = 0; i < count && undone != NO_MESSAGE; i++) {
         if (events[i].type == undone)

@@ -40,9 +40,6 @@ void flow_print(FILE *out, const struct service *const services[],
 void flow_print_mermaid(FILE *out, const struct service *const services[],
                         size_t count);
 
-/* The type that @type takes back, or NO_MESSAGE: the compensations. */
-enum message_type flow_undoes(enum message_type type);
-
 /* ---- one saga --------------------------------------------------------------
  * @events are those of one order, from all logs.  Pointers that are returned
  * lie in @events or in the tables: borrowed as long as those live. */

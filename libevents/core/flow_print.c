@@ -61,7 +61,7 @@ static void find_way_up(struct ladder *ladder)
 /* Raises the level of @type above what it leads to; whether it had to. */
 static bool raise_level(struct ladder *ladder, enum message_type type)
 {
-    int least = flow_undoes(type) != NO_MESSAGE ? 0 : -1;
+    int least = shop_undoes(type) != NO_MESSAGE ? 0 : -1;
 
     for (size_t i = 0; i < ladder->count; i++) {
         const struct rule *rule = service_rule(ladder->services[i], type);
@@ -139,7 +139,7 @@ static void repeat(FILE *out, char what, int times)
 static void note_on(const struct ladder *ladder, enum message_type type,
                     char *note, size_t size)
 {
-    enum message_type undone = flow_undoes(type);
+    enum message_type undone = shop_undoes(type);
 
     note[0] = '\0';
     if (undone != NO_MESSAGE)

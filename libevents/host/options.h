@@ -1,4 +1,4 @@
-/* options.h - a service's command line; host.c is its only user. */
+/* options.h - a service's command line. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
