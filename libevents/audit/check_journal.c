@@ -56,7 +56,7 @@ static bool parse(struct check *check, const json_t *line,
  * no event is its own. */
 static bool may_do_nothing(const struct acknowledged *entry)
 {
-    return entry->type == CANCEL_ORDER;
+    return shop_saga_rule(entry->type) == OF_SAGA;
 }
 
 /* J2, the half that the journal shows: one command, one answer. */
