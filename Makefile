@@ -39,12 +39,18 @@ DIALECT := -std=c17 -D_GNU_SOURCE -Ilibevents -I.
 COMPILE := $(CC) $(DIALECT) $(WARNINGS) $(CFLAGS) $(HARDEN)
 LINK := $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
-LIBS := -lsqlite3 -lmsgpackc -lsodium -ljansson -lfiu -lpthread
+# Asked when something is linked: until then `make test` may still have to
+# install pkg-config.  msgpack-c 6 (Debian 13) renamed its library and its .pc
+# file; NNG has no .pc file on either release.
+MSGPACK = $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
+LIBS = $(shell pkg-config --libs sqlite3 $(MSGPACK) libsodium jansson libfiu) \
+    -lpthread
 NNG := -lnng
 # libcriterion uses libnanomsg, and libnng exports the same nn_* names: where
 # both are linked, libnanomsg has to come first.
-CRITERION := -lcriterion
-CRITERION_WITH_NNG := -lcriterion -Wl,--no-as-needed -l:libnanomsg.so.5 -lnng
+CRITERION = $(shell pkg-config --libs criterion)
+CRITERION_WITH_NNG = $(CRITERION) -Wl,--no-as-needed \
+    $(shell pkg-config --libs nanomsg) -lnng
 
 # ---- what there is ----------------------------------------------------------
 

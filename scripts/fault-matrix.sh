@@ -15,7 +15,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || { echo 'usage: fault-matrix.sh RESULTS...' >&2; exit 64; }
 
-commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo 'no commit')
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
 [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] ||
     commit+=', with changes'
 # shellcheck disable=SC1091

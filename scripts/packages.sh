@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# packages.sh - what Debian 12 has to have installed, and how it gets there.
+# packages.sh - what Debian 12 or 13 must have installed, and how it gets there.
 #
 #   packages.sh check LEVEL     0 when all is there; otherwise says what to type
 #   packages.sh install LEVEL   installs what is missing: as root, or with sudo
+#   packages.sh release         prints 12 or 13: whose names of packages it uses
 #
 # LEVEL is build (run.sh, make), test (make test) or ci (.ci/run); each has
 # what the one before it has.  Exits with 69 when something stays missing.
 # PACKAGES_ROOT is for the tests: where to look in place of /.
 set -eu
 
-# package, and a file or command that only it brings: looking for that takes
-# no time, asking dpkg does.
+# Package, a file or command that only it brings (looking for that takes no
+# time, asking dpkg does), and the release that names it so, if only one does.
 build='
 make             make
+pkgconf          pkg-config
 libnng-dev       /usr/include/nng/nng.h
-libmsgpack-dev   /usr/include/msgpack.h
+libmsgpack-dev   /usr/include/msgpack.h    12
+libmsgpack-c-dev /usr/include/msgpack.h    13
 libsqlite3-dev   /usr/include/sqlite3.h
 libjansson-dev   /usr/include/jansson.h
 libsodium-dev    /usr/include/sodium.h
@@ -27,32 +30,48 @@ sqlite3          sqlite3
 clitest          clitest
 patch            patch
 faketime         faketime
+strace           strace
 hunspell         hunspell
 hunspell-en-us   /usr/share/hunspell/en_US.dic
 '
 ci='
 gcc              gcc
 clang            clang
-libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux
-clang-format-14  clang-format-14
-libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer
+libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux      12
+libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer 12
+clang-format-14  clang-format-14           12
+libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/lib/linux          13
+libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/include/fuzzer     13
+debootstrap      /usr/sbin/debootstrap
 shellcheck       shellcheck
 valgrind         valgrind
-strace           strace
 iproute2         /bin/ip
 nftables         /usr/sbin/nft
 e2fsprogs        /sbin/mkfs.ext4
 '
 
 usage() {
-    echo 'usage: packages.sh check|install build|test|ci' >&2
+    echo 'usage: packages.sh check|install build|test|ci, or release' >&2
     exit 64
 }
 
+# What is not Debian 12 is taken for Debian 13: testing, derivatives.
+release_of_this() {
+    local system=${PACKAGES_ROOT:-}/etc/os-release
+    if grep -qsx 'ID=debian' "$system" &&
+        grep -qsxE 'VERSION_ID="?12"?' "$system"; then
+        echo 12
+    else
+        echo 13
+    fi
+}
+release=$(release_of_this)
+
 # Prints the packages of $1, a list as above, that are not there.
 missing_of() {
-    local package proof
-    while read -r package proof; do
+    local package proof only
+    while read -r package proof only; do
+        [ "${only:-$release}" = "$release" ] || continue
         case $proof in
             '') ;;
             /*) [ -e "${PACKAGES_ROOT:-}$proof" ] || echo "$package" ;;
@@ -61,6 +80,10 @@ missing_of() {
     done <<<"$1"
 }
 
+if [ "$*" = release ]; then
+    echo "$release"
+    exit
+fi
 [ $# -eq 2 ] || usage
 case $2 in
     build) wanted=$build ;;

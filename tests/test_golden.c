@@ -61,7 +61,7 @@ static glob_t releases(void)
 static const char *load(const char *release, size_t number)
 {
     static char to[160];
-    char name[16];
+    char name[32];
 
     snprintf(name, sizeof name, "%zu", number);
     snprintf(to, sizeof to, "%s", scratch_file(&scratch, name));

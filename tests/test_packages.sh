@@ -8,20 +8,22 @@ packages=$root/scripts/packages.sh
 headers='nng/nng.h msgpack.h sqlite3.h jansson.h sodium.h fiu.h uthash.h stdio.h'
 
 # A machine in $work/NAME: all headers but nng's, and a PATH with hardly
-# anything in it.  UID is whom `id -u` tells of.
-machine() { # NAME UID
+# anything in it.  UID is what `id -u` prints.
+machine() { # NAME UID [RELEASE]
     local header tool
     machine=$work/$1
-    mkdir -p "$machine/bin" "$machine/usr/include/nng"
+    mkdir -p "$machine/bin" "$machine/etc" "$machine/usr/include/nng"
+    debian_is "${3:-12}"
     for header in $headers; do
         : >"$machine/usr/include/$header"
     done
     rm "$machine/usr/include/nng/nng.h"
-    for tool in bash env rm mktemp tail touch true; do
+    for tool in bash env rm mktemp tail touch true grep; do
         ln -s "$(type -P $tool)" "$machine/bin/$tool"
     done
     command_is cc 'exit 0'
     command_is make 'exit 0'
+    command_is pkg-config 'exit 0'
     command_is id "echo $2"
     command_is apt-get "echo \"\$*\" >>$machine/calls
         [ ! -e $machine/offline ] || exit 100
@@ -35,6 +37,11 @@ machine() { # NAME UID
 command_is() { # NAME SCRIPT
     printf '#!/bin/bash\n%s\n' "$2" >"$machine/bin/$1"
     chmod +x "$machine/bin/$1"
+}
+
+debian_is() { # RELEASE
+    printf 'PRETTY_NAME="Debian GNU/Linux"\nVERSION_ID="%s"\nID=debian\n' \
+        "$1" >"$machine/etc/os-release"
 }
 
 run_packages() { # ARGUMENT...
@@ -85,6 +92,35 @@ check_only() {
     shows "$said" 'missing: libnng-dev'
     [ ! -e "$machine/calls" ]
 }
+# The line that apt-get would be called with for LEVEL on a RELEASE that has
+# everything but msgpack and what comes with LEVEL.
+apt_line() { # RELEASE LEVEL
+    machine "release-$1-$2" 0 "$1"
+    : >"$machine/usr/include/nng/nng.h"
+    rm "$machine/usr/include/msgpack.h"
+    ends_with 69 run_packages check "$2"
+}
+names_by_release() {
+    shows "$(apt_line 12 build)" ' missing: libmsgpack-dev$'
+    shows "$(apt_line 13 build)" ' missing: libmsgpack-c-dev$'
+    said=$(apt_line 12 ci)
+    shows "$said" ' libclang-rt-14-dev .* clang-format-14 debootstrap '
+    [[ $said != *libclang-rt-19* ]]
+    said=$(apt_line 13 ci)
+    shows "$said" ' libclang-rt-19-dev .* debootstrap '
+    [[ $said != *libclang-rt-14* && $said != *clang-format* ]]
+}
+release_is_read() {
+    machine releases 0
+    [ "$(run_packages release)" = 12 ]
+    debian_is 13
+    [ "$(run_packages release)" = 13 ]
+    # testing has no number, and a derivative's number is its own
+    printf 'ID=debian\n' >"$machine/etc/os-release"
+    [ "$(run_packages release)" = 13 ]
+    printf 'ID=other\nVERSION_ID="12"\n' >"$machine/etc/os-release"
+    [ "$(run_packages release)" = 13 ]
+}
 another_system() {
     machine other 0
     rm "$machine/bin/apt-get"
@@ -96,6 +132,7 @@ wrong_use() {
     ends_with 64 run_packages install everything
     ends_with 64 run_packages remove build
     ends_with 64 run_packages install
+    ends_with 64 run_packages release 12
 }
 
 it 'nothing is done or said when all packages are there' all_there
@@ -105,5 +142,7 @@ it 'sudo installs what is missing' sudo_installs
 it 'a sudo that wants a password is not waited for' sudo_with_password
 it 'a failed installation is told with what apt said' offline
 it 'check installs nothing' check_only
+it 'Debian 12 and 13 are asked for packages by their own names' names_by_release
+it 'the release is read from /etc/os-release' release_is_read
 it 'without apt the compiler may judge, but nothing is installed' another_system
 it 'wrong arguments are refused' wrong_use
