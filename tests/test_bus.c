@@ -242,9 +242,18 @@ static void publish(unsigned count)
     cr_assert_eq(store_commit(publisher.log), EVT_OK);
 }
 
-/* Connections that close while they are made can leave an endpoint of NNG
- * 1.5.2 deaf, and then it is never freed.  A test that provokes that sets this,
- * and LeakSanitizer, which asks below as the process ends, looks away. */
+/* Whether the NNG that this runs on has it. */
+static bool has_vice(enum nng_vice vice)
+{
+    int major = 0, minor = 0, patch = 0;
+
+    cr_assert_eq(sscanf(nng_version(), "%d.%d.%d", &major, &minor, &patch), 3);
+    return major * 10000 + minor * 100 + patch < (int)vice;
+}
+
+/* An endpoint that VICE_DEAF_LISTENER has made deaf is never freed.  A test
+ * that provokes that sets this, and LeakSanitizer, which asks below as the
+ * process ends, looks away. */
 static bool nng_leaks;
 
 int __lsan_is_turned_off(void); /* NOLINT: its name, not ours */
@@ -377,7 +386,7 @@ Test(bus, a_second_listener_is_refused_and_the_first_goes_on) /* HC7 F08 real */
     struct bus *second = NULL;
     char why[256] = "";
 
-    nng_leaks = true;
+    nng_leaks = has_vice(VICE_DEAF_LISTENER);
     use("ipc");
     open_publisher();
     publish(3);
@@ -613,7 +622,7 @@ Test(bus, garbage_frames_are_dropped_and_counted) /* HC21 F34 real */
     static uint8_t large[MESSAGE_MAX + 1];
     uint64_t before;
 
-    nng_leaks = true;
+    nng_leaks = has_vice(VICE_DEAF_LISTENER);
     use("ipc");
     fake = fake_pub();
     open_reader();
@@ -638,7 +647,7 @@ Test(bus, an_oversized_request_reaches_nobody) /* HC21 HC56 F47 real */
     static uint8_t large[MESSAGE_MAX + 1];
     uint64_t end;
 
-    nng_leaks = true;
+    nng_leaks = has_vice(VICE_DEAF_LISTENER);
     use("ipc");
     open_publisher();
     open_askers(1);
@@ -695,7 +704,7 @@ Test(bus, strangers_are_in_nobodys_way) /* HC21 HC56 F46 real */
     const char *urls[] = {pub_url, rep_url};
     int fds[SORTS][EACH];
 
-    nng_leaks = true;
+    nng_leaks = has_vice(VICE_DEAF_LISTENER);
     use("ipc");
     open_publisher();
     publish(5);
@@ -723,14 +732,14 @@ Test(bus, strangers_are_in_nobodys_way) /* HC21 HC56 F46 real */
     close_all();
 }
 
-/* Connections that are gone before they are taken can make a listener of NNG
- * 1.5.2 deaf.  Then bus_watch opens it anew. */
+/* Connections that are gone before they are taken provoke VICE_DEAF_LISTENER.
+ * Then bus_watch opens the listener anew; where NNG has it no more, never. */
 Test(bus, listeners_hear_after_200_that_came_and_went) /* F36 real */
 {
     const char *urls[] = {pub_url, rep_url};
     unsigned bound = 2 * (PROBE_EVERY_MS + PROBE_DEAF_MS);
 
-    nng_leaks = true;
+    nng_leaks = has_vice(VICE_DEAF_LISTENER);
     use("ipc");
     open_publisher();
     publish(5);
@@ -745,8 +754,9 @@ Test(bus, listeners_hear_after_200_that_came_and_went) /* F36 real */
     open_reader();
     run_until(caught_up, bound, "a new reader is heard");
     expect_service(bound, "a request is answered");
-    cr_log_info("listened anew %u times",
-                (unsigned)bus_counts(publisher.bus).relistened);
+    if (!has_vice(VICE_DEAF_LISTENER))
+        cr_assert_eq(bus_counts(publisher.bus).relistened, 0,
+                     "NNG %s is said to stay able to hear", nng_version());
     close_all();
 }
 

@@ -436,6 +436,7 @@ void bus_close(struct bus *bus)
 
 /* ---- the loop's side ---- */
 
+/* What helps against VICE_DEAF_LISTENER. */
 static void watch_listening(struct bus *bus, struct listening *listening);
 
 bool bus_wait(struct bus *bus, int fd, int timeout_ms)
@@ -608,9 +609,9 @@ void bus_send(void *ctx, enum channel channel, uint64_t to, const void *bytes,
 
 /* ---- looking after dialers and listeners ---- */
 
-/* A dialer of NNG 1.5.2 whose peer closes at the wrong moment never dials
- * again, and a peer that vanished without a word stays "connected" for ever;
- * from here both look like silence. */
+/* A dialer whose peer closes at the wrong moment may never dial again
+ * (VICE_DEAD_DIALER), and a peer that vanished without a word stays "connected"
+ * for ever; from here both look like silence. */
 static void watch_link(struct bus *bus, struct link *link)
 {
     uint64_t now = bus->now_ms;
@@ -634,6 +635,7 @@ static void watch_link(struct bus *bus, struct link *link)
     }
 }
 
+/* What helps against VICE_DEAF_LISTENER. */
 static void watch_listening(struct bus *bus, struct listening *listening)
 {
     if (!probe_step(&listening->probe, bus->now_ms))

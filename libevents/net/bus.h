@@ -1,14 +1,10 @@
 /* bus.h - the sockets of one loop; with client.c all there is of NNG.
  *
- * What NNG 1.5.2 does to those who trust it, and what is done here instead:
- *   - a receive on SUB that times out or is cancelled can crash (its #1682):
- *     SUB and REQ are read with NNG_FLAG_NONBLOCK when poll says so;
+ * What every NNG does, and what this project does about it:
  *   - PUB drops silently: nobody here believes in delivery, see subscription.h;
- *   - an ipc listener can go deaf for new peers (its #1518), a dialer can stop
- *     redialling for ever: bus_watch notices both and opens them anew;
- *   - nng_close can wait for ever, see close_bounded.h;
  *   - a message of any size is accepted unless one says otherwise.
- * One thread uses a bus; NNG's own threads only fill its queue of requests. */
+ * What only older ones do has a name in enum nng_vice.  One thread uses a bus;
+ * NNG's own threads only fill its queue of requests. */
 #ifndef BUS_H
 #define BUS_H
 
@@ -30,6 +26,24 @@ enum {
     DIAL_MS = 10,
     DIAL_MOST_MS = 200,
     SELDOM_MOST_MS = 1000
+};
+
+/* The bugs of NNG that are worked around.  A value is the first version without
+ * that bug: 1.6.0 is 10600.  Debian 12 has 1.5.2, with all of them; Debian 13
+ * has 1.10.1, with none.  The workarounds are always in force; tests ask which
+ * of these bugs the installed NNG has. */
+enum nng_vice {
+    /* A receive on SUB that times out or is cancelled can crash (#1523, #1682):
+     * SUB and REQ are read without waiting, when poll says so. */
+    VICE_CANCEL_CRASHES = 10600,
+    /* A peer that leaves during the handshake makes an ipc listener deaf for
+     * new peers (#1518): bus_watch probes it and listens anew. */
+    VICE_DEAF_LISTENER = 10600,
+    /* The same at the other end: a dialer never dials again.  bus_watch
+     * replaces the dialer of a link that is silent. */
+    VICE_DEAD_DIALER = 10600,
+    /* nng_close can wait for ever (aac4dc36): see close_bounded.h. */
+    VICE_ENDLESS_CLOSE = 10900
 };
 
 struct bus;

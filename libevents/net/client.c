@@ -2,7 +2,7 @@
  *
  * Whether somebody is there is read off the endpoint lock that a running
  * service holds, not tried by connecting: a connection that is closed too
- * early can make an ipc listener of NNG 1.5.2 deaf. */
+ * early can make an ipc listener deaf (VICE_DEAF_LISTENER, see bus.h). */
 #include "net/client.h"
 
 #include "net/address.h"

@@ -1,10 +1,10 @@
-/* close_bounded.h - closing a socket of NNG 1.5.2 without being held up for
- * ever.
+/* close_bounded.h - closing a socket of NNG without being held up for ever.
  *
- * nng_close waits until NNG's reaper has taken every connection apart, and the
- * reaper waits for each transfer to end.  One that was being started in that
- * very moment never ends, so neither does nng_close, of this socket or of any
- * later one (mended upstream by aac4dc36, "fix deadlock on socket close"). */
+ * This is for VICE_ENDLESS_CLOSE (bus.h).  nng_close waits until NNG's reaper
+ * has taken every connection apart, and the reaper waits for each transfer to
+ * end.  One that was being started in that very moment never ends, so neither
+ * does nng_close, of this socket or of any later one (fixed in 1.9.0 by
+ * aac4dc36, "fix deadlock on socket close"). */
 #ifndef CLOSE_BOUNDED_H
 #define CLOSE_BOUNDED_H
 

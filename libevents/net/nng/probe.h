@@ -1,12 +1,13 @@
 /* probe.h - does one of our own listeners still hear new peers?
  *
- * NNG 1.5.2's ipc listeners can go deaf: connections succeed, even the
- * handshake does, but the peer never reaches the socket.  So a probe behaves
- * like a fresh peer, on a plain socket (a dialer of NNG's would have troubles
- * of its own), and waits for a message: of a PUB listener any frame, of a REP
- * listener the answer to a request that bus.c answers by itself.  It speaks
- * SP over ipc as documented in the SP wire mapping for ipc (RFC of nanomsg:
- * sp-ipc-mapping-01): 8 bytes of header, then 0x01, length, body. */
+ * Those of NNG before 1.6 can go deaf (VICE_DEAF_LISTENER, bus.h): connections
+ * succeed, even the handshake does, but the peer never reaches the socket.  So
+ * a probe behaves like a fresh peer, on a plain socket (a dialer of NNG's would
+ * have troubles of its own), and waits for a message: of a PUB listener any
+ * frame, of a REP listener the answer to a request that bus.c answers by
+ * itself.  It speaks SP over ipc as documented in the SP wire mapping for ipc
+ * (RFC of nanomsg: sp-ipc-mapping-01): 8 bytes of header, then 0x01, length,
+ * body. */
 #ifndef PROBE_H
 #define PROBE_H
 
