@@ -343,11 +343,15 @@ docs-test: all $(BUILD)/bench/one ## links, words, quoted code, hard cases, ever
 # ---- checks -----------------------------------------------------------------
 
 .PHONY: check
-check: check-pure check-format check-flow shellcheck lint ## all of these:
+check: check-pure check-layers check-format check-flow shellcheck lint ## all of these:
 
 .PHONY: check-pure
 check-pure: $(PURE) ## the domains call nothing but pure functions
 	$(Q)scripts/check-pure.sh tests/pure-symbols.txt $(PURE)
+
+.PHONY: check-layers
+check-layers: ## no arrow runs up, and every name says its module
+	$(Q)scripts/check-layers.sh
 
 .PHONY: check-format
 check-format: ## every C file is as clang-format 14 would write it

@@ -48,51 +48,75 @@ trap 'rm -rf "$work"' EXIT
 
 mapfile -t sources < <(find libevents shop -name '*.[ch]' | LC_ALL=C sort)
 
-# room_of FILE: libevents/net/nng/probe.c is in net/nng.
-room_of() {
-    local room=${1%/*}
-    echo "${room#libevents/}"
-}
-
 arrows() {
-    local file room may target
-    for file in "${sources[@]}"; do
-        room=$(room_of "$file")
-        may=$(rooms | awk -v room="$room" '$1 == room { $1 = ""; print }')
-        [ -n "$may" ] || rooms | grep -qx "$room *" ||
-            echo "$file: there is no room '$room' (see: scripts/check-layers.sh rooms)"
-        [ "$file" != shop/shop.c ] && [ "$file" != shop/shop.h ] || may=
-        while read -r target; do
-            case " $room $may " in
-                *" ${target%/*} "* | *" $target "*) ;;
-                *) echo "$file: must not include $target ($room may include:${may:- nothing})" ;;
-            esac
-        done < <(sed -n 's/^#include "\([^"]*\)".*/\1/p' "$file")
-    done
+    awk '
+        FNR == NR { # the table of rooms
+            room = $1
+            $1 = ""
+            known[room] = 1
+            may[room] = $0 " "
+            next
+        }
+        FNR == 1 {
+            room = FILENAME
+            sub(/^libevents\//, "", room)
+            sub(/\/[^\/]*$/, "", room)
+            if (!(room in known))
+                print FILENAME ": there is no room \047" room "\047" \
+                    " (see: scripts/check-layers.sh rooms)"
+            allowed = FILENAME ~ /^shop\/shop\.[ch]$/ ? " " : may[room]
+        }
+        /^#include "/ {
+            split($0, quoted, "\"")
+            target = where = quoted[2]
+            sub(/\/?[^\/]*$/, "", where)
+            if (where != room && !index(allowed, " " where " ") &&
+                !index(allowed, " " target " "))
+                print FILENAME ": must not include " target " (" room \
+                    " may include:" (allowed ~ /[^ ]/ ? allowed : " nothing") ")"
+        }' <(rooms) "${sources[@]}" | sed 's/ )$/)/'
 }
 
-# Who includes a header, among what is built from the source: not the tests.
-users_of() { # HEADER as it is included
-    grep -lE "^#include \"$1\"" "${sources[@]}" ./*-svc/*.[ch] saga-cli/*.[ch] \
-        2>/dev/null | sed 's|.*/||' | LC_ALL=C sort -u | paste -sd ' ' || true
-}
-
+# What a header says of its users, against who includes it: of what is built
+# from the source, not of the tests.
 used_by() {
-    local file said found
-    for file in "${sources[@]}"; do
-        [[ $file = *.h ]] || continue
-        if grep -nE "only user|nobody else's|[Ii]nternal to|is used by" "$file" >"$work/claims"; then
-            sed "s|^|$file: say \"Used by: a.c, b.c.\" or nothing; line |" "$work/claims"
-        fi
-        said=$(tr '\n' ' ' <"$file" | sed 's/ \* / /g' |
-            grep -oE 'Used by: [a-z_0-9]+\.[ch](, +[a-z_0-9]+\.[ch])*' |
-            sed 's/Used by: //; s/,//g' | xargs -n 1 2>/dev/null |
-            LC_ALL=C sort -u | paste -sd ' ' || true)
-        [ -n "$said" ] || continue
-        found=$(users_of "${file#libevents/}")
-        [ "$said" = "$found" ] ||
-            echo "$file: says \"Used by: $said\"; included by: ${found:-nobody}"
-    done
+    mapfile -t users < <(printf '%s\n' "${sources[@]}" ./*-svc/*.[ch] saga-cli/*.[ch])
+    awk '
+        function base(path) { sub(/.*\//, "", path); return path }
+        FNR == 1 { said = 0 }
+        FILENAME ~ /\.h$/ && /only user|nobody else\047s|[Ii]nternal to|is used by/ {
+            print FILENAME ": say \"Used by: a.c, b.c.\" or nothing; line " FNR ": " $0
+        }
+        FILENAME ~ /\.h$/ && /Used by: / { said = 1; sub(/.*Used by: /, "") }
+        said {
+            line = $0
+            sub(/^ \* /, "", line)
+            while (match(line, /^ *[a-z_0-9]+\.[ch],?/)) {
+                name = substr(line, RSTART, RLENGTH)
+                gsub(/[ ,]/, "", name)
+                claims[FILENAME] = claims[FILENAME] " " name
+                said = substr(line, RLENGTH, 1) == ","
+                line = substr(line, RSTART + RLENGTH)
+            }
+        }
+        /^#include "/ {
+            split($0, quoted, "\"")
+            includes[quoted[2]] = includes[quoted[2]] " " base(FILENAME)
+        }
+        END {
+            for (header in claims) {
+                target = header
+                sub(/^libevents\//, "", target)
+                n = split(claims[header], said_by, " ")
+                m = split(includes[target], used, " ")
+                good = n == m
+                for (i = 1; i <= n; i++) good = good && \
+                    index(includes[target] " ", " " said_by[i] " ")
+                if (!good)
+                    print header ": says \"Used by:" claims[header] "\"; included by:" \
+                        (m > 0 ? includes[target] : " nobody")
+            }
+        }' "${users[@]}"
 }
 
 # Every definition at file level: FILE static|extern NAME LINES.
@@ -139,42 +163,60 @@ definitions() {
 }
 
 names() {
-    local file kind name lines header module good
     mapfile -t c_files < <(printf '%s\n' "${sources[@]}" | grep '\.c$')
+    mapfile -t headers < <(printf '%s\n' "${sources[@]}" | grep '\.h$')
     definitions "${c_files[@]}" >"$work/definitions"
-    awk '
-        $2 == "extern" { in_file[$3] = $1 }
-        { kind[NR] = $2; file[NR] = $1; name[NR] = $3 }
+    awk -v longest=$FUNCTION_LINES -v unprefixed=" $UNPREFIXED " '
+        function module_of(file) {
+            sub(/.*\//, "", file)
+            sub(/(_internal|_parts)?\.[ch]$/, "", file)
+            return file
+        }
+        function begins_with(name, module) {
+            return name == module || index(name, module "_") == 1
+        }
+        FILENAME ~ /\.h$/ { # every word that is called or declared there
+            room = FILENAME
+            sub(/\/[^\/]*$/, "", room)
+            text = $0
+            while (match(text, /[A-Za-z_][A-Za-z_0-9]* *[[(;]/)) {
+                word = substr(text, RSTART, RLENGTH)
+                sub(/ *.$/, "", word)
+                if (begins_with(word, module_of(FILENAME)))
+                    declared[room, word] = 1
+                text = substr(text, RSTART + RLENGTH)
+            }
+            next
+        }
+        {
+            n++
+            file[n] = $1
+            kind[n] = $2
+            name[n] = $3
+            if ($2 == "extern")
+                owner[$3] = $1
+            if ($4 > longest)
+                print $1 ": " $3 " has " $4 " lines, more than " longest
+        }
         END {
-            for (i = 1; i <= NR; i++)
-                if (kind[i] == "static" && (name[i] in in_file))
-                    print file[i] ": " name[i] " is static here and extern in " in_file[name[i]]
-        }' "$work/definitions"
-    while read -r file kind name lines; do
-        [ "$lines" -le $FUNCTION_LINES ] ||
-            echo "$file: $name has $lines lines, more than $FUNCTION_LINES"
-        [ "$kind" = extern ] || continue
-        [[ " $UNPREFIXED " != *" $name "* ]] || continue
-        good=
-        for header in "$file" $(grep -lE "\b$name\b *[([;]" "${file%/*}"/*.h || true); do
-            module=${header##*/}
-            module=${module%.[ch]}
-            module=${module%_internal}
-            module=${module%_parts}
-            [[ $name = "$module" || $name = "$module"_* ]] && good=1
-        done
-        [ -n "$good" ] ||
-            echo "$file: $name does not begin with its module (${file##*/} or its header)"
-    done <"$work/definitions"
+            for (i = 1; i <= n; i++) {
+                room = file[i]
+                sub(/\/[^\/]*$/, "", room)
+                if (kind[i] == "static" && (name[i] in owner))
+                    print file[i] ": " name[i] " is static here and extern in " owner[name[i]]
+                else if (kind[i] == "extern" && !((room, name[i]) in declared) &&
+                    !begins_with(name[i], module_of(file[i])) &&
+                    !index(unprefixed, " " name[i] " "))
+                    print file[i] ": " name[i] " does not begin with its module" \
+                        " (its file or the header that declares it)"
+            }
+        }' "${headers[@]}" "$work/definitions"
 }
 
 sizes() {
-    local file lines
-    for file in "${sources[@]}"; do
-        lines=$(wc -l <"$file")
-        [ "$lines" -le $FILE_LINES ] ||
-            echo "$file: $lines lines, more than $FILE_LINES"
-    done
+    wc -l "${sources[@]}" | awk -v longest=$FILE_LINES \
+        '$2 != "total" && $1 > longest {
+            print $2 ": " $1 " lines, more than " longest }'
 }
 
 { arrows; used_by; names; sizes; } >"$work/violations"
