@@ -21,6 +21,7 @@ silent := $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS))))
 say = @$(if $(silent)$(V),:,printf '  %-5s %s\n' $(1) $(patsubst $(BUILD)/%,%,$(2)))
 
 SERVICES := order-svc inventory-svc payment-svc
+VERSION := $(shell cat VERSION)
 
 # ---- flags ------------------------------------------------------------------
 
@@ -35,7 +36,7 @@ endif
 ifeq ($(SANITIZE)$(filter -O0,$(CFLAGS)),)
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
-DIALECT := -std=c17 -D_GNU_SOURCE -Ilibevents -I.
+DIALECT := -std=c17 -D_GNU_SOURCE -DSAGA_VERSION='"$(VERSION)"' -Ilibevents -I.
 COMPILE := $(CC) $(DIALECT) $(WARNINGS) $(CFLAGS) $(HARDEN)
 LINK := $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
@@ -51,6 +52,9 @@ NNG := -lnng
 CRITERION = $(shell pkg-config --libs criterion)
 CRITERION_WITH_NNG = $(CRITERION) -Wl,--no-as-needed \
     $(shell pkg-config --libs nanomsg) -lnng
+
+# As one word of the shell, whatever quotes it holds.
+quoted = '$(subst ','\'',$(1))'
 
 # ---- what there is ----------------------------------------------------------
 
@@ -108,8 +112,8 @@ FLAGS_FILE := $(BUILD)/flags
 .PHONY: force
 $(FLAGS_FILE): force
 	@mkdir -p $(@D)
-	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || \
-	    echo '$(COMPILE) $(LINK)' > $@
+	@echo $(call quoted,$(COMPILE) $(LINK)) | cmp -s - $@ || \
+	    echo $(call quoted,$(COMPILE) $(LINK)) > $@
 
 $(BUILD)/%.o: %.c $(FLAGS_FILE) | packages
 	@mkdir -p $(@D)
@@ -382,6 +386,24 @@ lint: ## clang-tidy 14 and cppcheck (slow)
 	    --enable=warning,performance,portability \
 	    $(LINT_SUPPRESS:%=--suppress=%) \
 	    $(filter-out -std=%,$(DIALECT)) $(filter-out tests/%,$(SOURCES))
+
+# ---- for editors and contributors ---------------------------------------------
+
+# What clangd and the linters want to know, without another program to ask.
+.PHONY: compile_commands.json
+compile_commands.json: ## how each file is compiled, for clangd and others
+	$(Q){ echo '['; \
+	    for file in $(SOURCES); do \
+	        printf '%s{"directory": "%s", "file": "%s", "command": "%s"}\n' \
+	            "$$comma" '$(CURDIR)' "$$file" \
+	            $(call quoted,$(subst ",\",$(COMPILE)))" -c $$file"; \
+	        comma=,; \
+	    done; echo ']'; } > $@
+
+.PHONY: hooks
+hooks: ## have git run the quick checks before each commit
+	$(Q)ln -sf ../../scripts/pre-commit.sh "$$(git rev-parse --git-path hooks)/pre-commit"
+	@echo 'hooks: git runs scripts/pre-commit.sh before each commit'
 
 # ---- the rest ---------------------------------------------------------------
 

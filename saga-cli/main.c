@@ -280,9 +280,9 @@ static int about_itself(const struct saga *saga, char **argv)
                          argv[2]);
     if (!is_help(word)) {
         if (saga->json)
-            saga_print_json(json_pack("{s:s}", "version", OPTIONS_VERSION));
+            saga_print_json(json_pack("{s:s}", "version", SAGA_VERSION));
         else
-            puts("saga " OPTIONS_VERSION);
+            puts("saga " SAGA_VERSION);
         return SAGA_YES;
     }
     if (saga->json)

@@ -83,7 +83,7 @@ write_files() { # PAGE DIRECTORY
         inside { print > file }' "$1"
 }
 
-sources=(Makefile scripts/packages.sh libevents shop order-svc inventory-svc
+sources=(Makefile VERSION scripts/packages.sh libevents shop order-svc inventory-svc
     payment-svc)
 made_from=$(find "${sources[@]}" build/flags "${patches[@]}" -type f -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
@@ -96,7 +96,7 @@ if [ "$(cat "$copy/made-from" 2>/dev/null)" != "$made_from" ]; then
     rm -rf "$copy"
     mkdir -p "$copy/scripts" "$copy/build"
     # With what is built already: only what a patch touches is built anew.
-    cp -a Makefile libevents shop order-svc inventory-svc payment-svc "$copy"
+    cp -a Makefile VERSION libevents shop order-svc inventory-svc payment-svc "$copy"
     cp -a scripts/packages.sh "$copy/scripts"
     cp -a build/flags build/libevents build/shop build/order-svc \
         build/inventory-svc build/payment-svc "$copy/build"

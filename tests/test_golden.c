@@ -304,10 +304,10 @@ Test(golden, todays_logs_are_read_back)
     char directory[256];
 
     snprintf(directory, sizeof directory, "%s/%s",
-             keep == NULL ? scratch.path : keep, OPTIONS_VERSION);
+             keep == NULL ? scratch.path : keep, SAGA_VERSION);
     cr_assert_eq(mkdir(directory, 0755), 0,
                  "%s is there already, and files like it exist: raise"
-                 " OPTIONS_VERSION",
+                 " VERSION",
                  directory);
     golden_write(directory);
     expect_states(directory, load(directory, 0));

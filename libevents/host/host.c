@@ -202,7 +202,7 @@ static void add_status(void *ctx, json_t *json)
 
     json_object_set_new(json, "service", json_string(host->service->name));
     json_object_set_new(json, "pid", json_integer(getpid()));
-    json_object_set_new(json, "version", json_string(OPTIONS_VERSION));
+    json_object_set_new(json, "version", json_string(SAGA_VERSION));
     json_object_set_new(
         json, "uptime_ms",
         json_integer((json_int_t)(real_mono_ms(NULL) - host->started_ms)));

@@ -103,7 +103,7 @@ bool options_read(struct options *options, const struct service *service,
         else if (c == 'v')
             options->verbose = true;
         else if (c == 'V')
-            return printf("%s-svc " OPTIONS_VERSION "\n", service->name), false;
+            return printf("%s-svc " SAGA_VERSION "\n", service->name), false;
         else if (c == 'h')
             return usage(stdout, service), false;
         else if (c < TIMER_OPTION)

@@ -4,8 +4,6 @@
 
 #include "core/service.h"
 
-#define OPTIONS_VERSION "0.1.0"
-
 enum { OPTION_TIMERS_MAX = 4 };
 
 struct options {

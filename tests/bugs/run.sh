@@ -22,7 +22,7 @@ case ${1-} in check | find) mode=$1; shift ;; esac
 make_copy() {
     local part
     mkdir -p $copy/tests
-    for part in Makefile scripts libevents shop order-svc inventory-svc \
+    for part in Makefile VERSION scripts libevents shop order-svc inventory-svc \
         payment-svc tests/sim; do
         mkdir -p "$copy/$(dirname "$part")"
         # what has not changed keeps its time, and needs no compiling
