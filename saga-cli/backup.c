@@ -17,7 +17,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TRIES_MAX = 200, TRY_AGAIN_NS = 5000000, PAGES_PER_STEP = 256 };
+enum { TRIES_MAX = 200, TRY_AGAIN_NS = 5000000 };
 
 struct backup {
     struct saga *saga;
@@ -176,41 +175,25 @@ static int sync_path(const struct backup *backup, const char *path)
     return synced ? SAGA_YES : failed(backup, path);
 }
 
-/* All pages, as of the frozen transaction: sqlite3_backup_step reads through
- * the connection's open transaction if there is one. */
-static int copy_pages(sqlite3 *from, sqlite3 *to)
+static bool is_interrupted(void)
 {
-    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
-    int rc = SQLITE_OK;
-
-    if (copy == NULL)
-        return sqlite3_errcode(to);
-    while (rc == SQLITE_OK && !interrupted)
-        rc = sqlite3_backup_step(copy, PAGES_PER_STEP);
-    sqlite3_backup_finish(copy);
-    return interrupted ? SQLITE_INTERRUPT : rc;
+    return interrupted != 0;
 }
 
 static int copy_log(struct backup *backup, int i)
 {
-    char directory[PATH_MAX + 32], path[PATH_MAX + 64];
-    sqlite3 *to = NULL;
-    int rc, code = SAGA_YES;
+    char directory[PATH_MAX + 32], path[PATH_MAX + 64], why[STORE_WHY_BYTES];
+    int code = SAGA_YES;
 
     snprintf(directory, sizeof directory, "%s/%s", backup->partial,
              shop_services[i]);
     snprintf(path, sizeof path, "%s/log.db", directory);
     if (mkdir(directory, 0700) != 0)
         return failed(backup, directory);
-    rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-                         NULL);
-    if (rc == SQLITE_OK)
-        rc = copy_pages(store_connection(backup->logs[i]), to);
-    if (rc != SQLITE_DONE)
-        code = saga_fail(backup->saga, interrupted ? SAGA_TRY_AGAIN : SAGA_IO,
-                         "%s: %s", path, sqlite3_errstr(rc));
-    if (sqlite3_close(to) != SQLITE_OK && code == SAGA_YES)
-        code = saga_fail(backup->saga, SAGA_IO, "%s: cannot be closed", path);
+    if (store_copy(backup->logs[i], path, is_interrupted, why) != EVT_OK)
+        code = interrupted
+                   ? saga_fail(backup->saga, SAGA_TRY_AGAIN, "interrupted")
+                   : saga_fail(backup->saga, SAGA_IO, "%s", why);
     store_snapshot_end(backup->logs[i]); /* lets its log be tidied again */
     if (code == SAGA_YES)
         code = sync_path(backup, path);

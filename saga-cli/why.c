@@ -10,7 +10,6 @@
 #include "log/store.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -167,21 +166,14 @@ static int64_t deadline_of(struct saga *saga, const char *order)
 {
     char path[4096], why[STORE_WHY_BYTES];
     struct store *log = NULL;
-    sqlite3_stmt *s = NULL;
     int64_t due_ms = 0;
 
     snprintf(path, sizeof path, "%s/%s/log.db", saga->directory,
              shop_services[0]);
     if (store_open_readonly(path, NULL, NULL, &log, why) != EVT_OK)
         return 0;
-    if (sqlite3_prepare_v2(store_connection(log),
-                           "SELECT min(set_ms + after_ms) FROM timer"
-                           " WHERE order_id = ?",
-                           -1, &s, NULL) == SQLITE_OK &&
-        sqlite3_bind_text(s, 1, order, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_step(s) == SQLITE_ROW)
-        due_ms = sqlite3_column_int64(s, 0);
-    sqlite3_finalize(s);
+    if (store_order_due(log, order, &due_ms) != EVT_OK)
+        due_ms = 0;
     store_close(log);
     return due_ms;
 }

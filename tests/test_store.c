@@ -538,6 +538,21 @@ Test(store, timers_come_due_in_their_order) /* HC32 */
     store_close(store);
 }
 
+Test(store, an_order_knows_its_own_deadline)
+{
+    struct store *store = open_it();
+    int64_t due = 77;
+
+    arm(store, "o-1", 1000, 100);
+    arm(store, "o-2", 1000, 900);
+    arm(store, "o-2", 1000, 500);
+    cr_assert_eq(store_order_due(store, "o-2", &due), EVT_OK);
+    cr_assert_eq(due, 1500);
+    cr_assert_eq(store_order_due(store, "o-9", &due), EVT_NONE);
+    cr_assert_eq(due, 1500, "untouched");
+    store_close(store);
+}
+
 Test(store, no_timer_waits_longer_than_it_was_told) /* HC33 */
 {
     struct store *store = open_it();
@@ -951,6 +966,51 @@ Test(store, a_reader_changes_nothing)
     cr_assert_eq(sum_of(path), file);
     cr_assert_eq(sum_of(wal), log);
     cr_assert_eq(expect_whole_file(), 40);
+}
+
+static bool go_on(void)
+{
+    return false;
+}
+
+static bool give_up(void)
+{
+    return true;
+}
+
+Test(store, a_copy_is_the_log_as_of_the_snapshot)
+{
+    char copy[192], why[STORE_WHY_BYTES] = "";
+    struct store *reader, *writer;
+
+    leave_hot(40);
+    snprintf(copy, sizeof copy, "%s", scratch_file(&scratch, "copy.db"));
+    writer = open_it();
+    reader = open_readonly();
+    cr_assert_eq(store_snapshot_begin(reader), EVT_OK);
+    cr_assert_eq(head_of(reader), 40);
+    cr_assert_eq(batch(writer, 5), EVT_OK);
+    cr_assert_eq(store_copy(reader, copy, go_on, why), EVT_OK, "%s", why);
+    cr_assert_eq(scratch_ask(copy, "SELECT count(*) FROM event"), 40);
+    cr_assert_eq(head_of(writer), 45);
+    store_close(reader);
+    store_close(writer);
+}
+
+Test(store, a_copy_that_is_not_made_says_why)
+{
+    char why[STORE_WHY_BYTES] = "";
+    struct store *store = open_it();
+
+    cr_assert_eq(
+        store_copy(store, scratch_file(&scratch, "copy.db"), give_up, why),
+        EVT_BUSY);
+    cr_assert_not_null(strstr(why, "copy.db: "), "%s", why);
+    cr_assert_eq(store_copy(store, scratch_file(&scratch, "no-such/copy.db"),
+                            go_on, why),
+                 EVT_IO);
+    cr_assert_not_null(strstr(why, "no-such/copy.db: "), "%s", why);
+    store_close(store);
 }
 
 /* Nothing is published that lives in the WAL alone: see store.h. */

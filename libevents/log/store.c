@@ -54,6 +54,8 @@ static const char *const sql[STATEMENTS] = {
             " WHERE set_ms + after_ms <= ?1"
             " ORDER BY set_ms + after_ms, event_seq LIMIT ?2",
     [NEXT_DUE] = "SELECT min(set_ms + after_ms) FROM timer",
+    [ORDER_DUE] = "SELECT min(set_ms + after_ms) FROM timer"
+                  " WHERE order_id = ?1",
     [COUNT_TIMERS] = "SELECT count(*) FROM timer",
     [LATE_TIMERS] = "SELECT count(*) FROM timer WHERE set_ms > ?1",
     [CLAMP_TIMERS] = "UPDATE timer SET set_ms = ?1 WHERE set_ms > ?1",

@@ -171,6 +171,9 @@ MUST_CHECK enum evt_status store_due(struct store *store, int64_t now_ms,
                                      size_t *count);
 /* When the earliest is due; EVT_NONE when none is armed. */
 MUST_CHECK enum evt_status store_next_due(struct store *store, int64_t *due_ms);
+/* The same of one order's timers. */
+MUST_CHECK enum evt_status
+store_order_due(struct store *store, const char *order_id, int64_t *due_ms);
 /* How many are armed. */
 MUST_CHECK enum evt_status store_timer_count(struct store *store,
                                              uint64_t *count);
@@ -201,8 +204,19 @@ MUST_CHECK enum evt_status store_unpark(struct store *store,
 MUST_CHECK enum evt_status store_parked_count(struct store *store,
                                               uint64_t *count);
 
-/* The connection underneath, for the checker's SQL and for backup.  Borrowed.
+/* ---- copies -----------------------------------------------------------------
  */
+
+/* Copies the log into a new file at @path, as of the open snapshot; asks @stop
+ * now and then whether to give up.  Neither the file nor its directory is
+ * synced.  On error a file may be left, and @why names the cause:
+ *   EVT_BUSY  @stop said so, or the log is locked
+ *   EVT_FULL, EVT_IO */
+MUST_CHECK enum evt_status store_copy(struct store *store, const char *path,
+                                      bool (*stop)(void),
+                                      char why[STORE_WHY_BYTES]);
+
+/* The connection underneath, for the checker's SQL.  Borrowed. */
 struct sqlite3;
 struct sqlite3 *store_connection(struct store *store);
 

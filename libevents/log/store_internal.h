@@ -1,6 +1,6 @@
 /* store_internal.h - the store from within.
  *
- * Used by: store.c, store_open.c, store_tables.c. */
+ * Used by: store.c, store_copy.c, store_open.c, store_tables.c. */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
 
@@ -27,6 +27,7 @@ enum statement {
     DISARM,
     DUE,
     NEXT_DUE,
+    ORDER_DUE,
     COUNT_TIMERS,
     LATE_TIMERS,
     CLAMP_TIMERS,

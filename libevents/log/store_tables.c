@@ -136,18 +136,32 @@ enum evt_status store_due(struct store *store, int64_t now_ms,
     return rc == EVT_NONE ? EVT_OK : rc;
 }
 
-enum evt_status store_next_due(struct store *store, int64_t *due_ms)
+/* The earliest time that @s selects. */
+static enum evt_status read_due(struct store *store, sqlite3_stmt *s,
+                                int64_t *due_ms)
 {
-    sqlite3_stmt *s = store_statement(store, NEXT_DUE);
-    enum evt_status rc;
+    enum evt_status rc = store_first_row(store, s, "reading timers");
 
-    rc = store_first_row(store, s, "reading timers");
     if (rc == EVT_OK && sqlite3_column_type(s, 0) == SQLITE_NULL)
         rc = EVT_NONE;
     if (rc == EVT_OK)
         *due_ms = sqlite3_column_int64(s, 0);
     sqlite3_reset(s);
     return rc;
+}
+
+enum evt_status store_next_due(struct store *store, int64_t *due_ms)
+{
+    return read_due(store, store_statement(store, NEXT_DUE), due_ms);
+}
+
+enum evt_status store_order_due(struct store *store, const char *order_id,
+                                int64_t *due_ms)
+{
+    sqlite3_stmt *s = store_statement(store, ORDER_DUE);
+
+    sql_bind_text(s, 1, order_id);
+    return read_due(store, s, due_ms);
 }
 
 enum evt_status store_timer_count(struct store *store, uint64_t *count)
