@@ -61,11 +61,12 @@ quoted = '$(subst ','\'',$(1))'
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIB_SOURCES := $(wildcard libevents/*/*.c libevents/net/nng/*.c shop/*.c)
-CLI_SOURCES := $(wildcard saga-cli/*.c)
+# `saga bench` stands with the other measurements.
+CLI_SOURCES := $(wildcard saga-cli/*.c) bench/saga_bench.c bench/use.c
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
-BENCH_SOURCES := $(wildcard bench/*.c)
+BENCH_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard bench/*.c))
 # The simulation: its program, the same for a fuzzer, and what they share.
 SIM_SOURCES := $(wildcard tests/sim/*.c)
 SIM_PARTS := $(filter-out %/main.c %/cuts.c tests/sim/fuzz_%,$(SIM_SOURCES))

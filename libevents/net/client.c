@@ -5,7 +5,6 @@
  * early can make an ipc listener deaf (VICE_DEAF_LISTENER, see bus.h). */
 #include "net/client.h"
 
-#include "net/address.h"
 #include "net/nng/close_bounded.h"
 
 #include <fcntl.h>
@@ -85,6 +84,16 @@ static bool is_running(const struct client *client, const char *service,
     return address_is_locked(client->directory_fd, path, 0);
 }
 
+void client_url(const struct client *client, const char *service,
+                const char *name, char url[URL_BYTES])
+{
+    char directory[48];
+
+    snprintf(directory, sizeof directory, "/proc/self/fd/%d/",
+             client->directory_fd);
+    address_url(client->port, directory, service, name, url);
+}
+
 /* Opens a REQ socket that dials @url, and goes on doing so by itself. */
 static bool dial(const char *url, nng_socket *socket)
 {
@@ -131,15 +140,13 @@ static enum evt_status socket_of(struct client *client, const char *service,
                                  const char *name, nng_socket *socket)
 {
     size_t i = find_socket(client, service, name);
-    char directory[48], url[URL_BYTES];
+    char url[URL_BYTES];
 
     if (i < client->socket_count) {
         *socket = client->sockets[i].socket;
         return EVT_OK;
     }
-    snprintf(directory, sizeof directory, "/proc/self/fd/%d/",
-             client->directory_fd);
-    address_url(client->port, directory, service, name, url);
+    client_url(client, service, name, url);
     if (i == SOCKETS_MAX || !dial(url, socket))
         return EVT_IO;
     text_copy(client->sockets[i].service, SERVICE_BYTES, service);

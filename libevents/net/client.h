@@ -3,6 +3,7 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include "net/address.h"
 #include "stream/wire.h"
 
 #include <jansson.h>
@@ -16,6 +17,11 @@ MUST_CHECK enum evt_status client_open(const char *directory, const char *bus,
                                        struct client **client, char *why,
                                        size_t why_bytes);
 void client_close(struct client *client);
+
+/* The address of a service's "pub", "cmd" or "qry" socket, for a program that
+ * dials by itself; good as long as @client is open. */
+void client_url(const struct client *client, const char *service,
+                const char *socket, char url[URL_BYTES]);
 
 /* Sends @request to a service's "cmd" or "qry" socket, waits for the reply.
  * EVT_NONE: nobody listens there (at once, not after the timeout);

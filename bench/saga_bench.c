@@ -1,4 +1,4 @@
-/* bench.c - `saga bench`: a loop of orders against running services.
+/* saga_bench.c - `saga bench`: a loop of orders against running services.
  *
  * Keeps K orders in flight through the public command socket, or offers R of
  * them a second whatever becomes of them (--rate), and sees them end as any
@@ -11,16 +11,14 @@
  * a while is asked of the order view, and counted as "found late". */
 #include "audit/check.h"
 #include "inventory-svc/inventory.h"
-#include "net/address.h"
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
-#include "saga.h"
+#include "saga-cli/saga.h"
+#include "saga-cli/verbs.h"
 #include "shop/invariants.h"
 #include "use.h"
-#include "verbs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/sub.h>
@@ -453,20 +451,10 @@ static int seed(struct bench *bench)
 
 static int connect_sockets(struct bench *bench)
 {
-    char cmd[256], pub[256];
-    int port = 0;
+    char cmd[URL_BYTES], pub[URL_BYTES];
 
-    if (bench->saga->bus != NULL) {
-        if (!address_parse_bus(bench->saga->bus, &port))
-            abort(); /* there would be no client */
-        snprintf(pub, sizeof pub, "tcp://127.0.0.1:%d", port);
-        snprintf(cmd, sizeof cmd, "tcp://127.0.0.1:%d", port + 1);
-    } else {
-        int fd = open(bench->saga->directory, O_PATH | O_DIRECTORY);
-
-        snprintf(pub, sizeof pub, "ipc:///proc/self/fd/%d/run/order.pub", fd);
-        snprintf(cmd, sizeof cmd, "ipc:///proc/self/fd/%d/run/order.cmd", fd);
-    }
+    client_url(bench->saga->client, "order", "pub", pub);
+    client_url(bench->saga->client, "order", "cmd", cmd);
     if (nng_req0_open(&bench->req) != 0 || nng_sub0_open(&bench->sub) != 0 ||
         nng_socket_set_size(bench->req, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) != 0 ||
         nng_socket_set_size(bench->sub, NNG_OPT_RECVMAXSZ, MESSAGE_MAX) != 0 ||
