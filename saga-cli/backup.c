@@ -335,7 +335,7 @@ static void tell(const struct backup *backup)
     else
         printf("Copied into %s; no copy refers to what another lacks.\n"
                "    start from it:  %s\n",
-               backup->target, saga_run(&copy, "", start));
+               backup->target, run_hint(&copy, "", start));
     json_decref(logs);
 }
 

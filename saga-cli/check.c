@@ -157,7 +157,7 @@ static void print_hint(const struct saga *saga, enum check_id id,
     if (is_service && (id == CHECK_Q2 || id == CHECK_Q3) &&
         !saga_runs(saga, subject))
         printf("             %s-svc is down:  %s\n", subject,
-               saga_start(saga, subject, start));
+               start_hint(saga, subject, start));
     else if (id == CHECK_Q3)
         printf("             mend:  ./saga rebuild %s\n", subject);
     else if (id == CHECK_S10) /* the log may be at fault, or who has read it */

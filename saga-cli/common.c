@@ -142,7 +142,7 @@ static void print_quoted(FILE *out, const char *word)
     fputc('\'', out);
 }
 
-const char *saga_run(const struct saga *saga, const char *words,
+const char *run_hint(const struct saga *saga, const char *words,
                      char text[START_BYTES])
 {
     FILE *out = fmemopen(text, START_BYTES, "w");
@@ -160,7 +160,7 @@ const char *saga_run(const struct saga *saga, const char *words,
     return text;
 }
 
-const char *saga_start(const struct saga *saga, const char *service,
+const char *start_hint(const struct saga *saga, const char *service,
                        char text[START_BYTES])
 {
     bool others = false; /* then run.sh would find the directory in use */
@@ -170,7 +170,7 @@ const char *saga_start(const struct saga *saga, const char *service,
         others = others || saga_runs(saga, shop_services[i]);
     if (others)
         snprintf(words, sizeof words, "restart %s", service);
-    return saga_run(saga, words, text);
+    return run_hint(saga, words, text);
 }
 
 /* @rest: what else there is to say, or "". */
@@ -183,7 +183,7 @@ static int no_answer(const struct saga *saga, const char *service,
         return saga_fail(saga, SAGA_NOT_RUNNING,
                          "%s-svc does not answer: not running ('%s' starts "
                          "it)%s",
-                         service, saga_start(saga, service, start), rest);
+                         service, start_hint(saga, service, start), rest);
     if (rc == EVT_BUSY)
         return saga_fail(saga, SAGA_TRY_AGAIN,
                          "%s-svc runs but does not answer ('./saga status' "
@@ -229,7 +229,7 @@ struct store *saga_open_log(struct saga *saga, const char *service, int *code)
         *code = saga_fail(saga, SAGA_NO_SUCH,
                           "no data of %s-svc in %s ('%s' makes some, SAGA_DIR "
                           "names another directory)",
-                          service, saga->directory, saga_run(saga, "", start));
+                          service, saga->directory, run_hint(saga, "", start));
     else
         *code = saga_fail(saga,
                           rc == EVT_BUSY ? SAGA_TRY_AGAIN

@@ -250,7 +250,7 @@ static int insist_on(struct saga *saga, const char *service, const char *point,
         code = saga_fail(saga, SAGA_NO,
                          "%s-svc was started without --faults, so none can be "
                          "set ('%s' starts it anew with --faults)",
-                         service, saga_run(saga, restart, start));
+                         service, run_hint(saga, restart, start));
     json_decref(reply);
     return code;
 }

@@ -304,7 +304,7 @@ static void awaited_text(struct saga *saga, const char *service, char *text,
                  service);
     else
         snprintf(text, size, "%s-svc is not running ('%s' starts it)", service,
-                 saga_start(saga, service, start));
+                 start_hint(saga, service, start));
 }
 
 /* On stderr, each time that there is something new. */

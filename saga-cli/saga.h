@@ -70,11 +70,11 @@ bool saga_runs(const struct saga *saga, const char *service);
  * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart order", or
  * without the first word if that is ./var.  Returns @text. */
 enum { START_BYTES = 1024 };
-const char *saga_run(const struct saga *saga, const char *words,
+const char *run_hint(const struct saga *saga, const char *words,
                      char text[START_BYTES]);
 /* What to type to have a service that is down: './run.sh', or, while others
  * run on that directory, './run.sh restart SERVICE'.  Returns @text. */
-const char *saga_start(const struct saga *saga, const char *service,
+const char *start_hint(const struct saga *saga, const char *service,
                        char text[START_BYTES]);
 
 /* Opens a service's log file for reading only; on error says why through

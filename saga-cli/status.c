@@ -117,7 +117,7 @@ static void print_service(const struct saga *saga, const char *service,
 
         printf("  %-11s %-6s ", service, "-");
         if (health->rc == EVT_NONE)
-            printf("down  (%s starts it)\n", saga_start(saga, service, start));
+            printf("down  (%s starts it)\n", start_hint(saga, service, start));
         else
             puts(health->rc == EVT_BUSY
                      ? "runs but does not answer  (paused? kill -CONT wakes it)"

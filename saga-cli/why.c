@@ -203,7 +203,7 @@ static void print_state(const struct saga *saga, const char *name,
         printf(", last heard %.1f s ago by %s", seconds(owner->heard_ms_ago),
                owner->heard_by);
     printf(". %s it:  %s\n", owner->state == DOWN ? "Start" : "Wake or restart",
-           saga_start(saga, name, start));
+           start_hint(saga, name, start));
 }
 
 static void print_owner(const struct saga *saga, const char *name,
