@@ -345,6 +345,14 @@ docs-test: all $(BUILD)/bench/one ## links, words, quoted code, hard cases, ever
 	$(Q)scripts/docs.sh check
 	$(Q)scripts/docs.sh run
 
+.PHONY: man completion
+man: $(BUILD)/saga.1 ## write the manual page of saga to build/saga.1
+completion: $(BUILD)/saga.bash ## write the completion of saga to build/saga.bash
+$(BUILD)/saga.1: $(BUILD)/bin/saga
+	$(Q)$< man > $@
+$(BUILD)/saga.bash: $(BUILD)/bin/saga
+	$(Q)$< completion bash > $@
+
 # ---- checks -----------------------------------------------------------------
 
 .PHONY: check

@@ -19,7 +19,6 @@
 #include "use.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/sub.h>
 #include <nng/protocol/reqrep0/req.h>
@@ -779,72 +778,61 @@ static int measure_and_check(struct bench *bench)
 }
 
 /* Keeps what an option says, if it is in its range. */
-static int number(const struct bench *bench, const char *name, int64_t least,
-                  int64_t most, uint64_t *out)
+static int number(const struct saga *saga, const char *what, const char *text,
+                  int64_t least, int64_t most, uint64_t *out)
 {
     int64_t value;
+    int code = saga_take_number(saga, what, text, least, most, &value);
 
-    if (!saga_number(optarg, least, most, &value))
-        return saga_fail(bench->saga, SAGA_USAGE,
-                         "%s must be %lld to %lld, not %s", name,
-                         (long long)least, (long long)most, optarg);
-    *out = (uint64_t)value;
-    return SAGA_YES;
+    if (code == SAGA_YES)
+        *out = (uint64_t)value;
+    return code;
 }
 
-static int options(struct bench *bench, int argc, char **argv)
+static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    static const struct option known[] = {
-        {"sagas", required_argument, NULL, 's'},
-        {"inflight", required_argument, NULL, 'i'},
-        {"decline", required_argument, NULL, 'd'},
-        {"lines", required_argument, NULL, 'l'},
-        {"batch", required_argument, NULL, 'b'},
-        {"rate", required_argument, NULL, 'r'},
-        {"no-check", no_argument, NULL, 'n'},
-        {0}};
-    int c, rc = SAGA_YES;
+    struct saga *saga = state->input;
+    struct bench *bench = saga->options;
 
-    while (rc == SAGA_YES &&
-           (c = saga_getopt(bench->saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        if (c == 's')
-            rc = number(bench, "sagas", 1, 100000000, &bench->sagas);
-        else if (c == 'i')
-            rc = number(bench, "inflight", 1, 100000, &bench->inflight);
-        else if (c == 'd')
-            rc = number(bench, "decline", 0, 100, &bench->decline_percent);
-        else if (c == 'l')
-            rc = number(bench, "lines", 1, LINES_MAX, &bench->lines);
-        else if (c == 'r')
-            rc = number(bench, "rate", 1, 1000000, &bench->rate);
-        else if (c == 'n')
-            bench->unchecked = true;
-        else
-            rc = number(bench, "batch", 1, COMMANDS_PER_REQUEST, &bench->batch);
+    switch (key) {
+    case 's':
+        return number(saga, "sagas", arg, 1, 100000000, &bench->sagas);
+    case 'i':
+        return number(saga, "inflight", arg, 1, 100000, &bench->inflight);
+    case 'b':
+        return number(saga, "batch", arg, 1, COMMANDS_PER_REQUEST,
+                      &bench->batch);
+    case 'd':
+        return number(saga, "decline", arg, 0, 100, &bench->decline_percent);
+    case 'l':
+        return number(saga, "lines", arg, 1, LINES_MAX, &bench->lines);
+    case 'r':
+        return number(saga, "rate", arg, 1, 1000000, &bench->rate);
+    case 'n':
+        bench->unchecked = true;
+        return SAGA_YES;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    if (rc == SAGA_YES && optind != argc)
-        return saga_fail(bench->saga, SAGA_USAGE,
-                         "bench takes options only, not %s ('./saga bench "
-                         "--help')",
-                         argv[optind]);
-    if (bench->batch > bench->inflight)
-        bench->batch = bench->inflight;
-    return rc;
 }
 
-int verb_bench(struct saga *saga, int argc, char **argv)
+static int run_bench(struct saga *saga)
 {
     static struct bench bench = {.sagas = 20000,
                                  .inflight = 1000,
                                  .lines = 1,
                                  .batch = 1}; /* NNG's threads use it */
     struct service_use unused[SERVICES + 1];
-    int rc;
+    int rc = saga_parse(saga, &bench);
 
     bench.saga = saga;
-    rc = options(&bench, argc, argv);
+    if (rc == SAGA_YES && saga->word_count > 0)
+        return saga_fail(saga, SAGA_USAGE,
+                         "bench takes options only, not %s ('./saga bench "
+                         "--help')",
+                         saga->words[0]);
+    if (bench.batch > bench.inflight)
+        bench.batch = bench.inflight;
     if (rc == SAGA_YES)
         rc = all_use(&bench, unused); /* all answer: what is begun can end */
     if (rc == SAGA_YES)
@@ -857,3 +845,26 @@ int verb_bench(struct saga *saga, int argc, char **argv)
     close_bench(&bench);
     return rc;
 }
+
+static const struct argp_option options[] = {
+    {"sagas", 's', "N", 0, "in all (20000)", 0},
+    {"inflight", 'i', "K", 0, "placed and not yet ended (1000)", 0},
+    {"batch", 'b', "B", 0, "commands in one request (1)", 0},
+    {"decline", 'd', "PCT", 0, "so many are declined by payment (0)", 0},
+    {"lines", 'l', "L", 0, "lines of an order (1)", 0},
+    {"rate", 'r', "R", 0,
+     "offers R orders a second, however many are in flight, and gives up what "
+     "is answered busy",
+     0},
+    {"no-check", 'n', NULL, 0, "does not run `saga check` afterwards", 0},
+    {0}};
+
+const struct verb verb_bench = {.name = "bench",
+                                .group = LEARNING,
+                                .summary =
+                                    "a closed loop of orders, and what it cost",
+                                .args = "",
+                                .options = options,
+                                .parse = parse,
+                                .words_max = 1,
+                                .run = run_bench};

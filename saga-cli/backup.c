@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -347,23 +346,20 @@ static void catch_interrupts(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-int verb_backup(struct saga *saga, int argc, char **argv)
+static int run(struct saga *saga)
 {
-    static const struct option none[] = {{0}};
     static struct backup backup;
-    int code;
+    int code = saga_parse(saga, NULL);
 
-    if (saga_getopt(saga, argc, argv, none) != -1)
-        return SAGA_USAGE;
-    if (argc - optind > 1)
-        return saga_too_much(saga, argv[0], argv[optind + 1]);
-    if (argc == optind)
-        return saga_fail(saga, SAGA_USAGE,
+    if (code == SAGA_YES && saga->word_count == 0)
+        code = saga_fail(saga, SAGA_USAGE,
                          "backup into which directory? ('./saga backup DIR')");
+    if (code != SAGA_YES)
+        return code;
     backup.saga = saga;
     umask(077);
     catch_interrupts();
-    code = find_target(&backup, argv[optind]);
+    code = find_target(&backup, saga->words[0]);
     if (code == SAGA_YES)
         code = insist_on_empty(&backup);
     if (code == SAGA_YES)
@@ -378,3 +374,15 @@ int verb_backup(struct saga *saga, int argc, char **argv)
         store_close(backup.logs[i]);
     return code;
 }
+
+const struct verb verb_backup = {
+    .name = "backup",
+    .group = OPERATION,
+    .summary = "copies of the three logs that fit each other",
+    .args = "DIR",
+    .words_max = 1,
+    .notes = "DIR must be empty or new.  Works on running and on stopped "
+             "services.  To put a log back: end its service, remove all *.db* "
+             "beside it (a file changed under a program that has it open is "
+             "spoilt), copy, start.",
+    .run = run};

@@ -263,28 +263,24 @@ static unsigned print_json(const struct verdict_run *run)
 /* ---- the verb -------------------------------------------------------------
  */
 
-static int usage(const struct saga *saga, const char *argument)
+static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    return saga_fail(saga, SAGA_USAGE,
-                     "check does not know '%s' ('./saga check --help')",
-                     argument);
-}
+    struct saga *saga = state->input;
+    struct verdict_run *run = saga->options;
 
-static int parse(const struct saga *saga, int argc, char **argv,
-                 struct check_options *options)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--final") == 0)
-            options->final = true;
-        else if (strcmp(argv[i], "--journal") == 0 && i + 1 < argc)
-            options->journal = argv[++i];
-        else
-            return usage(saga, argv[i]);
+    switch (key) {
+    case 'f':
+        run->options.final = true;
+        return SAGA_YES;
+    case 'j':
+        run->options.journal = arg;
+        return SAGA_YES;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    return SAGA_YES;
 }
 
-int verb_check(struct saga *saga, int argc, char **argv)
+static int run_check(struct saga *saga)
 {
     static const struct view *const views[SERVICES] = {&order_view, &stock_view,
                                                        &account_view};
@@ -293,7 +289,7 @@ int verb_check(struct saga *saga, int argc, char **argv)
                                           .services = saga_services,
                                           .views = views}};
     char why[STORE_WHY_BYTES] = "";
-    int code = parse(saga, argc, argv, &run.options);
+    int code = saga_parse(saga, &run);
     unsigned broken;
 
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
@@ -310,3 +306,20 @@ int verb_check(struct saga *saga, int argc, char **argv)
     json_decref(run.violations);
     return broken > 0 ? SAGA_NO : SAGA_YES;
 }
+
+static const struct argp_option options[] = {
+    {"final", 'f', NULL, 0, "also that every saga has ended and views agree",
+     0},
+    {"journal", 'j', "FILE", 0,
+     "also that every acknowledged command is there, once", 0},
+    {0}};
+
+const struct verb verb_check = {.name = "check",
+                                .group = QUERIES,
+                                .summary = "whether the invariants hold",
+                                .args = "",
+                                .options = options,
+                                .parse = parse,
+                                .notes =
+                                    "exits 0 all hold, 1 something is broken",
+                                .run = run_check};

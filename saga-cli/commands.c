@@ -2,46 +2,30 @@
 #include "saga.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Whether the words are those that @names (ends with NULL) says; if not, which
- * one is missing, or too much. */
-static int check_words(const struct saga *saga, int argc, char **argv,
-                       const char *const *names)
+/* Whether there is a word for each one in the verb's args. */
+static int check_words(const struct saga *saga)
 {
-    char all[64] = "";
-    int given = argc - optind, wanted = 0;
+    const char *name = saga->verb->args;
 
-    for (; names[wanted] != NULL; wanted++)
-        snprintf(all + strlen(all), sizeof all - strlen(all), " %s",
-                 names[wanted]);
-    if (given < wanted)
-        return saga_fail(saga, SAGA_USAGE, "%s is missing: ./saga %s%s",
-                         names[given], argv[0], all);
-    if (given > wanted)
-        return saga_fail(saga, SAGA_USAGE, "'%s' is too much: ./saga %s%s",
-                         argv[optind + wanted], argv[0], all);
-    return SAGA_YES;
+    if (saga->word_count == saga->verb->words_max)
+        return SAGA_YES;
+    for (unsigned i = 0; i < saga->word_count; i++)
+        name += strcspn(name, " ") + 1;
+    return saga_fail(saga, SAGA_USAGE, "%.*s is missing: ./saga %s %s",
+                     (int)strcspn(name, " "), name, saga->verb->name,
+                     saga->verb->args);
 }
 
-/* --id ID (or --reason TEXT for cancel); leaves the words, which are @names,
- * in argv[optind]. */
-static int one_option(const struct saga *saga, int argc, char **argv,
-                      const char *name, const char **value,
-                      const char *const *names)
+/* All words, and the value of the one option. */
+static int parse(struct saga *saga, const char **value)
 {
-    const struct option known[] = {{name, required_argument, NULL, 'o'}, {0}};
-    int c;
+    int code = saga_parse(saga, value);
 
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c != 'o')
-            return SAGA_USAGE;
-        *value = optarg;
-    }
-    return check_words(saga, argc, argv, names);
+    return code == SAGA_YES ? check_words(saga) : code;
 }
 
 static int set_id(const struct saga *saga, const char *id,
@@ -142,17 +126,16 @@ tell(struct saga *saga, const char *service, const struct command *command,
     return SAGA_YES;
 }
 
-int verb_cancel(struct saga *saga, int argc, char **argv)
+static int cancel(struct saga *saga)
 {
-    static const char *const names[] = {"ORDER", NULL};
     struct command command = {.type = CANCEL_ORDER};
     const char *reason = "cancelled by customer", *why, *field;
-    int code = one_option(saga, argc, argv, "reason", &reason, names);
+    int code = parse(saga, &reason);
 
     if (code == SAGA_YES)
         code = set_id(saga, NULL, &command);
     if (code == SAGA_YES)
-        code = set_name(saga, "order id", argv[optind], command.order_id,
+        code = set_name(saga, "order id", saga->words[0], command.order_id,
                         ID_BYTES);
     if (code != SAGA_YES)
         return code;
@@ -167,56 +150,45 @@ int verb_cancel(struct saga *saga, int argc, char **argv)
                 command.order_id);
 }
 
-/* What stands in a command's words: "sku", and as SKU QTY in its help. */
-struct words {
-    const char *what, *names[3];
-};
-
-/* NAME AMOUNT [--id ID]: all but the amount, which is left in argv[optind + 1].
- */
-static int set_id_and_name(const struct saga *saga, int argc, char **argv,
-                           struct command *command, const struct words *words,
-                           char *name, size_t size)
+/* NAME AMOUNT [--id ID]: all but the amount, which is saga->words[1].  @what
+ * names NAME. */
+static int set_id_and_name(struct saga *saga, struct command *command,
+                           const char *what, char *name, size_t size)
 {
     const char *id = NULL;
-    int code = one_option(saga, argc, argv, "id", &id, words->names);
+    int code = parse(saga, &id);
 
     if (code == SAGA_YES)
         code = set_id(saga, id, command);
-    return code == SAGA_YES
-               ? set_name(saga, words->what, argv[optind], name, size)
-               : code;
+    return code == SAGA_YES ? set_name(saga, what, saga->words[0], name, size)
+                            : code;
 }
 
-int verb_stock(struct saga *saga, int argc, char **argv)
+static int stock(struct saga *saga)
 {
-    static const struct words words = {"sku", {"SKU", "QTY", NULL}};
     struct command command = {.type = RECEIVE_STOCK};
     struct payload *data = &command.data;
-    int code = set_id_and_name(saga, argc, argv, &command, &words, data->sku,
-                               SKU_BYTES);
+    int code = set_id_and_name(saga, &command, "sku", data->sku, SKU_BYTES);
 
+    if (code == SAGA_YES)
+        code = saga_take_number(saga, "quantity", saga->words[1], 1,
+                                RECEIPT_MAX, &data->quantity);
     if (code != SAGA_YES)
         return code;
-    if (!saga_number(argv[optind + 1], 1, RECEIPT_MAX, &data->quantity))
-        return saga_fail(saga, SAGA_USAGE, "quantity must be 1 to %d, not %s",
-                         RECEIPT_MAX, argv[optind + 1]);
     return tell(saga, "inventory", &command, "received %lld %s",
                 (long long)data->quantity, data->sku);
 }
 
-int verb_fund(struct saga *saga, int argc, char **argv)
+static int fund(struct saga *saga)
 {
-    static const struct words words = {"customer",
-                                       {"CUSTOMER", "AMOUNT", NULL}};
     struct command command = {.type = DEPOSIT_FUNDS};
     struct payload *data = &command.data;
     char amount[CENTS_BYTES];
-    int code = set_id_and_name(saga, argc, argv, &command, &words,
-                               data->customer, CUSTOMER_BYTES);
+    int code = set_id_and_name(saga, &command, "customer", data->customer,
+                               CUSTOMER_BYTES);
 
     if (code == SAGA_YES)
-        code = set_cents(saga, "amount", argv[optind + 1], DEPOSIT_CENTS_MAX,
+        code = set_cents(saga, "amount", saga->words[1], DEPOSIT_CENTS_MAX,
                          &data->amount_cents);
     if (code != SAGA_YES)
         return code;
@@ -224,20 +196,65 @@ int verb_fund(struct saga *saga, int argc, char **argv)
                 text_cents(data->amount_cents, amount), data->customer);
 }
 
-int verb_product(struct saga *saga, int argc, char **argv)
+static int product(struct saga *saga)
 {
-    static const struct words words = {"sku", {"SKU", "PRICE", NULL}};
     struct command command = {.type = LIST_PRODUCT};
     struct payload *data = &command.data;
     char price[CENTS_BYTES];
-    int code = set_id_and_name(saga, argc, argv, &command, &words, data->sku,
-                               SKU_BYTES);
+    int code = set_id_and_name(saga, &command, "sku", data->sku, SKU_BYTES);
 
     if (code == SAGA_YES)
-        code = set_cents(saga, "price", argv[optind + 1], PRICE_CENTS_MAX,
+        code = set_cents(saga, "price", saga->words[1], PRICE_CENTS_MAX,
                          &data->price_cents);
     if (code != SAGA_YES)
         return code;
     return tell(saga, "order", &command, "%s costs %s", data->sku,
                 text_cents(data->price_cents, price));
 }
+
+/* ---- the verbs --------------------------------------------------------------
+ */
+
+static const struct argp_option reason_option[] = {
+    {"reason", 'o', "TEXT", 0, "why (cancelled by customer)", 0}, {0}};
+static const struct argp_option id_option[] = {
+    {"id", 'o', "ID", 0, "sent again under the same id, it counts once", 0},
+    {0}};
+
+const struct verb verb_cancel = {
+    .name = "cancel",
+    .group = COMMANDS,
+    .summary = "cancel an order that is not confirmed yet",
+    .args = "ORDER",
+    .options = reason_option,
+    .parse = saga_parse_value,
+    .words_max = 1,
+    .notes = "exits 0 the cancellation has begun, 1 too late, 66 no such order",
+    .run = cancel};
+
+const struct verb verb_stock = {.name = "stock",
+                                .group = COMMANDS,
+                                .summary = "receive goods",
+                                .args = "SKU QTY",
+                                .options = id_option,
+                                .parse = saga_parse_value,
+                                .words_max = 2,
+                                .run = stock};
+
+const struct verb verb_fund = {.name = "fund",
+                               .group = COMMANDS,
+                               .summary = "deposit money, as in 12.50",
+                               .args = "CUSTOMER AMOUNT",
+                               .options = id_option,
+                               .parse = saga_parse_value,
+                               .words_max = 2,
+                               .run = fund};
+
+const struct verb verb_product = {.name = "product",
+                                  .group = COMMANDS,
+                                  .summary = "name the price of a product",
+                                  .args = "SKU PRICE",
+                                  .options = id_option,
+                                  .parse = saga_parse_value,
+                                  .words_max = 2,
+                                  .run = product};

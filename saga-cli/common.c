@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +35,19 @@ int saga_no_service(const struct saga *saga, const char *name)
                      name);
 }
 
+int saga_one_service(const struct saga *saga, int *only)
+{
+    int number;
+
+    if (saga->word_count == 0)
+        return SAGA_YES;
+    number = saga_service_number(saga->words[0]);
+    if (number < 0)
+        return saga_no_service(saga, saga->words[0]);
+    *only = number;
+    return SAGA_YES;
+}
+
 int saga_fail(const struct saga *saga, int code, const char *format, ...)
 {
     char text[2 * START_BYTES];
@@ -49,37 +61,6 @@ int saga_fail(const struct saga *saga, int code, const char *format, ...)
     else
         fprintf(stderr, "saga: %s\n", text);
     return code;
-}
-
-int saga_getopt(const struct saga *saga, int argc, char **argv,
-                const struct option *known)
-{
-    int c;
-
-    opterr = 0; /* it would say so in its own way, and never in JSON */
-    c = getopt_long(argc, argv, "", known, NULL);
-    if (c == '?') {
-        const char *word = argv[optind - 1];
-        bool value = optopt != 0 && strncmp(word, "--", 2) == 0;
-
-        if (!value && word[0] != '-') /* -35: it looks at one after the other */
-            word = argv[optind];
-        (void)saga_fail(saga, SAGA_USAGE, "%s %s ('./saga %s --help')", word,
-                        !value && strspn(word + 1, "0123456789.") > 0
-                            ? "is below zero, and no number here may be"
-                        : !value                    ? "is no option"
-                        : strchr(word, '=') != NULL ? "takes no value"
-                                                    : "needs a value",
-                        saga->verb);
-    } else if (c != -1 && optarg != NULL && optarg == argv[optind - 1] &&
-               optarg[0] == '-' && strspn(optarg + 1, "0123456789.") == 0 &&
-               optarg[1] != '\0') { /* --id --no-wait: the id was forgotten */
-        (void)saga_fail(saga, SAGA_USAGE,
-                        "%s needs a value, not %s ('./saga %s --help')",
-                        argv[optind - 2], optarg, saga->verb);
-        c = '?';
-    }
-    return c;
 }
 
 void saga_print_json(json_t *json)
@@ -117,12 +98,6 @@ static bool is_usual(const char *directory)
     if (stat(directory, &given) == 0 && stat("./var", &usual) == 0)
         return given.st_dev == usual.st_dev && given.st_ino == usual.st_ino;
     return strcmp(directory, "./var") == 0 || strcmp(directory, "var") == 0;
-}
-
-int saga_too_much(const struct saga *saga, const char *verb, const char *word)
-{
-    return saga_fail(saga, SAGA_USAGE, "'%s' is too much ('./saga %s --help')",
-                     word, verb);
 }
 
 /* Writes @word so that a shell reads it as one. */

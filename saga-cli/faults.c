@@ -6,7 +6,6 @@
 #include "saga.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,6 +84,13 @@ static void print_point(const struct answers *answers, const json_t *fault)
 /* When a point is to fire. */
 struct setting {
     int64_t after, times, percent;
+};
+
+/* The options, of which each goes with one of the words set and clear. */
+struct fault_options {
+    struct setting setting;
+    const char *of_set; /* the last one that belongs to set, or NULL */
+    bool all;
 };
 
 /* "payment: handler/slow is on, 2 times, after 3 passes" */
@@ -173,18 +179,19 @@ static json_t *faults_json(const struct answers *answers, const bool *asked,
 
 /* A service that says nothing does not keep the others from the list; what
  * ails it is told on stderr, beside the list. */
-static int list(struct saga *saga, int argc, char **argv)
+static int list(struct saga *saga)
 {
-    int only = argc > 1 ? saga_service_number(argv[1]) : -1;
+    const char *service = saga->words[1];
+    int only = service != NULL ? saga_service_number(service) : -1;
     struct answers answers = {{NULL}};
     int codes[SERVICES] = {SAGA_YES}, code = SAGA_YES;
     bool asked[SERVICES] = {false}, any = false;
     struct saga asking = *saga;
 
-    if (argc > 2)
-        return saga_too_much(saga, "fault", argv[2]);
-    if (argc == 2 && only < 0)
-        return saga_no_service(saga, argv[1]);
+    if (saga->word_count > 2)
+        return saga_unexpected(saga, saga->words[2]);
+    if (service != NULL && only < 0)
+        return saga_no_service(saga, service);
     asking.json = false;
     for (int i = 0; i < SERVICES; i++) {
         asked[i] = only < 0 || i == only;
@@ -255,40 +262,6 @@ static int insist_on(struct saga *saga, const char *service, const char *point,
     return code;
 }
 
-static int parse_setting(struct saga *saga, int argc, char **argv,
-                         struct setting *setting)
-{
-    static const struct option known[] = {
-        {"after", required_argument, NULL, 'a'},
-        {"times", required_argument, NULL, 't'},
-        {"percent", required_argument, NULL, 'p'},
-        {0}};
-    int c;
-
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        if (c == 'p' && !saga_number(optarg, 1, 100, &setting->percent))
-            return saga_fail(saga, SAGA_USAGE,
-                             "percent must be 1 to 100, not %s", optarg);
-        if (c != 'p' &&
-            !saga_number(optarg, 0, 1000000,
-                         c == 'a' ? &setting->after : &setting->times))
-            return saga_fail(saga, SAGA_USAGE,
-                             "%s must be 0 to 1000000, not %s",
-                             c == 'a' ? "after" : "times", optarg);
-    }
-    if (argc - optind > 2)
-        return saga_too_much(saga, "fault", argv[optind + 2]);
-    if (argc - optind < 2)
-        return saga_fail(saga, SAGA_USAGE,
-                         "set which fault? ('./saga fault set payment "
-                         "handler/slow')");
-    if (saga_service_number(argv[optind]) < 0)
-        return saga_no_service(saga, argv[optind]);
-    return SAGA_YES;
-}
-
 /* Sends a control that is answered with {"done"}; releases it. */
 static int control(struct saga *saga, const char *service, json_t *ask)
 {
@@ -300,24 +273,25 @@ static int control(struct saga *saga, const char *service, json_t *ask)
     return reply == NULL ? code : SAGA_YES;
 }
 
-static int set(struct saga *saga, int argc, char **argv)
+static int set(struct saga *saga, const struct setting *setting)
 {
-    struct setting setting = {.percent = 100};
-    const char *service, *point;
-    int code = parse_setting(saga, argc, argv, &setting);
+    const char *service = saga->words[1], *point = saga->words[2];
+    int code;
 
-    if (code != SAGA_YES)
-        return code;
-    service = argv[optind];
-    point = argv[optind + 1];
+    if (saga->word_count < 3)
+        return saga_fail(saga, SAGA_USAGE,
+                         "set which fault? ('./saga fault set payment "
+                         "handler/slow')");
+    if (saga_service_number(service) < 0)
+        return saga_no_service(saga, service);
     code = insist_on(saga, service, point, true);
     if (code == SAGA_YES)
         code = control(saga, service,
                        json_pack("{s:s,s:s,s:I,s:I,s:I}", "do", "fault-set",
                                  "point", point, "after",
-                                 (json_int_t)setting.after, "times",
-                                 (json_int_t)setting.times, "percent",
-                                 (json_int_t)setting.percent));
+                                 (json_int_t)setting->after, "times",
+                                 (json_int_t)setting->times, "percent",
+                                 (json_int_t)setting->percent));
     if (code != SAGA_YES)
         return code;
     if (saga->json)
@@ -325,8 +299,8 @@ static int set(struct saga *saga, int argc, char **argv)
                                   service, "point", point));
     if (saga->json)
         return SAGA_YES;
-    print_setting(service, point, &setting);
-    puts(setting.times == 0 ? ", until it is cleared" : "");
+    print_setting(service, point, setting);
+    puts(setting->times == 0 ? ", until it is cleared" : "");
     return SAGA_YES;
 }
 
@@ -353,27 +327,11 @@ static int clear_one(struct saga *saga, const char *service, const char *point)
     return code;
 }
 
-static int clear(struct saga *saga, int argc, char **argv)
+static int clear_all(struct saga *saga)
 {
-    bool all = argc == 2 && strcmp(argv[1], "--all") == 0;
     int code = SAGA_YES;
 
-    if (argc > 3)
-        return saga_too_much(saga, "fault", argv[3]);
-    if (argc < 2)
-        return saga_fail(
-            saga, SAGA_USAGE,
-            "clear what? ('./saga fault clear payment', './saga fault "
-            "clear --all')");
-    if (argc == 3 &&
-        (strcmp(argv[1], "--all") == 0 || strcmp(argv[2], "--all") == 0))
-        return saga_fail(saga, SAGA_USAGE,
-                         "clear one service's faults, or --all, not both");
-    if (!all && saga_service_number(argv[1]) < 0)
-        return saga_no_service(saga, argv[1]);
-    if (!all)
-        code = clear_one(saga, argv[1], argc == 3 ? argv[2] : NULL);
-    for (int i = 0; all && i < SERVICES; i++) {
+    for (int i = 0; i < SERVICES; i++) {
         enum evt_status rc;
         json_t *ask = json_pack("{s:s}", "do", "fault-clear"), *reply = NULL;
 
@@ -389,21 +347,100 @@ static int clear(struct saga *saga, int argc, char **argv)
                    rc == EVT_OK ? "every fault is off"
                                 : "not running, so none is set");
     }
+    return code;
+}
+
+static int clear(struct saga *saga, bool all)
+{
+    const char *service = saga->words[1];
+    int code;
+
+    if (!all && service == NULL)
+        return saga_fail(
+            saga, SAGA_USAGE,
+            "clear what? ('./saga fault clear payment', './saga fault "
+            "clear --all')");
+    if (all && service != NULL)
+        return saga_fail(saga, SAGA_USAGE,
+                         "clear one service's faults, or --all, not both");
+    if (!all && saga_service_number(service) < 0)
+        return saga_no_service(saga, service);
+    code = all ? clear_all(saga) : clear_one(saga, service, saga->words[2]);
     if (code == SAGA_YES && saga->json)
         saga_print_json(json_pack("{s:b}", "done", 1));
     return code;
 }
 
-int verb_fault(struct saga *saga, int argc, char **argv)
-{
-    const char *what = argc > 1 ? argv[1] : "";
+/* ---- the verb -------------------------------------------------------------
+ */
 
-    if (strcmp(what, "ls") == 0)
-        return list(saga, argc - 1, argv + 1);
-    if (strcmp(what, "set") == 0)
-        return set(saga, argc - 1, argv + 1);
-    if (strcmp(what, "clear") == 0)
-        return clear(saga, argc - 1, argv + 1);
-    return saga_fail(saga, SAGA_USAGE,
-                     "fault what? ls, set or clear ('./saga fault --help')");
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct saga *saga = state->input;
+    struct fault_options *options = saga->options;
+    struct setting *setting = &options->setting;
+
+    switch (key) {
+    case 'c':
+        options->all = true;
+        return SAGA_YES;
+    case 'a':
+        options->of_set = "after";
+        return saga_take_number(saga, "after", arg, 0, 1000000,
+                                &setting->after);
+    case 't':
+        options->of_set = "times";
+        return saga_take_number(saga, "times", arg, 0, 1000000,
+                                &setting->times);
+    case 'p':
+        options->of_set = "percent";
+        return saga_take_number(saga, "percent", arg, 1, 100,
+                                &setting->percent);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
 }
+
+static int run(struct saga *saga)
+{
+    struct fault_options options = {.setting.percent = 100};
+    int code = saga_parse(saga, &options);
+    const char *what = saga->word_count > 0 ? saga->words[0] : "";
+    bool sets = strcmp(what, "set") == 0, clears = strcmp(what, "clear") == 0;
+
+    if (code != SAGA_YES)
+        return code;
+    if (!sets && !clears && strcmp(what, "ls") != 0)
+        return saga_fail(saga, SAGA_USAGE,
+                         "fault what? ls, set or clear ('./saga fault "
+                         "--help')");
+    if (options.of_set != NULL && !sets)
+        return saga_fail(saga, SAGA_USAGE, "--%s belongs to 'fault set'",
+                         options.of_set);
+    if (options.all && !clears)
+        return saga_fail(saga, SAGA_USAGE, "--all belongs to 'fault clear'");
+    return sets     ? set(saga, &options.setting)
+           : clears ? clear(saga, options.all)
+                    : list(saga);
+}
+
+static const struct argp_option options[] = {
+    {"after", 'a', "N", OPTION_NO_USAGE,
+     "from the pass after the next N on (0)", 0},
+    {"times", 't', "N", OPTION_NO_USAGE, "so often (0: until cleared)", 0},
+    {"percent", 'p', "P", OPTION_NO_USAGE, "each pass with that chance (100)",
+     0},
+    {"all", 'c', NULL, OPTION_NO_USAGE, "of all three services", 0},
+    {0}};
+
+const struct verb verb_fault = {
+    .name = "fault",
+    .group = OPERATION,
+    .summary = "fault points, asked of the processes themselves",
+    .args = "ls [SERVICE]\n"
+            "set SERVICE POINT [--after N] [--times N] [--percent P]\n"
+            "clear SERVICE [POINT] | --all",
+    .options = options,
+    .parse = parse,
+    .words_max = 3,
+    .run = run};

@@ -7,7 +7,6 @@
 #include "saga.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 
 /* The names of @types up to the first NO_MESSAGE. */
@@ -70,20 +69,13 @@ static json_t *mermaid_json(void)
     return json;
 }
 
-int verb_flow(struct saga *saga, int argc, char **argv)
+static int run(struct saga *saga)
 {
-    static const struct option known[] = {{"mermaid", no_argument, NULL, 'm'},
-                                          {0}};
     bool mermaid = false;
-    int c;
+    int code = saga_parse(saga, &mermaid);
 
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        mermaid = true;
-    }
-    if (optind < argc)
-        return saga_too_much(saga, argv[0], argv[optind]);
+    if (code != SAGA_YES)
+        return code;
     if (saga->json) {
         saga_print_json(mermaid ? mermaid_json() : flow_json());
     } else if (mermaid) {
@@ -95,3 +87,15 @@ int verb_flow(struct saga *saga, int argc, char **argv)
     }
     return SAGA_YES;
 }
+
+static const struct argp_option options[] = {
+    {"mermaid", 'o', NULL, 0, "as a diagram in mermaid", 0}, {0}};
+
+const struct verb verb_flow = {.name = "flow",
+                               .group = LEARNING,
+                               .summary =
+                                   "who reacts to what, from the rule tables",
+                               .args = "",
+                               .options = options,
+                               .parse = saga_parse_flag,
+                               .run = run};

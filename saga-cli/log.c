@@ -7,7 +7,6 @@
 #include "verbs.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,7 +28,8 @@ struct log_verb {
     struct saga *saga;
     struct merge_options options;
     int64_t limit; /* 0: none */
-    int only;      /* the one service, or -1 */
+    bool all;
+    int only; /* the one service, or -1 */
 
     bool begun;
     int64_t first_ms; /* the time of the first event shown */
@@ -260,7 +260,7 @@ static int follow(struct log_verb *verb, struct merge *merge)
     return code;
 }
 
-static int run(struct log_verb *verb)
+static int print_log(struct log_verb *verb)
 {
     struct merge *merge = merge_open(verb->saga, &verb->options);
     int code;
@@ -280,62 +280,53 @@ static int run(struct log_verb *verb)
     return code;
 }
 
-/* ---- the words ------------------------------------------------------------
+/* ---- the verb -------------------------------------------------------------
  */
 
-static int parse_options(struct log_verb *verb, int argc, char **argv,
-                         bool *all)
+static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    static const struct option known[] = {
-        {"all", no_argument, NULL, 'a'},
-        {"follow", no_argument, NULL, 'f'},
-        {"from", required_argument, NULL, 's'},
-        {"limit", required_argument, NULL, 'n'},
-        {0}};
-    int64_t number = 0;
-    int c;
+    struct saga *saga = state->input;
+    struct log_verb *verb = saga->options;
+    int64_t from = 0;
+    int code;
 
-    while ((c = saga_getopt(verb->saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        if ((c == 's' || c == 'n') &&
-            !saga_number(optarg, 1, INT64_MAX, &number))
-            return saga_fail(verb->saga, SAGA_USAGE,
-                             "--%s wants a number from 1 on, not %s",
-                             c == 's' ? "from" : "limit", optarg);
-        if (c == 'a')
-            *all = true;
-        else if (c == 'f')
-            verb->options.follow = true;
-        else if (c == 's')
-            verb->options.from = (uint64_t)number;
-        else
-            verb->limit = number;
+    switch (key) {
+    case 'a':
+        verb->all = true;
+        return SAGA_YES;
+    case 'f':
+        verb->options.follow = true;
+        return SAGA_YES;
+    case 's':
+        code = saga_take_number(saga, "from", arg, 1, INT64_MAX, &from);
+        verb->options.from = (uint64_t)from;
+        return code;
+    case 'n':
+        return saga_take_number(saga, "limit", arg, 1, INT64_MAX, &verb->limit);
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    return SAGA_YES;
 }
 
-static int parse_words(struct log_verb *verb, int argc, char **argv)
+static int check_words(struct log_verb *verb)
 {
-    bool all = false;
-    int code = parse_options(verb, argc, argv, &all);
+    const struct saga *saga = verb->saga;
+    bool all = verb->all;
 
-    if (code != SAGA_YES)
-        return code;
-    if (argc - optind > !all)
-        return saga_too_much(verb->saga, "log", argv[optind + !all]);
-    if (!all && argc == optind)
-        return saga_fail(verb->saga, SAGA_USAGE,
+    if (all && saga->word_count > 0)
+        return saga_unexpected(saga, saga->words[0]);
+    if (!all && saga->word_count == 0)
+        return saga_fail(saga, SAGA_USAGE,
                          "log of what? order, inventory, payment or --all");
-    verb->only = all ? -1 : saga_service_number(argv[optind]);
+    verb->only = all ? -1 : saga_service_number(saga->words[0]);
     if (!all && verb->only < 0)
-        return saga_no_service(verb->saga, argv[optind]);
+        return saga_no_service(saga, saga->words[0]);
     for (int i = 0; i < SERVICES; i++)
         verb->options.wanted[i] = all || i == verb->only;
     return SAGA_YES;
 }
 
-int verb_log(struct saga *saga, int argc, char **argv)
+static int run(struct saga *saga)
 {
     struct log_verb *verb = calloc(1, sizeof *verb);
     int code;
@@ -343,12 +334,30 @@ int verb_log(struct saga *saga, int argc, char **argv)
     if (verb == NULL)
         abort();
     verb->saga = saga;
-    code = parse_words(verb, argc, argv);
+    code = saga_parse(saga, verb);
+    if (code == SAGA_YES)
+        code = check_words(verb);
     /* What lies in a log begins with events of no order; what is yet to come
      * seldom does.  20 is the length of an id that `saga place` makes. */
     verb->order_width = verb->options.follow ? 3 : 20;
     if (code == SAGA_YES)
-        code = run(verb);
+        code = print_log(verb);
     free(verb);
     return code;
 }
+
+static const struct argp_option options[] = {
+    {"all", 'a', NULL, OPTION_NO_USAGE, "the three logs together", 0},
+    {"follow", 'f', NULL, 0, "from now on, as they happen, until Ctrl-C", 0},
+    {"from", 's', "N", 0, "from event N on (with --all: of each log)", 0},
+    {"limit", 'n', "N", 0, "at most N", 0},
+    {0}};
+
+const struct verb verb_log = {.name = "log",
+                              .group = QUERIES,
+                              .summary = "events as they are",
+                              .args = "SERVICE|--all",
+                              .options = options,
+                              .parse = parse,
+                              .words_max = 1,
+                              .run = run};

@@ -6,7 +6,6 @@
 #include "saga.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,25 +22,6 @@ enum {
     REBUILD_LATE_MS = 30000, /* a read side that is busy answers later */
     END_MS = 10000
 };
-
-/* The one optional word SERVICE; *only is -1 for all of them. */
-static int one_service(struct saga *saga, int argc, char **argv, int *only)
-{
-    *only = optind < argc ? saga_service_number(argv[optind]) : -1;
-    if (argc - optind > 1)
-        return saga_too_much(saga, argv[0], argv[optind + 1]);
-    if (optind < argc && *only < 0)
-        return saga_no_service(saga, argv[optind]);
-    return SAGA_YES;
-}
-
-/* Refuses options, and leaves optind at the first word. */
-static int no_options(const struct saga *saga, int argc, char **argv)
-{
-    static const struct option none[] = {{0}};
-
-    return saga_getopt(saga, argc, argv, none) == -1 ? SAGA_YES : SAGA_USAGE;
-}
 
 /* ---- parked ---------------------------------------------------------------
  */
@@ -95,14 +75,14 @@ static void print_all_parked(const json_t *all, bool more)
     puts("Once the program understands them:  ./saga redrive");
 }
 
-int verb_parked(struct saga *saga, int argc, char **argv)
+static int run_parked(struct saga *saga)
 {
     json_t *all = json_array();
     bool more = false;
-    int only = -1, code = no_options(saga, argc, argv);
+    int only = -1, code = saga_parse(saga, NULL);
 
     if (code == SAGA_YES)
-        code = one_service(saga, argc, argv, &only);
+        code = saga_one_service(saga, &only);
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
         if (only < 0 || i == only)
             code = collect_parked(saga, shop_services[i], all, &more);
@@ -113,6 +93,14 @@ int verb_parked(struct saga *saga, int argc, char **argv)
     json_decref(all);
     return code;
 }
+
+const struct verb verb_parked = {.name = "parked",
+                                 .group = OPERATION,
+                                 .summary =
+                                     "events that could not be understood",
+                                 .args = "[SERVICE]",
+                                 .words_max = 1,
+                                 .run = run_parked};
 
 /* ---- redrive --------------------------------------------------------------
  */
@@ -125,27 +113,17 @@ struct redrive {
     json_t *all;                  /* service -> answer */
 };
 
-static int parse_redrive(struct saga *saga, int argc, char **argv,
-                         struct redrive *redrive)
+static error_t parse_redrive(int key, char *arg, struct argp_state *state)
 {
-    static const struct option known[] = {
-        {"source", required_argument, NULL, 's'},
-        {"seq", required_argument, NULL, 'n'},
-        {0}};
-    int c;
+    struct saga *saga = state->input;
+    struct redrive *redrive = saga->options;
 
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        if (c == 's' && saga_service_number(optarg) < 0)
-            return saga_no_service(saga, optarg);
-        if (c == 'n' && !saga_number(optarg, 1, INT64_MAX, &redrive->seq))
-            return saga_fail(saga, SAGA_USAGE,
-                             "seq must be a number from 1 on, not %s", optarg);
-        if (c == 's')
-            redrive->source = optarg;
-    }
-    return one_service(saga, argc, argv, &redrive->only);
+    if (key == 'n')
+        return saga_take_number(saga, "seq", arg, 1, INT64_MAX, &redrive->seq);
+    if (key != 's')
+        return ARGP_ERR_UNKNOWN;
+    redrive->source = arg;
+    return saga_service_number(arg) < 0 ? saga_no_service(saga, arg) : SAGA_YES;
 }
 
 static void print_redriven(const char *service, const json_t *reply)
@@ -198,12 +176,14 @@ static int redrive_one(struct saga *saga, const char *service,
     return SAGA_YES;
 }
 
-int verb_redrive(struct saga *saga, int argc, char **argv)
+static int run_redrive(struct saga *saga)
 {
     struct redrive redrive = {.only = -1};
-    int code = parse_redrive(saga, argc, argv, &redrive), failed = SAGA_YES;
+    int code = saga_parse(saga, &redrive), failed = SAGA_YES;
     bool one_wanted = redrive.source != NULL || redrive.seq > 0;
 
+    if (code == SAGA_YES)
+        code = saga_one_service(saga, &redrive.only);
     if (code != SAGA_YES)
         return code;
     redrive.all = json_object();
@@ -229,25 +209,39 @@ int verb_redrive(struct saga *saga, int argc, char **argv)
     return code;
 }
 
+static const struct argp_option redrive_options[] = {
+    {"source", 's', "S", 0, "only those of service S's log", 0},
+    {"seq", 'n', "N", 0, "only event N", 0},
+    {0}};
+
+const struct verb verb_redrive = {
+    .name = "redrive",
+    .group = OPERATION,
+    .summary = "handle parked events now, as late ones",
+    .args = "[SERVICE]",
+    .options = redrive_options,
+    .parse = parse_redrive,
+    .words_max = 1,
+    .notes = "exits 0 all handled, 1 some are still parked, 66 no such",
+    .run = run_redrive};
+
 /* ---- accept ---------------------------------------------------------------
  */
 
-int verb_accept(struct saga *saga, int argc, char **argv)
+static int run_accept(struct saga *saga)
 {
     const char *service, *source;
     json_t *ask, *reply;
-    int code = no_options(saga, argc, argv);
+    int code = saga_parse(saga, NULL);
 
     if (code != SAGA_YES)
         return code;
-    if (argc - optind > 2)
-        return saga_too_much(saga, argv[0], argv[optind + 2]);
-    if (argc - optind < 2)
+    if (saga->word_count < 2)
         return saga_fail(saga, SAGA_USAGE,
                          "accept whose log? ('./saga accept order payment': "
                          "order goes on with payment's)");
-    service = argv[optind];
-    source = argv[optind + 1];
+    service = saga->words[0];
+    source = saga->words[1];
     if (saga_service_number(service) < 0)
         return saga_no_service(saga, service);
     if (saga_service_number(source) < 0)
@@ -270,6 +264,17 @@ int verb_accept(struct saga *saga, int argc, char **argv)
     json_decref(reply);
     return SAGA_YES;
 }
+
+const struct verb verb_accept = {
+    .name = "accept",
+    .group = OPERATION,
+    .summary = "let SERVICE go on with SOURCE's log as it is now",
+    .args = "SERVICE SOURCE",
+    .words_max = 2,
+    .notes = "For a stream that diverged: a restored backup, another database. "
+             " What SERVICE had consumed and SOURCE has lost stays lost; `saga "
+             "check` then names the orders that suffer.",
+    .run = run_accept};
 
 /* ---- rebuild --------------------------------------------------------------
  */
@@ -389,25 +394,23 @@ static void print_rebuilt(const json_t *reply)
         puts("  the old one was the same");
 }
 
-int verb_rebuild(struct saga *saga, int argc, char **argv)
+static int run_rebuild(struct saga *saga)
 {
-    int i, code = no_options(saga, argc, argv);
+    int i, code = saga_parse(saga, NULL);
     struct rebuilding rebuilding = {.told = ""};
     json_t *reply = NULL;
     bool again = true;
 
     if (code != SAGA_YES)
         return code;
-    if (argc - optind > 1)
-        return saga_too_much(saga, argv[0], argv[optind + 1]);
-    if (argc == optind)
+    if (saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
                          "rebuild which view? order, stock or account");
-    i = service_of_view(argv[optind]);
+    i = service_of_view(saga->words[0]);
     if (i < 0)
         return saga_fail(saga, SAGA_USAGE,
                          "no view %s: there are order, stock and account",
-                         argv[optind]);
+                         saga->words[0]);
     rebuilding.service = i;
     for (int times = 0; times < REBUILD_TIMES && again; times++)
         reply = ask_rebuild(saga, &rebuilding, &again, &code);
@@ -426,6 +429,15 @@ int verb_rebuild(struct saga *saga, int argc, char **argv)
     json_decref(reply);
     return SAGA_YES;
 }
+
+const struct verb verb_rebuild = {
+    .name = "rebuild",
+    .group = OPERATION,
+    .summary = "fold a view anew from the logs, beside the old one",
+    .args = "VIEW|SERVICE",
+    .words_max = 1,
+    .notes = "VIEW is order, stock or account.",
+    .run = run_rebuild};
 
 /* ---- shutdown -------------------------------------------------------------
  */
@@ -498,32 +510,32 @@ static int shut_down(struct saga *saga, const char *service, bool *was_down)
                      service, pid, END_MS / 1000);
 }
 
-int verb_shutdown(struct saga *saga, int argc, char **argv)
+/* *only: the service to end; -1: all. */
+static int services_to_end(struct saga *saga, int *only)
 {
-    static const struct option known[] = {{"all", no_argument, NULL, 'a'}, {0}};
-    json_t *done = json_object();
-    int c, only, code = SAGA_YES;
     bool all = false;
+    int code = saga_parse(saga, &all);
 
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return json_decref(done), SAGA_USAGE;
-        all = true;
-    }
-    only = optind < argc ? saga_service_number(argv[optind]) : -1;
-    if (code == SAGA_YES && argc - optind > !all)
-        code = saga_too_much(saga, argv[0], argv[optind + !all]);
-    else if (code == SAGA_YES && !all && argc == optind)
+    *only = -1;
+    if (code == SAGA_YES && all && saga->word_count > 0)
+        code = saga_unexpected(saga, saga->words[0]);
+    else if (code == SAGA_YES && !all && saga->word_count == 0)
         code =
             saga_fail(saga, SAGA_USAGE, "shut down what? a service, or --all");
-    else if (code == SAGA_YES && !all && only < 0)
-        code = saga_no_service(saga, argv[optind]);
+    return code == SAGA_YES ? saga_one_service(saga, only) : code;
+}
+
+static int run_shutdown(struct saga *saga)
+{
+    int only, code = services_to_end(saga, &only);
+    json_t *done = json_object();
+
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++) {
         bool was_down = false;
 
-        if (!all && i != only)
+        if (only >= 0 && i != only)
             continue;
-        code = shut_down(saga, shop_services[i], all ? &was_down : NULL);
+        code = shut_down(saga, shop_services[i], only < 0 ? &was_down : NULL);
         if (code == SAGA_YES && !saga->json)
             printf("%s-svc %s\n", shop_services[i],
                    was_down ? "was not running" : "has ended");
@@ -535,3 +547,18 @@ int verb_shutdown(struct saga *saga, int argc, char **argv)
     json_decref(done);
     return code;
 }
+
+static const struct argp_option shutdown_options[] = {
+    {"all", 'o', NULL, OPTION_NO_USAGE, "all three", 0}, {0}};
+
+const struct verb verb_shutdown = {
+    .name = "shutdown",
+    .group = OPERATION,
+    .summary = "end a service: it finishes its batch first",
+    .args = "SERVICE|--all",
+    .options = shutdown_options,
+    .parse = saga_parse_flag,
+    .words_max = 1,
+    .notes = "exits 0 it has ended, 69 it was not running (with --all: 0), 75 "
+             "not ended within 10 s",
+    .run = run_shutdown};

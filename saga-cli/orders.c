@@ -2,7 +2,6 @@
 #include "story.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,56 +119,68 @@ static json_t *gather(struct saga *saga, const char *status, int64_t limit,
     return orders;
 }
 
-static int parse(const struct saga *saga, int argc, char **argv,
-                 const char **status, int64_t *limit)
-{
-    static const struct option known[] = {
-        {"status", required_argument, NULL, 's'},
-        {"limit", required_argument, NULL, 'n'},
-        {0}};
-    int c;
+/* What to list. */
+struct wanted {
+    const char *status; /* NULL: any */
+    int64_t limit;
+};
 
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        if (c == 'n' && !saga_number(optarg, 1, LIMIT_MAX, limit))
-            return saga_fail(saga, SAGA_USAGE, "limit must be 1 to %d, not %s",
-                             LIMIT_MAX, optarg);
-        if (c != 's')
-            continue;
-        for (size_t i = 0; i < STATUSES; i++)
-            if (strcasecmp(optarg, statuses[i]) == 0)
-                *status = statuses[i];
-        if (*status == NULL)
-            return saga_fail(saga, SAGA_USAGE,
-                             "status must be PENDING, CANCELLING, CONFIRMED or "
-                             "CANCELLED, not %s",
-                             optarg);
-    }
-    if (optind != argc)
-        return saga_fail(saga, SAGA_USAGE,
-                         "ls takes no %s ('./saga show %s' shows one order)",
-                         argv[optind], argv[optind]);
-    return SAGA_YES;
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct saga *saga = state->input;
+    struct wanted *wanted = saga->options;
+
+    if (key == 'n')
+        return saga_take_number(saga, "limit", arg, 1, LIMIT_MAX,
+                                &wanted->limit);
+    if (key != 's')
+        return ARGP_ERR_UNKNOWN;
+    wanted->status = NULL;
+    for (size_t i = 0; i < STATUSES; i++)
+        if (strcasecmp(arg, statuses[i]) == 0)
+            wanted->status = statuses[i];
+    if (wanted->status != NULL)
+        return SAGA_YES;
+    return saga_fail(saga, SAGA_USAGE,
+                     "status must be PENDING, CANCELLING, CONFIRMED or "
+                     "CANCELLED, not %s",
+                     arg);
 }
 
-int verb_ls(struct saga *saga, int argc, char **argv)
+static int run(struct saga *saga)
 {
-    const char *status = NULL;
-    int64_t limit = SHOWN;
-    int code = parse(saga, argc, argv, &status, &limit);
+    struct wanted wanted = {.limit = SHOWN};
+    int code = saga_parse(saga, &wanted);
     json_t *orders;
     bool more;
 
     if (code != SAGA_YES)
         return code;
-    orders = gather(saga, status, limit, &more, &code);
+    if (saga->word_count > 0)
+        return saga_fail(saga, SAGA_USAGE,
+                         "ls takes no %s ('./saga show %s' shows one order)",
+                         saga->words[0], saga->words[0]);
+    orders = gather(saga, wanted.status, wanted.limit, &more, &code);
     if (orders == NULL)
         return code;
     if (saga->json)
         saga_print_json(json_pack("{s:O,s:b}", "orders", orders, "more", more));
     else
-        print_text(orders, more, status);
+        print_text(orders, more, wanted.status);
     json_decref(orders);
     return SAGA_YES;
 }
+
+static const struct argp_option options[] = {
+    {"status", 's', "S", 0, "PENDING, CANCELLING, CONFIRMED or CANCELLED", 0},
+    {"limit", 'n', "N", 0, "at most N (20)", 0},
+    {0}};
+
+const struct verb verb_ls = {.name = "ls",
+                             .group = QUERIES,
+                             .summary = "the orders, newest first",
+                             .args = "",
+                             .options = options,
+                             .parse = parse,
+                             .words_max = 1,
+                             .run = run};

@@ -7,7 +7,6 @@
 #include "verbs.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 struct placing {
     struct saga *saga;
     struct command order; /* without its ids */
-    const char *id, *journal;
+    const char *customer, *id, *journal;
     int64_t count, timeout_s;
     bool no_wait;
     uint64_t deadline_ms; /* on the monotonic clock */
@@ -63,50 +62,51 @@ static int parse_line(struct placing *placing, const char *text)
     return SAGA_YES;
 }
 
-static int parse_options(struct placing *placing, int argc, char **argv)
+static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    static const struct option known[] = {
-        {"customer", required_argument, NULL, 'c'},
-        {"id", required_argument, NULL, 'i'},
-        {"count", required_argument, NULL, 'n'},
-        {"timeout", required_argument, NULL, 't'},
-        {"journal", required_argument, NULL, 'j'},
-        {"no-wait", no_argument, NULL, 'w'},
-        {0}};
-    const char *customer = "alice";
-    int c, code = SAGA_YES;
+    struct saga *saga = state->input;
+    struct placing *placing = saga->options;
 
-    while ((c = saga_getopt(placing->saga, argc, argv, known)) != -1) {
-        if (c == 'c')
-            customer = optarg;
-        else if (c == 'i')
-            placing->id = optarg;
-        else if (c == 'j')
-            placing->journal = optarg;
-        else if (c == 'w')
-            placing->no_wait = true;
-        else if (c == 'n' && !saga_number(optarg, 1, 1000000, &placing->count))
-            return saga_fail(placing->saga, SAGA_USAGE,
-                             "count must be 1 to 1000000, not %s", optarg);
-        else if (c == 't' &&
-                 !saga_number(optarg, 1, 86400, &placing->timeout_s))
-            return saga_fail(placing->saga, SAGA_USAGE,
-                             "timeout must be 1 to 86400 seconds, not %s",
-                             optarg);
-        else if (c == '?')
-            return SAGA_USAGE;
+    switch (key) {
+    case 'c':
+        placing->customer = arg;
+        return SAGA_YES;
+    case 'i':
+        placing->id = arg;
+        return SAGA_YES;
+    case 'n':
+        return saga_take_number(saga, "count", arg, 1, 1000000,
+                                &placing->count);
+    case 'w':
+        placing->no_wait = true;
+        return SAGA_YES;
+    case 't':
+        return saga_take_number(saga, "timeout", arg, 1, 86400,
+                                &placing->timeout_s);
+    case 'j':
+        placing->journal = arg;
+        return SAGA_YES;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    if (!text_is_id(customer, CUSTOMER_BYTES))
-        return saga_fail(placing->saga, SAGA_USAGE,
+}
+
+static int check_words(struct placing *placing)
+{
+    const struct saga *saga = placing->saga;
+    int code = SAGA_YES;
+
+    if (!text_is_id(placing->customer, CUSTOMER_BYTES))
+        return saga_fail(saga, SAGA_USAGE,
                          "customer must be letters, digits and . _ - , at most "
                          "%d, not '%s'",
-                         CUSTOMER_BYTES - 1, customer);
-    text_copy(placing->order.data.customer, CUSTOMER_BYTES, customer);
-    if (optind == argc)
-        return saga_fail(placing->saga, SAGA_USAGE,
+                         CUSTOMER_BYTES - 1, placing->customer);
+    text_copy(placing->order.data.customer, CUSTOMER_BYTES, placing->customer);
+    if (saga->word_count == 0)
+        return saga_fail(saga, SAGA_USAGE,
                          "place what? ('./saga place widget:2')");
-    for (int i = optind; i < argc && code == SAGA_YES; i++)
-        code = parse_line(placing, argv[i]);
+    for (unsigned i = 0; i < saga->word_count && code == SAGA_YES; i++)
+        code = parse_line(placing, saga->words[i]);
     return code;
 }
 
@@ -271,7 +271,6 @@ static void count_outcome(struct outcome *outcome, const json_t *reply)
 
 static int place_one(struct placing *placing)
 {
-    char *trace[] = {"trace", NULL, NULL}, *why[] = {"why", NULL, NULL};
     struct command command;
     struct answer answer;
     json_t *reply;
@@ -294,16 +293,15 @@ static int place_one(struct placing *placing)
         return SAGA_YES;
     }
     reply = wait_for_end(placing, command.order_id, &answer.at, &code);
-    trace[1] = why[1] = command.order_id;
     if (reply == NULL) {
-        (void)verb_why(placing->saga, 2, why);
+        (void)why_print(placing->saga, command.order_id);
         return code;
     }
     confirmed = strcmp(json_string_value(json_object_get(
                            json_object_get(reply, "order"), "status")),
                        "CONFIRMED") == 0;
     json_decref(reply);
-    code = verb_trace(placing->saga, 2, trace);
+    code = trace_print(placing->saga, command.order_id, false);
     return code != SAGA_YES ? code : confirmed ? SAGA_YES : SAGA_NO;
 }
 
@@ -403,12 +401,17 @@ static int place_many(struct placing *placing)
     return code;
 }
 
-int verb_place(struct saga *saga, int argc, char **argv)
+static int run(struct saga *saga)
 {
-    struct placing placing = {
-        .saga = saga, .order.type = PLACE_ORDER, .count = 1, .timeout_s = 60};
-    int code = parse_options(&placing, argc, argv);
+    struct placing placing = {.saga = saga,
+                              .order.type = PLACE_ORDER,
+                              .customer = "alice",
+                              .count = 1,
+                              .timeout_s = 60};
+    int code = saga_parse(saga, &placing);
 
+    if (code == SAGA_YES)
+        code = check_words(&placing);
     if (code == SAGA_YES)
         code = check_ids(&placing);
     if (code != SAGA_YES)
@@ -416,3 +419,24 @@ int verb_place(struct saga *saga, int argc, char **argv)
     placing.deadline_ms = saga_mono_ms() + (uint64_t)placing.timeout_s * 1000;
     return placing.count == 1 ? place_one(&placing) : place_many(&placing);
 }
+
+static const struct argp_option options[] = {
+    {"customer", 'c', "C", 0, "who pays (alice)", 0},
+    {"id", 'i', "ORDER", 0, "an id of your own; sent again, it counts once", 0},
+    {"count", 'n', "N", 0, "N such orders (ids ORDER-1 ... ORDER-N)", 0},
+    {"no-wait", 'w', NULL, 0, "only until order-svc has recorded it", 0},
+    {"timeout", 't', "S", 0, "how many seconds to wait for the end (60)", 0},
+    {"journal", 'j', "FILE", 0,
+     "append each acknowledged command, for `saga check`", 0},
+    {0}};
+
+const struct verb verb_place = {
+    .name = "place",
+    .group = COMMANDS,
+    .summary = "place an order, wait for its end, print its trace",
+    .args = "SKU:QTY...",
+    .options = options,
+    .parse = parse,
+    .words_max = WORDS_MAX,
+    .notes = "exits 0 confirmed, 1 cancelled or refused, 75 not ended in time",
+    .run = run};

@@ -1,7 +1,8 @@
 /* saga.h - what the verbs of the `saga` command share.
  *
- * One file per verb or family of verbs; main.c holds the table.  Verbs ask
- * services through client.h, or read their files when they are down. */
+ * One file per verb or family of verbs, each with its table (verbs.h); main.c
+ * lists them.  Verbs ask services through client.h, or read their files when
+ * they are down. */
 #ifndef SAGA_H
 #define SAGA_H
 
@@ -20,26 +21,23 @@ enum {
     SAGA_TRY_AGAIN = 75
 };
 
+enum { WORDS_MAX = 16 };
+
 struct saga {
-    const char *verb;      /* what was asked for, as in 'saga VERB --help' */
+    const struct verb *verb;
+    int argc;
+    char **argv;           /* the verb, then all other words; ends with NULL */
     const char *directory; /* $SAGA_DIR, --dir, or ./var */
     const char *bus;       /* $SAGA_BUS, --bus, or NULL: ipc */
     const char *read_side; /* --read-side: whose view to ask, or NULL */
     struct client *client;
     bool json;   /* --json: one JSON value on stdout, errors too */
     bool colour; /* a terminal, and no NO_COLOR */
-};
 
-/* argv[0] is the verb; global options are gone from argv.  Returns the exit
- * code. */
-typedef int verb_fn(struct saga *saga, int argc, char **argv);
-
-struct verb {
-    const char *name;
-    verb_fn *run;
-    const char *synopsis; /* "SKU:QTY... [--customer C]" */
-    const char *summary;  /* one line, for the list */
-    const char *help;     /* the rest of --help: options, examples, exits */
+    /* What saga_parse() fills. */
+    void *options; /* the verb's own, for its parse function */
+    char *words[WORDS_MAX];
+    unsigned word_count;
 };
 
 /* Prints "saga: ..." on stderr (or {"error","code"} on stdout with --json)
@@ -54,15 +52,8 @@ int saga_service_number(const char *name);
 
 /* Reports that there is no such service; returns SAGA_USAGE. */
 int saga_no_service(const struct saga *saga, const char *name);
-
-/* Reports that @word of @verb is one too many; returns SAGA_USAGE. */
-int saga_too_much(const struct saga *saga, const char *verb, const char *word);
-
-struct option;
-/* getopt_long() for the words of a verb.  '?': a word was wrong, which was
- * reported as every error is; return SAGA_USAGE. */
-int saga_getopt(const struct saga *saga, int argc, char **argv,
-                const struct option *known);
+/* The service that the first word names; *only stays as it is without one. */
+int saga_one_service(const struct saga *saga, int *only);
 
 /* Whether a process holds the lock of the service's data directory. */
 bool saga_runs(const struct saga *saga, const char *service);
@@ -127,6 +118,11 @@ int saga_no_answer(const struct saga *saga, const char *service,
 /* The same for what is asked of a read side: with --read-side, of that one. */
 int saga_no_view(const struct saga *saga, const char *service,
                  enum evt_status rc);
+
+/* What happened to @order, as text or JSON, or as a diagram; what it waits for.
+ * What went wrong was reported; returns the exit code. */
+int trace_print(struct saga *saga, const char *order, bool mermaid);
+int why_print(struct saga *saga, const char *order);
 
 /* Prints one JSON value on a line, and releases it. */
 void saga_print_json(json_t *json);

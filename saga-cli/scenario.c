@@ -127,12 +127,11 @@ static int print_as_json(struct saga *saga, const char *list, char **argv)
 /* ---- the verbs ------------------------------------------------------------
  */
 
-/* Becomes the script @wanted, with the verb's arguments; with --json, runs it.
+/* Becomes the script @wanted, with the verb's words; with --json, runs it.
  * @list: what it lists now, or NULL. */
-static int become(struct saga *saga, const char *wanted, const char *list,
-                  char **argv)
+static int become(struct saga *saga, const char *wanted, const char *list)
 {
-    char path[PATH_MAX];
+    char *argv[WORDS_MAX + 2] = {NULL}, path[PATH_MAX];
 
     if (!find_above(wanted, path))
         return saga_fail(saga, SAGA_NO_SUCH,
@@ -140,23 +139,73 @@ static int become(struct saga *saga, const char *wanted, const char *list,
                          "repository that it was built in",
                          wanted);
     argv[0] = path;
+    memcpy(argv + 1, saga->words, saga->word_count * sizeof *argv);
     if (saga->json)
         return print_as_json(saga, list, argv);
     execv(path, argv);
     return saga_fail(saga, SAGA_IO, "%s: %s", path, strerror(errno));
 }
 
-int verb_scenario(struct saga *saga, int argc, char **argv)
+/* The script parses them itself: they are handed on among its words. */
+static error_t hand_on(int key, char *arg, struct argp_state *state)
 {
-    bool list = argc == 2 && strcmp(argv[1], "ls") == 0;
+    static char all[] = "--all", without[] = "--without";
+    struct saga *saga = state->input;
+    int code;
 
-    return become(saga, "scripts/scenario.sh", list ? "scenarios" : NULL, argv);
+    if (key == 'a')
+        return saga_take_word(saga, all);
+    if (key != 'w')
+        return ARGP_ERR_UNKNOWN;
+    code = saga_take_word(saga, without);
+    return code == SAGA_YES ? saga_take_word(saga, arg) : code;
 }
 
-int verb_learn(struct saga *saga, int argc, char **argv)
+static int run_scenario(struct saga *saga)
 {
-    if (saga->json && argc > 1)
+    int code = saga_parse(saga, NULL);
+    bool list = saga->word_count == 1 && strcmp(saga->words[0], "ls") == 0;
+
+    if (code != SAGA_YES)
+        return code;
+    return become(saga, "scripts/scenario.sh", list ? "scenarios" : NULL);
+}
+
+static int run_learn(struct saga *saga)
+{
+    int code = saga_parse(saga, NULL);
+
+    if (code != SAGA_YES)
+        return code;
+    if (saga->json && saga->word_count > 0)
         return saga_fail(saga, SAGA_USAGE,
                          "a chapter is walked through by people: no --json");
-    return become(saga, "scripts/learn.sh", "chapters", argv);
+    return become(saga, "scripts/learn.sh", "chapters");
 }
+
+static const struct argp_option options[] = {
+    {"without", 'w', "A,B", OPTION_NO_USAGE,
+     "on services that lack these protections (lab/)", 0},
+    {"all", 'a', NULL, OPTION_NO_USAGE, "all of them, one line each", 0},
+    {0}};
+
+const struct verb verb_scenario = {
+    .name = "scenario",
+    .group = LEARNING,
+    .summary = "break it on purpose: the files of scenarios/",
+    .args = "ls\nshow N\nrun N [--without A[,B]]\nrun --all",
+    .options = options,
+    .parse = hand_on,
+    .words_max = WORDS_MAX,
+    .notes = "show prints the file, with the commands to type; run runs them "
+             "and compares what they say with the file.  Exits 0 as it says, 1 "
+             "not so, 69 clitest is missing.",
+    .run = run_scenario};
+
+const struct verb verb_learn = {
+    .name = "learn",
+    .group = LEARNING,
+    .summary = "walk through a chapter of the tutorial, command by command",
+    .args = "[CHAPTER]",
+    .words_max = WORDS_MAX,
+    .run = run_learn};

@@ -9,7 +9,6 @@
 #include "story.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 
 struct question {
     struct saga *saga;
-    const char *subject; /* as asked */
+    const char *subject, *at, *time; /* as asked */
     enum tag_kind tag;
     const char *key;
     int service; /* whose log is folded; -1: of every service that has a state
@@ -128,42 +127,40 @@ static int parse_time(struct question *question, const char *text)
     return SAGA_YES;
 }
 
-static int parse(struct question *question, int argc, char **argv)
+static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    static const struct option known[] = {
-        {"at", required_argument, NULL, 'a'},
-        {"time", required_argument, NULL, 't'},
-        {0}};
-    const char *at = NULL, *when = NULL;
-    int c, code;
+    struct saga *saga = state->input;
+    struct question *question = saga->options;
 
-    while ((c = saga_getopt(question->saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        *(c == 'a' ? &at : &when) = optarg;
-    }
-    if (argc - optind > 1)
-        return saga_too_much(question->saga, "show", argv[optind + 1]);
-    if (argc == optind)
-        return saga_fail(question->saga, SAGA_USAGE,
+    if (key != 'a' && key != 't')
+        return ARGP_ERR_UNKNOWN;
+    *(key == 'a' ? &question->at : &question->time) = arg;
+    return SAGA_YES;
+}
+
+static int check_words(struct question *question)
+{
+    const struct saga *saga = question->saga;
+    int code;
+
+    if (saga->word_count == 0)
+        return saga_fail(saga, SAGA_USAGE,
                          "show what? an order id, sku:X or customer:Y");
-    if (at != NULL && when != NULL)
-        return saga_fail(question->saga, SAGA_USAGE,
-                         "--at or --time, not both");
-    question->subject = argv[optind];
+    if (question->at != NULL && question->time != NULL)
+        return saga_fail(saga, SAGA_USAGE, "--at or --time, not both");
+    question->subject = saga->words[0];
     code = parse_subject(question);
-    if (code == SAGA_YES && at != NULL)
-        code = parse_at(question, at);
-    if (code == SAGA_YES && when != NULL) {
-        code = parse_time(question, when);
+    if (code == SAGA_YES && question->at != NULL)
+        code = parse_at(question, question->at);
+    if (code == SAGA_YES && question->time != NULL) {
+        code = parse_time(question, question->time);
         if (question->tag == TAG_ORDER)
             question->service = -1; /* a time means the same in all logs */
     }
     if (code == SAGA_YES && question->service >= 0 &&
         !has_state((unsigned)question->service, question->tag))
-        code =
-            saga_fail(question->saga, SAGA_USAGE, "%s-svc has no state of %s",
-                      shop_services[question->service], question->subject);
+        code = saga_fail(saga, SAGA_USAGE, "%s-svc has no state of %s",
+                         shop_services[question->service], question->subject);
     return code;
 }
 
@@ -541,14 +538,16 @@ static int show_view(const struct question *question, json_t *reply)
     return code;
 }
 
-int verb_show(struct saga *saga, int argc, char **argv)
+static int run(struct saga *saga)
 {
     struct question question = {
         .saga = saga, .upto = UINT64_MAX, .upto_ms = INT64_MAX};
-    int code = parse(&question, argc, argv);
+    int code = saga_parse(saga, &question);
     json_t *reply = NULL;
     enum evt_status rc;
 
+    if (code == SAGA_YES)
+        code = check_words(&question);
     if (code != SAGA_YES)
         return code;
     if (question.past)
@@ -560,3 +559,22 @@ int verb_show(struct saga *saga, int argc, char **argv)
         return saga_no_view(saga, shop_services[question.service], rc);
     return fold(&question);
 }
+
+static const struct argp_option options[] = {
+    {"at", 'a', "SEQ", OPTION_NO_USAGE,
+     "as of event SEQ of the log that the thing lives in: orders order, skus "
+     "inventory, customers payment; another one as SERVICE:SEQ",
+     0},
+    {"time", 't', "T", OPTION_NO_USAGE,
+     "as of that time: 2026-01-31T12:00:00, or Unix ms", 0},
+    {0}};
+
+const struct verb verb_show = {
+    .name = "show",
+    .group = QUERIES,
+    .summary = "a state, now or at any point of the past",
+    .args = "ORDER|sku:X|customer:Y [--at [SERVICE:]SEQ | --time T]",
+    .options = options,
+    .parse = parse,
+    .words_max = 1,
+    .run = run};

@@ -9,7 +9,6 @@
 #include "log/store.h"
 #include "stream/subscription.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -178,13 +177,13 @@ static int print_health(const struct saga *saga, const struct health health[])
     return shown > 0 ? code : SAGA_NOT_RUNNING;
 }
 
-int verb_status(struct saga *saga, int argc, char **argv)
+static int run_status(struct saga *saga)
 {
     struct health health[SERVICES] = {{NULL, EVT_NONE}};
-    int code;
+    int code = saga_parse(saga, NULL);
 
-    if (argc > 1)
-        return saga_too_much(saga, argv[0], argv[1]);
+    if (code != SAGA_YES)
+        return code;
     for (unsigned i = 0; i < SERVICES; i++)
         if (looked_at(saga, shop_services[i]))
             health[i].status =
@@ -194,6 +193,13 @@ int verb_status(struct saga *saga, int argc, char **argv)
         json_decref(health[i].status);
     return code;
 }
+
+const struct verb verb_status = {.name = "status",
+                                 .group = QUERIES,
+                                 .summary = "health, heads, cursors, lag",
+                                 .args = "",
+                                 .notes = "exits 0 all run, 69 one is down",
+                                 .run = run_status};
 
 /* ---- saga wait ------------------------------------------------------------
  */
@@ -426,34 +432,58 @@ static int wait_order(struct saga *saga, const char *order, int64_t timeout_s)
     return SAGA_YES;
 }
 
-int verb_wait(struct saga *saga, int argc, char **argv)
-{
-    static const struct option known[] = {
-        {"quiet", no_argument, NULL, 'q'},
-        {"timeout", required_argument, NULL, 't'},
-        {0}};
-    int64_t timeout_s = 30;
-    bool quiet = false;
-    int c;
+struct waiting {
+    bool quiet;
+    int64_t timeout_s;
+};
 
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        if (c == 'q')
-            quiet = true;
-        else if (!saga_number(optarg, 1, 86400, &timeout_s))
-            return saga_fail(saga, SAGA_USAGE,
-                             "timeout must be 1 to 86400 seconds, not %s",
-                             optarg);
-    }
-    if (argc - optind > !quiet)
-        return saga_too_much(saga, "wait", argv[optind + !quiet]);
-    if (!quiet && argc == optind)
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct saga *saga = state->input;
+    struct waiting *waiting = saga->options;
+
+    if (key == 't')
+        return saga_take_number(saga, "timeout", arg, 1, 86400,
+                                &waiting->timeout_s);
+    if (key != 'q')
+        return ARGP_ERR_UNKNOWN;
+    waiting->quiet = true;
+    return SAGA_YES;
+}
+
+static int run_wait(struct saga *saga)
+{
+    struct waiting waiting = {.timeout_s = 30};
+    int code = saga_parse(saga, &waiting);
+
+    if (code != SAGA_YES)
+        return code;
+    if (waiting.quiet && saga->word_count > 0)
+        return saga_unexpected(saga, saga->words[0]);
+    if (waiting.quiet)
+        return wait_quiet(saga, waiting.timeout_s);
+    if (saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
                          "wait for what? an order, or --quiet");
-    if (quiet)
-        return wait_quiet(saga, timeout_s);
-    if (!text_is_id(argv[optind], ID_BYTES))
-        return saga_fail(saga, SAGA_USAGE, "'%s' is no order id", argv[optind]);
-    return wait_order(saga, argv[optind], timeout_s);
+    if (!text_is_id(saga->words[0], ID_BYTES))
+        return saga_fail(saga, SAGA_USAGE, "'%s' is no order id",
+                         saga->words[0]);
+    return wait_order(saga, saga->words[0], waiting.timeout_s);
 }
+
+static const struct argp_option options[] = {
+    {"quiet", 'q', NULL, OPTION_NO_USAGE,
+     "every cursor and view at every head, twice in a row", 0},
+    {"timeout", 't', "S", 0, "at most S seconds (30)", 0},
+    {0}};
+
+const struct verb verb_wait = {
+    .name = "wait",
+    .group = QUERIES,
+    .summary = "until an order has ended, or everything is done",
+    .args = "ORDER|--quiet",
+    .options = options,
+    .parse = parse,
+    .words_max = 1,
+    .notes = "exits 0 when it is so, 75 on timeout",
+    .run = run_wait};

@@ -6,7 +6,6 @@
 #include "story.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,32 +233,17 @@ static void print_mermaid(const struct saga *saga, const struct story *story)
     }
 }
 
-int verb_trace(struct saga *saga, int argc, char **argv)
+int trace_print(struct saga *saga, const char *order, bool mermaid)
 {
-    static const struct option known[] = {{"mermaid", no_argument, NULL, 'm'},
-                                          {0}};
     struct story story;
-    bool mermaid = false;
-    int c, code;
+    int code = story_read(saga, order, &story);
 
-    optind = 0; /* `saga place` calls this verb when it has parsed its own */
-    while ((c = saga_getopt(saga, argc, argv, known)) != -1) {
-        if (c == '?')
-            return SAGA_USAGE;
-        mermaid = true;
-    }
-    if (argc - optind > 1)
-        return saga_too_much(saga, "trace", argv[optind + 1]);
-    if (argc == optind)
-        return saga_fail(saga, SAGA_USAGE,
-                         "trace which order? ('./saga trace --help')");
-    code = story_read(saga, argv[optind], &story);
     if (code != SAGA_YES)
         return code;
     if (story.count == 0)
         code = saga_fail(saga, SAGA_BAD_DATA,
                          "%s: none of its events can be read by this program",
-                         argv[optind]);
+                         order);
     else if (mermaid)
         print_mermaid(saga, &story);
     else if (saga->json)
@@ -269,3 +253,29 @@ int verb_trace(struct saga *saga, int argc, char **argv)
     story_free(&story);
     return code;
 }
+
+static int run(struct saga *saga)
+{
+    bool mermaid = false;
+    int code = saga_parse(saga, &mermaid);
+
+    if (code != SAGA_YES)
+        return code;
+    if (saga->word_count == 0)
+        return saga_fail(saga, SAGA_USAGE,
+                         "trace which order? ('./saga trace --help')");
+    return trace_print(saga, saga->words[0], mermaid);
+}
+
+static const struct argp_option options[] = {
+    {"mermaid", 'o', NULL, 0, "as a sequence diagram in mermaid", 0}, {0}};
+
+const struct verb verb_trace = {.name = "trace",
+                                .group = QUERIES,
+                                .summary =
+                                    "what happened, why, over the three logs",
+                                .args = "ORDER",
+                                .options = options,
+                                .parse = saga_parse_flag,
+                                .words_max = 1,
+                                .run = run};

@@ -1,14 +1,91 @@
-/* verbs.h - every verb of the `saga` command, in the order of the help. */
+/* verbs.h - what a verb of the `saga` command is, and all that there are.
+ *
+ * Each verb's file ends with its `struct verb`.  Its words are parsed by that
+ * table (parse.c), and so are made help (help.c), man page (man.c) and
+ * completion (completion.c): nothing about a verb is written anywhere else. */
 #ifndef VERBS_H
 #define VERBS_H
 
 #include "saga.h"
 
-verb_fn verb_place, verb_cancel, verb_stock, verb_fund, verb_product;
-verb_fn verb_ls, verb_show, verb_trace, verb_why, verb_log, verb_flow;
-verb_fn verb_status, verb_wait, verb_check, verb_verify;
-verb_fn verb_fault, verb_parked, verb_redrive, verb_accept;
-verb_fn verb_rebuild, verb_backup, verb_shutdown, verb_scenario, verb_learn,
-    verb_bench;
+#include <argp.h>
+
+/* In the order of the help. */
+enum verb_group { COMMANDS, QUERIES, OPERATION, LEARNING, ABOUT, GROUPS };
+extern const char *const group_titles[GROUPS];
+
+struct verb {
+    const char *name;
+    enum verb_group group;
+    const char *summary; /* one line */
+    /* What follows the name, a line for each form.  Words in small letters are
+     * typed as they are; SERVICE, SOURCE, VERB and DIR are completed. */
+    const char *args;
+    /* NULL, or a table of argp(3).  An option has its long name alone; the key
+     * is for @parse.  With OPTION_NO_USAGE it stands in @args already, else it
+     * is shown behind them. */
+    const struct argp_option *options;
+    argp_parser_t parse; /* takes options: state->input is the struct saga */
+    unsigned words_max;  /* that are no options, at most WORDS_MAX */
+    const char *notes;   /* the help's last paragraph: exit codes; or NULL */
+    int (*run)(struct saga *saga); /* returns the exit code */
+};
+
+/* All of them, as main.c lists them; the last is NULL. */
+extern const struct verb *const verbs[];
+/* NULL: there is none. */
+const struct verb *find_verb(const char *name);
+/* Reports that; returns SAGA_USAGE. */
+int unknown_verb(const struct saga *saga, const char *name);
+
+/* The options that stand before or behind any verb; the last has no name. */
+extern const struct argp_option global_options[];
+/* How many words of @argv, from @at on, are a global option with its value; 0:
+ * that is none. */
+int global_option_words(char **argv, int at);
+
+/* ---- for the verbs ----------------------------------------------------------
+ */
+
+/* Parses saga->argv by the tables: options into @options, which is what
+ * saga->options is meanwhile; words into saga->words.  Then opens the client,
+ * unless the verb is ABOUT saga itself.  Else it was reported, and this is the
+ * exit code. */
+MUST_CHECK int saga_parse(struct saga *saga, void *options);
+
+/* Parse functions of a verb with one option, whose key is 'o': what
+ * saga->options points to is a bool that becomes true, or a const char * that
+ * becomes the value. */
+error_t saga_parse_flag(int key, char *arg, struct argp_state *state);
+error_t saga_parse_value(int key, char *arg, struct argp_state *state);
+
+/* For parse functions.  A whole number, or it is reported that @what must be
+ * one; returns the exit code. */
+int saga_take_number(const struct saga *saga, const char *what,
+                     const char *text, int64_t least, int64_t most,
+                     int64_t *number);
+/* Appends to saga->words, or reports that it is one too many. */
+int saga_take_word(struct saga *saga, char *word);
+
+/* Reports that @word is one too many; returns SAGA_USAGE. */
+int saga_unexpected(const struct saga *saga, const char *word);
+
+/* ---- help -------------------------------------------------------------------
+ */
+
+/* What follows the verb's name, a line for each form, options behind the last;
+ * caller frees. */
+char *help_synopsis(const struct verb *verb);
+void help_print(FILE *out);
+int help_print_verb(const struct saga *saga, const struct verb *verb);
+
+extern const struct verb verb_place, verb_cancel, verb_stock, verb_fund,
+    verb_product;
+extern const struct verb verb_ls, verb_show, verb_trace, verb_why, verb_log,
+    verb_status, verb_wait, verb_check, verb_verify;
+extern const struct verb verb_fault, verb_parked, verb_redrive, verb_accept,
+    verb_rebuild, verb_backup, verb_shutdown;
+extern const struct verb verb_flow, verb_scenario, verb_learn, verb_bench;
+extern const struct verb verb_help, verb_version, verb_man, verb_completion;
 
 #endif

@@ -196,16 +196,15 @@ static int verify_one(struct saga *saga, unsigned number,
     return code;
 }
 
-int verb_verify(struct saga *saga, int argc, char **argv)
+static int run(struct saga *saga)
 {
     struct finding finding = {.edited = NULL};
-    int only = argc > 1 ? saga_service_number(argv[1]) : -1;
-    int code = SAGA_YES;
+    int code = saga_parse(saga, NULL), only = -1;
 
-    if (argc > 2)
-        return saga_too_much(saga, argv[0], argv[2]);
-    if (argc == 2 && only < 0)
-        return saga_no_service(saga, argv[1]);
+    if (code == SAGA_YES)
+        code = saga_one_service(saga, &only);
+    if (code != SAGA_YES)
+        return code;
     finding.edited = json_array();
     for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++) {
         if (only < 0 || (unsigned)only == i)
@@ -216,3 +215,14 @@ int verb_verify(struct saga *saga, int argc, char **argv)
     json_decref(finding.edited);
     return code;
 }
+
+const struct verb verb_verify = {
+    .name = "verify",
+    .group = QUERIES,
+    .summary = "walk the hash chains; name the first edited event",
+    .args = "[SERVICE]",
+    .words_max = 1,
+    .notes = "Tamper-evident, not tamper-proof: who can write a log can hash "
+             "it anew, but the cursors of the other services remember its old "
+             "hashes.",
+    .run = run};

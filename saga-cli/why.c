@@ -475,19 +475,13 @@ static void print_json(struct saga *saga, const struct story *story,
         "deadline_ms", due != 0 ? json_integer(due) : json_null()));
 }
 
-int verb_why(struct saga *saga, int argc, char **argv)
+int why_print(struct saga *saga, const char *order)
 {
     struct answers answers;
     struct story story;
     char status[32];
-    int code;
+    int code = story_read(saga, order, &story);
 
-    if (argc > 2)
-        return saga_too_much(saga, "why", argv[2]);
-    if (argc < 2 || argv[1][0] == '-')
-        return saga_fail(saga, SAGA_USAGE,
-                         "why what? an order ('./saga why --help')");
-    code = story_read(saga, argv[1], &story);
     if (code != SAGA_YES)
         return code;
     ask_all(saga, &answers);
@@ -495,7 +489,7 @@ int verb_why(struct saga *saga, int argc, char **argv)
     if (story.count == 0) {
         code = saga_fail(saga, SAGA_BAD_DATA,
                          "%s: none of its events can be read by this program",
-                         argv[1]);
+                         order);
     } else if (saga->json) {
         print_json(saga, &story, &answers, status);
     } else if (story_ended(&story)) {
@@ -510,3 +504,21 @@ int verb_why(struct saga *saga, int argc, char **argv)
     story_free(&story);
     return code;
 }
+
+static int run(struct saga *saga)
+{
+    int code = saga_parse(saga, NULL);
+
+    if (code == SAGA_YES && saga->word_count == 0)
+        return saga_fail(saga, SAGA_USAGE,
+                         "why what? an order ('./saga why --help')");
+    return code == SAGA_YES ? why_print(saga, saga->words[0]) : code;
+}
+
+const struct verb verb_why = {
+    .name = "why",
+    .group = QUERIES,
+    .summary = "what an unfinished order waits for, from whom, until when",
+    .args = "ORDER",
+    .words_max = 1,
+    .run = run};

@@ -214,7 +214,8 @@ what_is_wrong() {
     told_what 'AMOUNT is missing: \./saga fund CUSTOMER AMOUNT$' fund alice
     told_what 'CUSTOMER is missing: \./saga fund CUSTOMER AMOUNT$' fund
     told_what 'QTY is missing: \./saga stock SKU QTY$' stock widget --id x
-    told_what "'7' is too much: \./saga product SKU PRICE$" product widget 5 7
+    told_what "unexpected argument '7' \('\./saga product --help'\)$" \
+        product widget 5 7
     told_what '-5 is below zero, and no number here may be' stock widget -5
     told_what '-1\.50 is below zero' fund alice -1.50
     told_what 'amount must be 0\.01 to 1000000\.00, in whole cents, not 1\.234$' \

@@ -1,0 +1,232 @@
+/* help.c - `saga help`: what there is, from the verbs' tables.
+ *
+ * The same as a man page is man.c's. */
+#include "verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 79 };
+
+const char *const group_titles[GROUPS] = {[COMMANDS] = "Commands",
+                                          [QUERIES] = "Queries",
+                                          [OPERATION] = "Operation",
+                                          [LEARNING] = "Learning",
+                                          [ABOUT] = "About saga"};
+
+char *help_synopsis(const struct verb *verb)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        abort();
+    fputs(verb->args, out);
+    for (const struct argp_option *o = verb->options; o && o->name; o++)
+        if ((o->flags & OPTION_NO_USAGE) == 0)
+            fprintf(out, "%s[--%s%s%s]", ftello(out) > 0 ? " " : "", o->name,
+                    o->arg ? " " : "", o->arg ? o->arg : "");
+    fclose(out);
+    return text;
+}
+
+/* ---- filled lines -----------------------------------------------------------
+ */
+
+/* A line in progress; those that follow it are indented. */
+struct filled {
+    FILE *out;
+    size_t column, indent;
+};
+
+/* Appends @length bytes that stay together, on a new line if need be. */
+static void fill(struct filled *line, const char *piece, size_t length)
+{
+    if (line->column + 1 + length > WIDTH) {
+        fprintf(line->out, "\n%*s", (int)line->indent, "");
+        line->column = line->indent;
+    } else if (line->column > line->indent) {
+        putc(' ', line->out);
+        line->column++;
+    }
+    fwrite(piece, 1, length, line->out);
+    line->column += length;
+}
+
+static void fill_text(struct filled *line, const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, " ");
+
+        fill(line, text, length);
+        text += length + (text[length] == ' ');
+    }
+    putc('\n', line->out);
+}
+
+/* ---- one verb ---------------------------------------------------------------
+ */
+
+/* A form of the verb; breaks lines only before an option in brackets. */
+static void print_form(FILE *out, const char *lead, const struct verb *verb,
+                       const char *form)
+{
+    size_t indent = strlen(lead) + strlen(" saga ") + strlen(verb->name);
+    struct filled line = {out, indent, indent};
+
+    fprintf(out, "%s saga %s", lead, verb->name);
+    if (*form != '\0')
+        putc(' ', out);
+    line.indent = ++line.column;
+    while (*form != '\0') {
+        const char *next = strstr(form, " [--");
+        size_t length = next ? (size_t)(next - form) : strlen(form);
+
+        fill(&line, form, length);
+        form += length + (next != NULL);
+    }
+    putc('\n', out);
+}
+
+static void print_usage(FILE *out, const struct verb *verb)
+{
+    char *synopsis = help_synopsis(verb), *rest = synopsis, *form;
+    const char *lead = "usage:";
+
+    while ((form = strsep(&rest, "\n")) != NULL) {
+        print_form(out, lead, verb, form);
+        lead = "      ";
+    }
+    free(synopsis);
+}
+
+static void print_options(FILE *out, const struct argp_option *options)
+{
+    size_t width = 0;
+
+    for (const struct argp_option *o = options; o && o->name; o++) {
+        size_t own = strlen(o->name) + (o->arg ? 1 + strlen(o->arg) : 0);
+
+        width = own > width ? own : width;
+    }
+    for (const struct argp_option *o = options; o && o->name; o++) {
+        struct filled line = {out, width + 6, width + 6};
+        int used = fprintf(out, "  --%s%s%s", o->name, o->arg ? " " : "",
+                           o->arg ? o->arg : "");
+
+        fprintf(out, "%*s", (int)(width + 6) - used, "");
+        fill_text(&line, o->doc);
+    }
+}
+
+static void print_rest(FILE *out, const struct verb *verb)
+{
+    struct filled line = {out, 0, 0};
+
+    print_options(out, verb->options);
+    if (verb->notes != NULL)
+        fill_text(&line, verb->notes);
+}
+
+/* The same as one string; caller frees. */
+static char *rest_text(const struct verb *verb)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+
+    if (out == NULL)
+        abort();
+    print_rest(out, verb);
+    fclose(out);
+    return text;
+}
+
+int help_print_verb(const struct saga *saga, const struct verb *verb)
+{
+    char *synopsis, *rest;
+
+    if (!saga->json) {
+        print_usage(stdout, verb);
+        printf("\n%s\n", verb->summary);
+        print_rest(stdout, verb);
+        return SAGA_YES;
+    }
+    synopsis = help_synopsis(verb);
+    rest = rest_text(verb);
+    saga_print_json(json_pack("{s:s,s:s,s:s,s:s}", "name", verb->name,
+                              "synopsis", synopsis, "summary", verb->summary,
+                              "help", rest));
+    free(synopsis);
+    free(rest);
+    return SAGA_YES;
+}
+
+/* ---- all of them ------------------------------------------------------------
+ */
+
+void help_print(FILE *out)
+{
+    fputs("usage: saga", out);
+    for (const struct argp_option *o = global_options; o->name; o++)
+        fprintf(out, " [--%s%s%s]", o->name, o->arg ? " " : "",
+                o->arg ? o->arg : "");
+    fputs(" VERB ...\n", out);
+    for (int group = 0; group < GROUPS; group++) {
+        fprintf(out, "\n%s:\n", group_titles[group]);
+        for (size_t i = 0; verbs[i] != NULL; i++)
+            if ((int)verbs[i]->group == group)
+                fprintf(out, "  %-10s  %s\n", verbs[i]->name,
+                        verbs[i]->summary);
+    }
+    fputs("\nBefore or behind any verb:\n", out);
+    print_options(out, global_options);
+    fputs("\n'./saga help VERB' tells more.  Exit codes: 0 yes, 1 no, 64 "
+          "usage,\n65 bad data, 66 no such thing, 69 not running, 74 I/O, "
+          "75 try again.\n",
+          out);
+}
+
+/* {"verbs":[{"name","synopsis","summary"}]} */
+static void print_json(void)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; verbs[i] != NULL; i++) {
+        char *synopsis = help_synopsis(verbs[i]);
+
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:s}", "name", verbs[i]->name, "synopsis",
+                            synopsis, "summary", verbs[i]->summary));
+        free(synopsis);
+    }
+    saga_print_json(json_pack("{s:o}", "verbs", list));
+}
+
+static int run(struct saga *saga)
+{
+    int code = saga_parse(saga, NULL);
+    const struct verb *verb;
+
+    if (code != SAGA_YES)
+        return code;
+    if (saga->word_count > 0) {
+        verb = find_verb(saga->words[0]);
+        return verb == NULL ? unknown_verb(saga, saga->words[0])
+                            : help_print_verb(saga, verb);
+    }
+    if (saga->json)
+        print_json();
+    else
+        help_print(stdout);
+    return SAGA_YES;
+}
+
+const struct verb verb_help = {.name = "help",
+                               .group = ABOUT,
+                               .summary = "this list, or all about one verb",
+                               .args = "[VERB]",
+                               .words_max = 1,
+                               .run = run};
