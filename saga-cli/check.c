@@ -263,6 +263,7 @@ static unsigned print_json(const struct verdict_run *run)
 /* ---- the verb -------------------------------------------------------------
  */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): argp's own type */
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct saga *saga = state->input;
