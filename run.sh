@@ -216,13 +216,14 @@ within() { # SECONDS COMMAND...
     done
 }
 
-answers() { # SERVICE: it is up; or else fails for good when it has died
+# SERVICE takes commands and answers queries; fails for good if it has died.
+answers() { # SERVICE
     if [ -n "${pids[$1]:-}" ] && ! alive "${pids[$1]}"; then
         how_ended "$1"
         fail 69 "$1-svc did not start: $how. Its last words, in $here/log/$1.log:" \
             "$(last_words "$1")"
     fi
-    "$saga" fault ls "$1" >/dev/null 2>&1
+    "$saga" status "$1" >/dev/null 2>&1
 }
 all_answer() { "$saga" status >/dev/null 2>&1; }
 

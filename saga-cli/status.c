@@ -28,6 +28,7 @@ static json_t *ask(struct saga *saga, const char *service, const char *what,
 /* ---- saga status --------------------------------------------------------- */
 
 struct health {
+    bool asked;
     json_t *status; /* NULL: it does not answer; owned */
     enum evt_status rc;
 };
@@ -84,6 +85,8 @@ static void print_troubles(const char *service, const json_t *status)
         printf("  ! %s: storage full when it last had something to record; "
                "with the next it goes on by itself\n",
                service);
+    else if (strcmp(state, "starting") == 0)
+        printf("    %s is starting: commands wait\n", service);
     else if (state[0] != '\0' && strcmp(state, "running") != 0)
         printf("  ! %s: %s\n", service, state);
     json_array_foreach(json_object_get(status, "feeds"), i, sub)
@@ -154,11 +157,14 @@ static int print_health(const struct saga *saga, const struct health health[])
     for (unsigned i = 0; i < SERVICES; i++) {
         const char *service = shop_services[i];
 
-        if (!looked_at(saga, service))
+        if (!health[i].asked)
             continue;
         shown++;
         if (health[i].status == NULL)
             code = health[i].rc == EVT_BUSY ? SAGA_TRY_AGAIN : SAGA_NOT_RUNNING;
+        else if (code == SAGA_YES &&
+                 strcmp(json_text(health[i].status, "state"), "starting") == 0)
+            code = SAGA_TRY_AGAIN;
         if (saga->json)
             json_object_set_new(services, service,
                                 health[i].status != NULL
@@ -179,15 +185,22 @@ static int print_health(const struct saga *saga, const struct health health[])
 
 static int run_status(struct saga *saga)
 {
-    struct health health[SERVICES] = {{NULL, EVT_NONE}};
-    int code = saga_parse(saga, NULL);
+    struct health health[SERVICES] = {{.rc = EVT_NONE}};
+    int code = saga_parse(saga, NULL), only = -1;
 
     if (code != SAGA_YES)
         return code;
-    for (unsigned i = 0; i < SERVICES; i++)
-        if (looked_at(saga, shop_services[i]))
+    if (saga->word_count == 1)
+        only = saga_service_number(saga->words[0]);
+    if (saga->word_count == 1 && only < 0)
+        return saga_no_service(saga, saga->words[0]);
+    for (int i = 0; i < SERVICES; i++) {
+        health[i].asked =
+            (only < 0 || i == only) && looked_at(saga, shop_services[i]);
+        if (health[i].asked)
             health[i].status =
                 ask(saga, shop_services[i], "status", 1000, &health[i].rc);
+    }
     code = print_health(saga, health);
     for (unsigned i = 0; i < SERVICES; i++)
         json_decref(health[i].status);
@@ -197,8 +210,10 @@ static int run_status(struct saga *saga)
 const struct verb verb_status = {.name = "status",
                                  .group = QUERIES,
                                  .summary = "health, heads, cursors, lag",
-                                 .args = "",
-                                 .notes = "exits 0 all run, 69 one is down",
+                                 .args = "[SERVICE]",
+                                 .words_max = 1,
+                                 .notes = "exits 0 all run, 69 one is down, 75"
+                                          " one does not answer or is starting",
                                  .run = run_status};
 
 /* ---- saga wait ------------------------------------------------------------

@@ -102,7 +102,7 @@ log order extra
 log --all extra
 ls extra
 flow extra
-status extra
+status order extra
 check extra
 verify order extra
 fault ls order extra

@@ -92,6 +92,15 @@ detached_and_back() {
     ends_with 0 "$run" stop
 }
 
+restarted_is_ready() {
+    "$run" -d
+    kill -STOP "$(pid_of order)" "$(pid_of inventory)" # it hears nobody
+    ends_with 0 "$run" restart payment
+    said=$("$saga" status payment --json)
+    shows "$said" '"state": *"running"'
+    kill -CONT "$(pid_of order)" "$(pid_of inventory)"
+}
+
 two_are_away() {
     local s
     "$run" -d
@@ -319,6 +328,8 @@ usage() {
 it 'the demo ends with 0' demo_ends_well
 it 'the demo refuses a directory in use and says what to do' \
     in_directory full demo_wants_room
+it 'a restart returns when the service takes commands' \
+    in_directory ready restarted_is_ready
 it 'a detached start, a refused second one, restarts, and a stop' \
     in_directory life detached_and_back # F07 real
 it 'of a shop that runs in part, those that are away are named' \

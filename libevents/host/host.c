@@ -160,6 +160,7 @@ static void add_write_side(json_t *json, const struct shell_status *status,
     const char *state = status->behind         ? "behind its readers"
                         : status->storage_full ? "storage full"
                         : status->busy         ? "database locked"
+                        : status->starting     ? "starting"
                                                : "running";
     json_t *subscriptions = json_array();
 

@@ -572,6 +572,7 @@ void shell_status(const struct shell *shell, struct shell_status *status)
     status->storage_full = shell->storage_full;
     status->busy = shell->busy;
     status->behind = shell->behind;
+    status->starting = shell_starting(shell);
     status->timers_held = shell->timers_held;
     status->snapshots = cache_snapshots(shell->cache);
     status->states_cached = cache_count(shell->cache);

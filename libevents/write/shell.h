@@ -57,7 +57,8 @@ struct shell_status {
     uint8_t log_id[LOG_ID_BYTES];
     bool storage_full, busy, behind; /* behind: a reader has consumed more of
                                         this log than there is */
-    uint64_t timers_held;            /* 1 while due timers wait for pulls */
+    bool starting;        /* whether this log is whole is not known yet */
+    uint64_t timers_held; /* 1 while due timers wait for pulls */
     uint64_t commits, appended, commands, refused, answered_busy, garbage,
         parked, ignored, snapshots, states_cached, largest_batch;
     size_t subscription_count;
