@@ -268,10 +268,22 @@ static json_t *report(const struct saga *saga, json_t *reply, int *code)
 json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
                     const json_t *request, int timeout_ms, int *code)
 {
-    json_t *reply = NULL;
-    enum evt_status rc =
-        client_ask(saga->client, service, socket, request, timeout_ms, &reply);
+    uint64_t deadline_ms = saga_mono_ms() + SAGA_PATIENCE_MS;
+    struct timespec pause = {.tv_nsec = 20000000};
+    json_t *asked = json_deep_copy(request), *reply = NULL, *again;
+    enum evt_status rc;
 
+    for (;;) {
+        rc = client_ask(saga->client, service, socket, asked, timeout_ms,
+                        &reply);
+        again = rc == EVT_OK ? json_object_get(reply, "again") : NULL;
+        if (again == NULL || saga_mono_ms() > deadline_ms)
+            break;
+        json_object_update(asked, again);
+        json_decref(reply);
+        nanosleep(&pause, NULL);
+    }
+    json_decref(asked);
     if (rc == EVT_OK)
         return report(saga, reply, code);
     *code = saga_no_answer(saga, service, rc);

@@ -98,7 +98,9 @@ json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,
 json_t *saga_ask_file(const struct saga *saga, const char *service,
                       const json_t *request);
 
-/* Asks any socket, never a file. */
+/* Asks any socket, never a file; again, for SAGA_PATIENCE_MS, while the answer
+ * says that its error passes ("again"), as that of a service which has just
+ * started does. */
 json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
                     const json_t *request, int timeout_ms, int *code);
 

@@ -642,7 +642,9 @@ Test(shell, a_control_that_cannot_be_done_says_why)
         {"{\"do\":\"accept\"}", 64},
         {"{\"do\":\"accept\",\"source\":\"payment\"}", 64},
         {"{\"do\":\"accept\",\"source\":\"no id\"}", 64},
-        {"{\"do\":\"accept\",\"source\":\"order\"}", 1},
+        {"{\"do\":\"accept\",\"source\":\"order\"}", 75}, /* it looks */
+        {"{\"do\":\"accept\",\"source\":\"order\",\"look\":1}", 1},
+        {"{\"do\":\"accept\",\"source\":\"order\",\"look\":99}", 75},
         {"{\"do\":\"accept\",\"source\":\"order\"", 65},
     };
     sqlite3 *db;
@@ -761,6 +763,120 @@ Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
     place(trio, "o-2", 1);
     trio_run(trio, 1000);
     cr_assert_str_eq(trio_story(trio, "o-2"), HAPPY);
+    trio_close(trio);
+}
+
+/* Asks as `saga` does: again, with what the answer adds, while it passes. */
+static json_t *patiently(struct trio *trio, unsigned service,
+                         const char *request)
+{
+    json_t *asked = json_loads(request, 0, NULL), *reply = NULL, *again;
+
+    for (int times = 0; times < 200; times++) {
+        char *text = json_dumps(asked, JSON_COMPACT);
+
+        json_decref(reply);
+        reply = trio_control(trio, service, text);
+        free(text);
+        again = json_object_get(reply, "again");
+        if (again == NULL)
+            break;
+        json_object_update(asked, again);
+        trio_run(trio, 10);
+    }
+    json_decref(asked);
+    return reply;
+}
+
+/* An operator need not wait until a reader has noticed: it looks for itself,
+ * and a log that is whole stays as it is. */
+Test(shell, accept_looks_at_a_log_that_was_not_found_diverged_yet) /* HC11 */
+{
+    static const char accept[] = "{\"do\":\"accept\",\"source\":\"inventory\"}";
+    struct trio *trio = seeded();
+    const char *path = trio->nodes[INVENTORY_SVC].path;
+    char backup[160];
+    struct shell_status status;
+    json_t *reply;
+
+    snprintf(backup, sizeof backup, "%s.backup", path);
+    trio_stop(trio, INVENTORY_SVC);
+    copy_file(path, backup);
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    trio_run(trio, 100);
+    place(trio, "o-1", 2);
+    trio_run(trio, 1000);
+    reply = patiently(trio, PAYMENT_SVC, accept);
+    cr_assert_eq(json_integer_value(json_object_get(reply, "code")), 1);
+    json_decref(reply);
+    trio_stop(trio, INVENTORY_SVC);
+    copy_file(backup, path);
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert_not(status.subscriptions[1].diverged, "nobody has noticed");
+    reply = patiently(trio, PAYMENT_SVC, accept);
+    cr_assert(json_is_true(json_object_get(reply, "done")));
+    json_decref(reply);
+    reply = patiently(trio, ORDER_SVC, accept);
+    cr_assert(json_is_true(json_object_get(reply, "done")));
+    json_decref(reply);
+    trio_run(trio, 1000);
+    trio_status(trio, INVENTORY_SVC, &status);
+    cr_assert_not(status.behind);
+    trio_close(trio);
+    unlink(backup);
+}
+
+/* One answer that does not chain may be noise: it takes two, and between them
+ * nobody can say that the log has not diverged. */
+Test(shell, accept_waits_for_the_second_look_at_an_edited_log) /* HC48 */
+{
+    struct command stock = {.type = RECEIVE_STOCK,
+                            .command_id = "late",
+                            .data = {.sku = "widget", .quantity = 1}};
+    struct trio *trio = seeded();
+    json_int_t code = 75;
+    json_t *reply;
+
+    trio_stop(trio, PAYMENT_SVC);
+    cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code, ANSWER_DONE);
+    trio_stop(trio, INVENTORY_SVC);
+    edit(trio, INVENTORY_SVC,
+         "DROP TRIGGER event_is_never_changed;"
+         "UPDATE event SET command_id = 'edit' WHERE command_id = 'late'");
+    cr_assert_eq(trio_start(trio, INVENTORY_SVC), EVT_OK);
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    for (int i = 0; i < 50 && code == 75; i++) {
+        reply = trio_control(
+            trio, PAYMENT_SVC,
+            "{\"do\":\"accept\",\"source\":\"inventory\",\"look\":1}");
+        code = json_integer_value(json_object_get(reply, "code"));
+        json_decref(reply); /* each control is a step, too */
+    }
+    cr_assert_eq(code, 0, "it is accepted, not found whole");
+    trio_close(trio);
+}
+
+/* A service that has just started, and hears nobody yet, is asked again. */
+Test(shell, a_redrive_right_after_a_start_says_that_this_passes)
+{
+    struct trio *trio = seeded();
+    struct shell_status status;
+    json_t *reply;
+
+    for (unsigned s = 0; s < SERVICES; s++)
+        trio_stop(trio, s);
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert(status.starting);
+    cr_assert_eq(told(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}", "code"), 75);
+    reply = patiently(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}");
+    cr_assert_eq(json_integer_value(json_object_get(reply, "left")), 0);
+    cr_assert(json_is_array(json_object_get(reply, "events")));
+    json_decref(reply);
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert_not(status.starting);
     trio_close(trio);
 }
 

@@ -43,6 +43,12 @@ void subscription_connected(struct subscription *sub)
     sub->answered = false;
 }
 
+void subscription_look(struct subscription *sub)
+{
+    sub->pull_wanted = true;
+    sub->nonce = 0;
+}
+
 static bool cursor_equal(const struct cursor *a, const struct cursor *b)
 {
     return a->at.seq == b->at.seq &&

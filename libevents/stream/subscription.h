@@ -80,6 +80,11 @@ void subscription_close(struct subscription *sub);
 /* A connection was made: what we know may be old. */
 void subscription_connected(struct subscription *sub);
 
+/* The publisher is asked at once.  What is in flight may have been answered
+ * before: it does not count, so counts.replies grows with an answer that is
+ * newer than this call. */
+void subscription_look(struct subscription *sub);
+
 /* A frame arrived.  Returns how many fresh rows @fresh holds; the caller
  * handles them in order, calls subscription_advance for each, and then asks
  * subscription_held. */

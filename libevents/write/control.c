@@ -15,6 +15,13 @@ static json_t *control_error(int code, const char *text)
     return json_pack("{s:s,s:i}", "error", text, "code", code);
 }
 
+/* This passes by itself: "again" holds what to add to the request when asking
+ * again, which here is nothing. */
+static json_t *control_again(const char *text)
+{
+    return json_pack("{s:s,s:i,s:{}}", "error", text, "code", 75, "again");
+}
+
 /* ---- redrive: parked events, handled now as the late events they are --------
  */
 
@@ -92,11 +99,13 @@ static enum evt_status redrive(struct shell *shell, const json_t *request,
     uint64_t left = 0;
     enum evt_status rc;
 
-    if (shell->behind || shell_starting(shell)) {
-        *reply = control_error(75, shell->behind
-                                       ? "this log has lost events that others "
-                                         "consumed, nothing is recorded"
-                                       : "starting");
+    if (shell->behind) {
+        *reply = control_error(75, "this log has lost events that others "
+                                   "consumed, nothing is recorded");
+        return EVT_OK;
+    }
+    if (shell_starting(shell)) {
+        *reply = control_again("starting");
         return EVT_OK;
     }
     events = json_array();
@@ -182,6 +191,21 @@ accept_publisher(struct shell *shell, struct subscription *sub, json_t **reply)
     return EVT_OK;
 }
 
+/* Whether the publisher was asked for its log since @look was 0; then the
+ * answer has said whether it has diverged.  Otherwise it is asked, and *look
+ * becomes what to say the next time.  A reply that did not chain is no answer:
+ * the next one is (subscription.c). */
+static bool was_looked_at(struct subscription *sub, json_int_t *look)
+{
+    json_int_t next = (json_int_t)sub->counts.replies + 1;
+
+    if (*look < 1 || *look > next) { /* never, or by an earlier process */
+        subscription_look(sub);
+        *look = next;
+    }
+    return *look < next && !sub->unchained;
+}
+
 /* Why @source's log, whatever a stranger calls it, is not accepted. */
 static json_t *accept_error(const struct shell *shell, int code,
                             const char *source, const char *why)
@@ -199,19 +223,23 @@ static enum evt_status accept_source(struct shell *shell, const json_t *request,
                                      json_t **reply)
 {
     const char *source = json_string_value(json_object_get(request, "source"));
+    json_int_t look = json_integer_value(json_object_get(request, "look"));
 
     for (size_t i = 0; source != NULL && i < shell->subscription_count; i++) {
         struct subscription *sub = &shell->subscriptions[i];
 
         if (strcmp(sub->source, source) != 0)
             continue;
-        if (!sub->diverged)
+        if (sub->diverged &&
+            (sub->verdict != PULL_OTHER_LOG || is_another_log(sub)))
+            return accept_publisher(shell, sub, reply);
+        if (!sub->diverged && was_looked_at(sub, &look)) {
             *reply = accept_error(shell, 1, source,
                                   "has not diverged, nothing to accept");
-        else if (sub->verdict == PULL_OTHER_LOG && !is_another_log(sub))
-            *reply = accept_error(shell, 75, source, "was not heard of yet");
-        else
-            return accept_publisher(shell, sub, reply);
+            return EVT_OK;
+        }
+        *reply = accept_error(shell, 75, source, "was not heard of yet");
+        json_object_set_new(*reply, "again", json_pack("{s:I}", "look", look));
         return EVT_OK;
     }
     *reply = source == NULL
@@ -247,9 +275,9 @@ enum evt_status control_take(struct shell *shell, const struct input *input)
     if (rc == EVT_IO)
         return rc;
     if (rc == EVT_FULL)
-        reply = control_error(75, "storage full, nothing recorded");
+        reply = control_again("storage full, nothing recorded");
     else if (rc == EVT_BUSY)
-        reply = control_error(75, "the database is locked, try again");
+        reply = control_again("the database is locked, try again");
     else if (rc != EVT_OK)
         reply = control_error(74, store_error(shell->store));
     bytes =
