@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { FRESH_MS = 2000 }; /* how long a view is given to catch up */
+
 const struct service *const saga_services[SERVICES] = {
     &order_service, &inventory_service, &payment_service};
 
@@ -343,14 +345,68 @@ int saga_send(struct saga *saga, const char *service,
     }
 }
 
-enum evt_status saga_ask_view(struct saga *saga, const char *service,
-                              const json_t *request, int timeout_ms,
-                              json_t **reply)
+static enum evt_status ask_read_side(struct saga *saga, const char *service,
+                                     const json_t *request, int timeout_ms,
+                                     json_t **reply)
 {
     if (saga->read_side != NULL && !reads_the_log(request))
         return client_ask_read_side(saga->read_side, service, request,
                                     timeout_ms, reply);
     return client_ask(saga->client, service, "qry", request, timeout_ms, reply);
+}
+
+/* Whether the answer is a fold of the log, which comes later than the log. */
+static bool is_of_a_view(const json_t *request)
+{
+    static const char *const gets[] = {"order", "orders", "stock", "account"};
+    const char *get = json_text(request, "get");
+
+    for (size_t i = 0; i < sizeof gets / sizeof gets[0]; i++)
+        if (strcmp(get, gets[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Has @request wait until the view has what @service has recorded by now. */
+static enum evt_status want_fresh(struct saga *saga, const char *service,
+                                  json_t *request)
+{
+    json_t *ask = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
+                            (json_int_t)INT64_MAX, "limit", 1);
+    json_t *reply = NULL;
+    enum evt_status rc =
+        client_ask(saga->client, service, "qry", ask, 1000, &reply);
+
+    if (rc == EVT_OK && json_object_get(reply, "error") == NULL)
+        json_object_update_new(
+            request, json_pack("{s:i,s:[{s:s,s:s,s:I}]}", "timeout_ms",
+                               FRESH_MS, "after", "service", service, "log",
+                               json_text(reply, "log"), "seq",
+                               (json_int_t)json_number(reply, "head")));
+    json_decref(reply);
+    json_decref(ask);
+    return rc;
+}
+
+enum evt_status saga_ask_view(struct saga *saga, const char *service,
+                              const json_t *request, int timeout_ms,
+                              json_t **reply)
+{
+    json_t *fresh;
+    enum evt_status rc;
+
+    if (!is_of_a_view(request))
+        return ask_read_side(saga, service, request, timeout_ms, reply);
+    fresh = json_deep_copy(request);
+    rc = want_fresh(saga, service, fresh);
+    if (rc == EVT_OK || saga->read_side != NULL)
+        rc = ask_read_side(saga, service, fresh, timeout_ms + FRESH_MS, reply);
+    json_decref(fresh);
+    if (rc != EVT_OK || json_number(*reply, "code") != SAGA_TRY_AGAIN)
+        return rc;
+    json_decref(*reply); /* it is far behind: as it is, then */
+    *reply = NULL;
+    return ask_read_side(saga, service, request, timeout_ms, reply);
 }
 
 json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,

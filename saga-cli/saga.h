@@ -81,7 +81,10 @@ MUST_CHECK int saga_send(struct saga *saga, const char *service,
                          uint64_t deadline_ms, struct answer answers[]);
 
 /* Asks @service's query socket, or, of what a view knows, the lone read side
- * that --read-side names.  Results as client_ask's. */
+ * that --read-side names.  What a view says of orders, stock and accounts has
+ * all that @service had recorded when it was asked, so that who was answered
+ * finds what was done; a view that is two seconds behind answers as it is.
+ * Results as client_ask's. */
 MUST_CHECK enum evt_status saga_ask_view(struct saga *saga, const char *service,
                                          const json_t *request, int timeout_ms,
                                          json_t **reply);

@@ -240,11 +240,11 @@ logged() { # SERVICE PATTERN
     grep -qE -- "$2" "$SAGA_DIR/$1.log"
 }
 
-# Holds the write lock on a service's log, as a sqlite3 that was left open.
-lock_database() { # SERVICE
+# Holds the write lock on a service's log or view, as a sqlite3 that was left open.
+lock_database() { # SERVICE [log|view]
     rm -f "$SAGA_DIR/locked" "$SAGA_DIR/unlock"
     mkfifo "$SAGA_DIR/unlock"
-    sqlite3 -bail "$SAGA_DIR/$1/log.db" >"$SAGA_DIR/locked" <<END &
+    sqlite3 -bail "$SAGA_DIR/$1/${2:-log}.db" >"$SAGA_DIR/locked" <<END &
 .timeout 10000
 BEGIN IMMEDIATE;
 SELECT 'locked';

@@ -618,6 +618,33 @@ at_once_after_a_start() {
     all_up
 }
 
+# A view is later than its log: here it cannot be written until we have asked.
+shows_what_was_answered() { # HC46
+    local asking
+    start_all
+    seed
+    lock_database payment view
+    asked 0 fund carol 7.00
+    "$saga" show customer:carol >"$SAGA_DIR/shown" 2>&1 &
+    asking=$!
+    within 30 waits_for_the_view payment
+    unlock_database
+    ends_with 0 wait "$asking"
+    shows "$(cat "$SAGA_DIR/shown")" '^  balance +7\.00$'
+    echo 'one that stays behind answers as it is'
+    lock_database payment view
+    asked 0 fund carol 1.00
+    asked 0 show customer:carol
+    shows "$said" '^  balance +7\.00$'
+    unlock_database
+    asked 0 show customer:carol
+    shows "$said" '^  balance +8\.00$'
+}
+waits_for_the_view() { # SERVICE: a query waits there
+    [ "$("$saga" status --json |
+        "$tools/json" "services.$1.view.counts.waited")" -gt 0 ]
+}
+
 forked() { # another history under numbers that were read
     start_all --order-deadline-ms 600000
     seed
@@ -710,6 +737,8 @@ it 'accept looks for itself, right after a backup was put back' \
     in_shop at_once accepts_at_once # F21 real
 it 'a redrive right after a start waits until the service is ready' \
     in_shop ready at_once_after_a_start
+it 'show waits until the view has what was answered' \
+    in_shop fresh shows_what_was_answered
 it 'a log with another history is not read on' in_shop forked forked # F21 real
 it 'verify names an edited event' in_shop edited edited # F51 real
 it '--verbose logs every decision' in_shop verbose decisions
