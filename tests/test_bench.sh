@@ -51,11 +51,12 @@ one_is_away() {
 }
 
 # ---- what it does -----------------------------------------------------------
-# All of these begin the moment that the three are up, when each may still answer
+# This begins the moment that the three answer, when each may still say
 # "starting" for a while: a bench waits for that, as every command does.
 
 closed_loop() {
-    start_all
+    for s in "${services[@]}"; do start "$s"; done
+    for s in "${services[@]}"; do within 30 "$saga" fault ls "$s" >/dev/null; done
     asked_json 0 bench --sagas 200
     has sagas 200
     has confirmed 200

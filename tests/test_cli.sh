@@ -601,6 +601,7 @@ rebuilt() {
     done
     # A row that somebody spoilt is found and mended.
     asked 0 place widget:1 --id o-spoilt
+    asked 0 wait --quiet
     sqlite3 "$(readlink -f "$SAGA_DIR/order/view.db")" \
         "UPDATE orders SET total_cents = 1 WHERE order_id = 'o-spoilt'" ||
         return 1

@@ -539,6 +539,7 @@ restored() { # HC11
     start_all --order-deadline-ms 600000
     within 30 says_status 'order has stopped reading payment: diverged'
     within 30 says_status 'inventory has stopped reading payment: diverged'
+    within 30 says_status 'payment: behind its readers'
     asked 0 status
     shows "$said" '\(\./saga accept order payment\)$'
     shows "$said" '^  ! payment: behind its readers'
