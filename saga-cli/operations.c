@@ -271,9 +271,11 @@ const struct verb verb_accept = {
     .summary = "let SERVICE go on with SOURCE's log as it is now",
     .args = "SERVICE SOURCE",
     .words_max = 2,
-    .notes = "For a stream that diverged: a restored backup, another database. "
-             " What SERVICE had consumed and SOURCE has lost stays lost; `saga "
-             "check` then names the orders that suffer.",
+    .notes =
+        "For a stream that diverged: a restored backup, another database.  "
+        "SERVICE looks at SOURCE's log first, if it has not noticed yet.  "
+        "What SERVICE had consumed and SOURCE has lost stays lost; `saga "
+        "check` then names the orders that suffer.",
     .run = run_accept};
 
 /* ---- rebuild --------------------------------------------------------------
