@@ -687,12 +687,13 @@ static void print_report(const struct bench *bench, const json_t *told)
  */
 
 static void see_nothing(void *ctx, enum check_id id, const char *subject,
-                        const char *text)
+                        const char *text, const struct check_wait *wait)
 {
     (void)ctx;
     (void)id;
     (void)subject;
     (void)text;
+    (void)wait;
 }
 
 /* Adds to @told what the checker says of the logs. */

@@ -1,7 +1,11 @@
 /* check.c - `saga check`: the verdict over the three logs.
  *
  * Collects what libevents/audit/check.c reports and prints one line for each
- * invariant, or one JSON value.  Asks no service: it reads files. */
+ * invariant, or one JSON value.  Asks no service: it reads files.
+ *
+ * --final judges an end that may still be on its way.  A violation that a
+ * running service is about to remove is "under way", neither ok nor FAIL; but
+ * only if the files show that this service makes progress. */
 #include "story.h"
 #include "verbs.h"
 
@@ -17,31 +21,103 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHOWN_MAX = 20 }; /* violations of one invariant, as text */
+enum {
+    SHOWN_MAX = 20,     /* violations of one invariant, as text */
+    PROGRESS_MS = 5000, /* what makes none for so long is broken */
+    LANES = CHECK_LANES * SERVICES * SERVICES
+};
+
+/* One thing that violations wait for. */
+struct lane {
+    struct check_wait wait;
+    bool awaited, moved;
+};
 
 struct verdict_run {
     struct check_options options;
-    struct check_summary summary;
-    json_t *violations; /* [{"id","subject","text"}] */
+    struct check_summary summary;  /* .broken: without what is under way */
+    uint64_t under_way[CHECK_IDS]; /* violations, by invariant */
+    struct lane lanes[LANES];
+    json_t *violations; /* [{"id","subject","text","under_way"}] */
 };
 
 /* ---- looking --------------------------------------------------------------
  */
 
+/* "under_way" is the number of the lane until watch() has looked. */
 static void collect(void *ctx, enum check_id id, const char *subject,
-                    const char *text)
+                    const char *text, const struct check_wait *wait)
 {
     struct verdict_run *run = ctx;
+    unsigned lane = LANES;
 
+    if (wait != NULL) {
+        lane = ((unsigned)wait->lane * SERVICES + wait->service) * SERVICES +
+               wait->source;
+        run->lanes[lane].wait = *wait;
+        run->lanes[lane].awaited = true;
+    }
     json_array_append_new(run->violations,
-                          json_pack("{s:s, s:s, s:s}", "id", check_name(id),
-                                    "subject", subject, "text", text));
+                          json_pack("{s:s, s:s, s:s, s:i}", "id",
+                                    check_name(id), "subject", subject, "text",
+                                    text, "under_way", (int)lane));
+}
+
+/* Looks at every lane until it has moved.  One whose service is down never
+ * will; one whose service is paused, refuses, or cannot go on does not. */
+static void watch(const struct saga *saga, struct verdict_run *run)
+{
+    uint64_t until_ms = saga_mono_ms() + PROGRESS_MS;
+    struct timespec pause = {.tv_nsec = 20000000};
+    bool all = false;
+
+    while (!all) {
+        bool last = saga_mono_ms() >= until_ms;
+
+        all = true;
+        for (unsigned i = 0; i < LANES; i++) {
+            struct lane *lane = &run->lanes[i];
+
+            if (!lane->awaited || lane->moved)
+                continue;
+            lane->moved = check_moved(&run->options, &lane->wait);
+            if (!lane->moved && !last &&
+                saga_runs(saga, shop_services[lane->wait.service]))
+                all = false;
+        }
+        if (!all)
+            nanosleep(&pause, NULL);
+    }
+}
+
+/* Tells what is under way from what is broken. */
+static void sort_out(const struct saga *saga, struct verdict_run *run)
+{
+    json_t *violation;
+    size_t i;
+
+    watch(saga, run);
+    json_array_foreach(run->violations, i, violation)
+    {
+        json_int_t lane = json_number(violation, "under_way");
+        bool under_way =
+            lane < LANES && run->lanes[lane].moved &&
+            saga_runs(saga, shop_services[run->lanes[lane].wait.service]);
+        enum check_id id = 0;
+
+        while (strcmp(json_text(violation, "id"), check_name(id)) != 0)
+            id++;
+        run->under_way[id] += under_way;
+        run->summary.broken[id] -= under_way;
+        json_object_set_new(violation, "under_way", json_boolean(under_way));
+    }
 }
 
 static enum evt_status look(struct saga *saga, struct verdict_run *run,
                             char why[STORE_WHY_BYTES])
 {
     json_array_clear(run->violations);
+    memset(run->lanes, 0, sizeof run->lanes);
     run->options.now_ms = unix_ms_now();
     run->options.order_runs = saga_runs(saga, shop_services[0]);
     return check_run(&run->options, collect, run, &run->summary, why);
@@ -76,6 +152,20 @@ static int exit_code(enum evt_status rc)
     default:
         return SAGA_IO;
     }
+}
+
+/* The exit code: one broken promise outweighs all that is under way. */
+static int verdict_of(const struct verdict_run *run)
+{
+    int code = SAGA_YES;
+
+    for (enum check_id id = 0; id < CHECK_IDS; id++) {
+        if (run->summary.broken[id] > 0)
+            return SAGA_NO;
+        if (run->under_way[id] > 0)
+            code = SAGA_TRY_AGAIN;
+    }
+    return code;
 }
 
 /* ---- telling --------------------------------------------------------------
@@ -175,6 +265,7 @@ static void print_violations(const struct saga *saga,
 {
     const char *first = NULL;
     unsigned shown = 0;
+    bool under_way;
     const json_t *violation;
     size_t i;
 
@@ -186,11 +277,14 @@ static void print_violations(const struct saga *saga,
         if (strcmp(json_string_value(json_object_get(violation, "id")),
                    check_name(id)) != 0)
             continue;
-        if (first == NULL)
+        under_way = json_is_true(json_object_get(violation, "under_way"));
+        if (first == NULL && !under_way)
             first = subject;
         if (shown++ < SHOWN_MAX)
-            printf("        %-3s  %s: %s\n", check_name(id), subject,
-                   json_string_value(json_object_get(violation, "text")));
+            printf("        %-3s  %s: %s%s\n", check_name(id), subject,
+                   json_string_value(json_object_get(violation, "text")),
+                   under_way && run->summary.broken[id] > 0 ? " (under way)"
+                                                            : "");
     }
     if (shown > SHOWN_MAX)
         printf("             and %u more (--json has them all)\n",
@@ -204,12 +298,16 @@ static void print_one(const struct saga *saga, const struct verdict_run *run,
 {
     const char *skipped = run->summary.skipped[id];
     bool broken = run->summary.broken[id] > 0;
+    bool under_way = run->under_way[id] > 0;
     char counts[128];
 
     count_text(&run->summary, id, counts, sizeof counts);
     if (broken)
         printf("  %sFAIL%s  %-3s  %s\n", saga->colour ? "\033[31m" : "",
                saga->colour ? "\033[0m" : "", check_name(id),
+               check_promise(id));
+    else if (under_way)
+        printf("  wait  %-3s  %-51s under way\n", check_name(id),
                check_promise(id));
     else
         printf("  %-4s  %-3s  %-51s %s\n", skipped != NULL ? "--" : "ok",
@@ -218,46 +316,51 @@ static void print_one(const struct saga *saga, const struct verdict_run *run,
     print_violations(saga, run, id);
 }
 
-static unsigned print_text(const struct saga *saga,
-                           const struct verdict_run *run)
+static void print_text(const struct saga *saga, const struct verdict_run *run)
 {
-    unsigned broken = 0, checked = 0;
+    unsigned broken = 0, under_way = 0, checked = 0;
 
     for (enum check_id id = 0; id < CHECK_IDS; id++) {
         if (!is_asked(run, id))
             continue;
         print_one(saga, run, id);
         broken += run->summary.broken[id] > 0;
-        checked +=
-            run->summary.broken[id] > 0 || run->summary.skipped[id] == NULL;
+        under_way += run->summary.broken[id] == 0 && run->under_way[id] > 0;
+        checked += run->summary.broken[id] > 0 || run->under_way[id] > 0 ||
+                   run->summary.skipped[id] == NULL;
     }
-    if (broken > 0)
+    if (broken > 0 && under_way > 0)
+        printf("%u of %u broken, %u under way\n", broken, checked, under_way);
+    else if (broken > 0)
         printf("%u of %u broken\n", broken, checked);
+    else if (under_way > 0)
+        printf("%u of %u under way, none broken  "
+               "('./saga wait --quiet' returns when it is done)\n",
+               under_way, checked);
     else
         printf("all %u hold\n", checked);
-    return broken;
 }
 
-static unsigned print_json(const struct verdict_run *run)
+static void print_json(const struct verdict_run *run)
 {
     json_t *list = json_array(), *verdict;
-    unsigned broken = 0;
+    int code = verdict_of(run);
 
     for (enum check_id id = 0; id < CHECK_IDS; id++) {
-        json_t *one = json_pack("{s:s, s:s, s:I}", "id", check_name(id),
+        json_t *one = json_pack("{s:s, s:s, s:I, s:I}", "id", check_name(id),
                                 "promise", check_promise(id), "broken",
-                                (json_int_t)run->summary.broken[id]);
+                                (json_int_t)run->summary.broken[id],
+                                "under_way", (json_int_t)run->under_way[id]);
 
         if (run->summary.skipped[id] != NULL)
             json_object_set_new(one, "skipped",
                                 json_string(run->summary.skipped[id]));
         json_array_append_new(list, one);
-        broken += run->summary.broken[id] > 0;
     }
-    verdict = json_pack("{s:b, s:o, s:O}", "holds", broken == 0, "invariants",
-                        list, "violations", run->violations);
+    verdict = json_pack("{s:b, s:b, s:o, s:O}", "holds", code == SAGA_YES,
+                        "under_way", code == SAGA_TRY_AGAIN, "invariants", list,
+                        "violations", run->violations);
     saga_print_json(verdict);
-    return broken;
 }
 
 /* ---- the verb -------------------------------------------------------------
@@ -291,7 +394,6 @@ static int run_check(struct saga *saga)
                                           .views = views}};
     char why[STORE_WHY_BYTES] = "";
     int code = saga_parse(saga, &run);
-    unsigned broken;
 
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
         store_close(saga_open_log(saga, shop_services[i], &code));
@@ -303,9 +405,13 @@ static int run_check(struct saga *saga)
         json_decref(run.violations);
         return saga_fail(saga, code, "%s", why);
     }
-    broken = saga->json ? print_json(&run) : print_text(saga, &run);
+    sort_out(saga, &run);
+    if (saga->json)
+        print_json(&run);
+    else
+        print_text(saga, &run);
     json_decref(run.violations);
-    return broken > 0 ? SAGA_NO : SAGA_YES;
+    return verdict_of(&run);
 }
 
 static const struct argp_option options[] = {

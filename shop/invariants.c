@@ -503,7 +503,21 @@ static const char *step_name(enum message_type step)
     return step == NO_MESSAGE ? "nothing" : shop_type_name(step);
 }
 
-static void count(struct check *check, const struct order_facts *order)
+static void not_ended(struct check *check, const struct checked_saga *saga,
+                      const struct order_facts *order)
+{
+    struct check_wait wait = saga->fires;
+    bool waits = check_unread(check, saga, &wait) || wait.at > 0;
+
+    check_waits(check, CHECK_Q1, waits ? &wait : NULL, order->id,
+                "has not ended: order has %s, inventory %s, payment %s",
+                step_name(order->step[ORDER]),
+                step_name(order->step[INVENTORY]),
+                step_name(order->step[PAYMENT]));
+}
+
+static void count(struct check *check, const struct checked_saga *saga,
+                  const struct order_facts *order)
 {
     struct check_summary *summary = check->summary;
 
@@ -516,11 +530,7 @@ static void count(struct check *check, const struct order_facts *order)
         return;
     summary->unended++;
     if (check->options->final)
-        check_broken(check, CHECK_Q1, order->id,
-                     "has not ended: order has %s, inventory %s, payment %s",
-                     step_name(order->step[ORDER]),
-                     step_name(order->step[INVENTORY]),
-                     step_name(order->step[PAYMENT]));
+        not_ended(check, saga, order);
 }
 
 static void end(struct check *check)
@@ -530,7 +540,7 @@ static void end(struct check *check)
     HASH_ITER(hh, check->sagas, saga, next)
     {
         if (saga->facts != NULL)
-            count(check, saga->facts);
+            count(check, saga, saga->facts);
     }
 }
 

@@ -28,8 +28,9 @@ struct seen {
 };
 
 static void see(void *ctx, enum check_id id, const char *subject,
-                const char *text)
+                const char *text, const struct check_wait *wait)
 {
+    (void)wait;
     struct seen *seen = ctx;
     size_t used = strlen(seen->text);
 

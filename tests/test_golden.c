@@ -119,8 +119,9 @@ Test(golden, every_released_log_chains_and_folds_as_it_did)
 }
 
 static void report(void *ctx, enum check_id id, const char *subject,
-                   const char *text)
+                   const char *text, const struct check_wait *wait)
 {
+    (void)wait;
     cr_log_error("%s: %s %s: %s", (const char *)ctx, check_name(id), subject,
                  text);
 }

@@ -57,20 +57,39 @@ static void make_plain(char *text)
             *text = '?';
 }
 
-void check_broken(struct check *check, enum check_id id, const char *subject,
-                  const char *format, ...)
+static void report_as(struct check *check, enum check_id id,
+                      const struct check_wait *wait, const char *subject,
+                      const char *format, va_list arguments)
 {
     char text[CHECK_TEXT_BYTES], about[TAG_BYTES];
-    va_list arguments;
 
-    va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
     snprintf(about, sizeof about, "%s", subject[0] != '\0' ? subject : "-");
     make_plain(text);
     make_plain(about);
     check->summary->broken[id]++;
-    check->report(check->ctx, id, about, text);
+    check->report(check->ctx, id, about, text, wait);
+}
+
+void check_broken(struct check *check, enum check_id id, const char *subject,
+                  const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    report_as(check, id, NULL, subject, format, arguments);
+    va_end(arguments);
+}
+
+void check_waits(struct check *check, enum check_id id,
+                 const struct check_wait *wait, const char *subject,
+                 const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    report_as(check, id, wait, subject, format, arguments);
+    va_end(arguments);
 }
 
 int check_service(const struct check *check, const char *name)
@@ -277,6 +296,8 @@ static void check_cursor(struct check *check, const struct checked_log *log,
                          struct checked_log *publisher)
 {
     const struct cursor *cursor = &log->cursors[publisher->number];
+    struct check_wait wait = {LANE_CURSOR, log->number, publisher->number,
+                              cursor->at.seq, publisher->head};
     const char *fault = NULL;
 
     if (log->has_cursor[publisher->number]) {
@@ -288,11 +309,52 @@ static void check_cursor(struct check *check, const struct checked_log *log,
                      "%s's cursor at %s #%" PRIu64 " %s", log->service->name,
                      publisher->service->name, cursor->at.seq, fault);
     else if (check->options->final && cursor->at.seq != publisher->head)
-        check_broken(check, CHECK_Q2, log->service->name,
-                     "%s has consumed %s up to #%" PRIu64
-                     ", the head is #%" PRIu64,
-                     log->service->name, publisher->service->name,
-                     cursor->at.seq, publisher->head);
+        check_waits(check, CHECK_Q2, &wait, log->service->name,
+                    "%s has consumed %s up to #%" PRIu64
+                    ", the head is #%" PRIu64,
+                    log->service->name, publisher->service->name,
+                    cursor->at.seq, publisher->head);
+}
+
+/* Whether reader @log has not consumed all of @saga's events in @from. */
+static bool is_unread(const struct checked_log *log,
+                      const struct checked_log *from,
+                      const struct checked_saga *saga, struct check_wait *wait)
+{
+    uint64_t at = log->cursors[from->number].at.seq;
+
+    if (at >= saga->last_seq[from->number])
+        return false;
+    *wait = (struct check_wait){LANE_CURSOR, log->number, from->number, at,
+                                from->head};
+    return true;
+}
+
+/* A saga goes on when somebody consumes an event of it: what nobody has left
+ * to read moves no more, but by its timer.  One who has a rule for the last
+ * event comes before those who only have to pass it. */
+bool check_unread(const struct check *check, const struct checked_saga *saga,
+                  struct check_wait *wait)
+{
+    bool unread = false;
+
+    for (unsigned i = 0; i < SERVICES; i++) {
+        const struct service *service = check->logs[i].service;
+        const char *const *source = service->listens_to;
+
+        for (; *source != NULL; source++) {
+            int from = check_service(check, *source);
+            struct check_wait found;
+
+            if (from < 0 ||
+                !is_unread(&check->logs[i], &check->logs[from], saga, &found))
+                continue;
+            if (!unread || service_rule(service, saga->last_type[from]) != NULL)
+                *wait = found;
+            unread = true;
+        }
+    }
+    return unread;
 }
 
 static void check_cursors(struct check *check)
@@ -331,12 +393,14 @@ static enum evt_status check_timer(struct check *check, struct checked_log *log,
     const char *id = check_text(row, 1);
     uint64_t seq = (uint64_t)sqlite3_column_int64(row, 0);
     int64_t late_ms = overdue_ms(check, row);
+    struct check_wait fires = {LANE_TIMER, log->number, log->number, log->head,
+                               log->head};
     struct checked_saga *saga;
 
     check->summary->timers++;
     if (check->options->final && late_ms > 0)
-        check_broken(check, CHECK_Q2, id, "its timer is %" PRId64 " ms overdue",
-                     late_ms);
+        check_waits(check, CHECK_Q2, late_ms > CHECK_SLACK_MS ? NULL : &fires,
+                    id, "its timer is %" PRId64 " ms overdue", late_ms);
     HASH_FIND_STR(check->sagas, id, saga);
     if (saga == NULL || saga->armed_seq != seq) {
         check_broken(check, CHECK_S7, id,
@@ -346,6 +410,8 @@ static enum evt_status check_timer(struct check *check, struct checked_log *log,
         return EVT_OK;
     }
     saga->armed_seq = 0; /* found; what stays has no timer */
+    if (late_ms > 0 && late_ms <= CHECK_SLACK_MS)
+        saga->fires = fires;
     if (check->options->order_runs && late_ms > CHECK_SLACK_MS)
         check_broken(check, CHECK_L1, id,
                      "is pending, %" PRId64 " ms past its deadline", late_ms);

@@ -93,11 +93,21 @@ struct check_options {
     const char *scratch; /* where Q3 rebuilds views; NULL = $TMPDIR or /tmp */
 };
 
+/* What still has to be done, by service number @service: consume the log of
+ * @source and save the cursor, fold it into the view, or fire a timer. */
+enum check_lane { LANE_CURSOR, LANE_VIEW, LANE_TIMER, CHECK_LANES };
+struct check_wait {
+    enum check_lane lane;
+    unsigned service, source;
+    uint64_t at, head; /* where the file was, and @source's log */
+};
+
 /* One violation.  @subject is an order id, a tag ("sku:widget"), a service, a
- * view or a command id; @text is a sentence without its full stop.  Both
- * borrowed. */
+ * view or a command id; @text is a sentence without its full stop.  @wait is
+ * NULL, or what has to be done for the violation to go away: Q1 to Q3 while
+ * work is under way.  All borrowed. */
 typedef void check_report_fn(void *ctx, enum check_id id, const char *subject,
-                             const char *text);
+                             const char *text, const struct check_wait *wait);
 
 /* What was looked at. */
 struct check_summary {
@@ -120,5 +130,10 @@ MUST_CHECK enum evt_status check_run(const struct check_options *options,
                                      check_report_fn *report, void *ctx,
                                      struct check_summary *summary,
                                      char why[STORE_WHY_BYTES]);
+
+/* Whether @wait has got further since it was reported, as its file says now.
+ * A file that cannot be read has not. */
+bool check_moved(const struct check_options *options,
+                 const struct check_wait *wait);
 
 #endif

@@ -298,8 +298,11 @@ static void judge_row(struct check *check, struct checked_log *log,
         return;
     note->tags += tags_of(log, &event);
     fold_event(check, log, &event);
-    if (note->saga != NULL)
+    if (note->saga != NULL) {
+        note->saga->last_seq[log->number] = event.at.seq;
+        note->saga->last_type[log->number] = event.type;
         wind_timers(log, &event, note->saga);
+    }
     check->options->invariants->judge(check, log, note->saga, &event);
 }
 

@@ -12,7 +12,11 @@
 struct checked_saga {
     char id[ID_BYTES];
     uint64_t armed_seq; /* the event that set its timer; 0 = none is armed */
-    void *facts;        /* what the domain's invariants know of it */
+    /* of its newest event in each log; 0 and NO_MESSAGE = none */
+    uint64_t last_seq[SERVICES];
+    enum message_type last_type[SERVICES];
+    struct check_wait fires; /* .at > 0: its timer is overdue, by a little */
+    void *facts;             /* what the domain's invariants know of it */
     UT_hash_handle hh;
 };
 
@@ -58,6 +62,14 @@ struct check {
 void check_broken(struct check *check, enum check_id id, const char *subject,
                   const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The same of what goes away when @wait is done (NULL: it does not). */
+void check_waits(struct check *check, enum check_id id,
+                 const struct check_wait *wait, const char *subject,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Who has not consumed all that the logs say of @saga; false: nobody. */
+bool check_unread(const struct check *check, const struct checked_saga *saga,
+                  struct check_wait *wait);
 
 /* -1: no such service. */
 int check_service(const struct check *check, const char *name);

@@ -189,10 +189,13 @@ static void compare_facts(struct check *check, unsigned number, sqlite3 *db)
     sqlite3_finalize(row);
 }
 
-/* Whether the view has read all of @log; reported when it has not. */
-static bool has_read(struct check *check, const struct view *view, sqlite3 *db,
+/* Whether the view of service @number has read all of @log; reported when it
+ * has not. */
+static bool has_read(struct check *check, unsigned number, sqlite3 *db,
                      const struct checked_log *log)
 {
+    const struct view *view = check->options->views[number];
+    struct check_wait wait = {LANE_VIEW, number, log->number, 0, 0};
     uint8_t hash[HASH_BYTES];
     uint64_t head = 0;
     int64_t seq = 0;
@@ -214,12 +217,14 @@ static bool has_read(struct check *check, const struct view *view, sqlite3 *db,
                memcmp(sqlite3_column_blob(row, 1), hash, HASH_BYTES) == 0;
     }
     sqlite3_finalize(row);
-    same = (uint64_t)seq == head && (same || head == 0);
+    wait.at = (uint64_t)seq;
+    wait.head = head;
+    same = wait.at == head && (same || head == 0);
     if (!same)
-        check_broken(check, CHECK_Q3, view->name,
-                     "has read %s up to #%" PRId64 "%s, the head is #%" PRIu64,
-                     log->service->name, seq,
-                     (uint64_t)seq == head ? " of another log" : "", head);
+        check_waits(check, CHECK_Q3, wait.at == head ? NULL : &wait, view->name,
+                    "has read %s up to #%" PRId64 "%s, the head is #%" PRIu64,
+                    log->service->name, seq,
+                    wait.at == head ? " of another log" : "", head);
     return same;
 }
 
@@ -227,20 +232,23 @@ static void compare(struct check *check, unsigned number, sqlite3 *db)
 {
     const struct view *view = check->options->views[number];
     const char *const *name = view->sources;
-    bool all_read = true;
+    bool all_read = true, still = true;
 
     for (; *name != NULL; name++) {
         int source = check_service(check, *name);
 
-        if (source >= 0)
-            all_read =
-                has_read(check, view, db, &check->logs[source]) && all_read;
+        if (source < 0)
+            continue;
+        all_read =
+            has_read(check, number, db, &check->logs[source]) && all_read;
+        still = still && check->logs[source].known == check->logs[source].head;
     }
     if (!all_read)
         return; /* rows would differ, and say nothing new */
     for (name = view->tables; *name != NULL; name++)
         compare_table(check, view, db, *name);
-    compare_facts(check, number, db);
+    if (still) /* the facts are those of the judged snapshot */
+        compare_facts(check, number, db);
 }
 
 /* Opens the fold, with the view that is there attached as "seen". */

@@ -888,8 +888,9 @@ static void check_forks(struct sim *sim)
 }
 
 static void report(void *ctx, enum check_id id, const char *subject,
-                   const char *text)
+                   const char *text, const struct check_wait *wait)
 {
+    (void)wait;
     sim_broken(ctx, check_name(id), "%s: %s", subject, text);
 }
 
