@@ -972,6 +972,27 @@ Test(shell, cursors_that_nothing_hangs_on_move_when_idle)
     trio_close(trio);
 }
 
+Test(shell, cursors_that_nothing_hangs_on_move_under_load_too)
+{
+    struct trio *trio = seeded();
+    struct shell_status before, after;
+
+    trio_run(trio, 1000);
+    trio_status(trio, PAYMENT_SVC, &before);
+    for (int i = 0; i < 22; i++) { /* 1100 ms, and never idle */
+        struct command stock = {.type = RECEIVE_STOCK,
+                                .data = {.sku = "widget", .quantity = 1}};
+
+        snprintf(stock.command_id, sizeof stock.command_id, "l-%d", i);
+        cr_assert_eq(trio_command(trio, INVENTORY_SVC, &stock).code,
+                     ANSWER_DONE);
+        trio_run(trio, 50);
+    }
+    trio_status(trio, PAYMENT_SVC, &after);
+    cr_assert_eq(after.commits, before.commits + 1);
+    trio_close(trio);
+}
+
 Test(shell, what_nobody_here_reacts_to_leaves_no_gap) /* HC10 */
 {
     struct trio *trio = seeded();

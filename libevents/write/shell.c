@@ -350,16 +350,20 @@ static void turn_away(struct shell *shell, const struct input *input)
 
 /* Cursors that moved without effects are made durable when there is nothing
  * else to do: lazily, since a crash would only mean to skip the same events
- * again. */
+ * again.  Under a load that never pauses, within a second: who reads the files
+ * sees that this service goes on. */
 static enum evt_status save_idle_cursors(struct shell *shell)
 {
-    bool idle = shell_now(shell) >= shell->busy_ms + CURSOR_IDLE_MS;
-    uint64_t moved = 0;
+    uint64_t now = shell_now(shell), moved = 0;
+    bool due = now >= shell->busy_ms + CURSOR_IDLE_MS ||
+               now >= shell->saved_ms + CURSOR_LATE_MS;
     enum evt_status rc;
 
     for (size_t i = 0; i < shell->subscription_count; i++)
         moved += shell->subscriptions[i].cursor.at.seq - shell->saved[i].at.seq;
-    if (moved == 0 || (!idle && moved < CURSOR_LAG_MAX))
+    if (moved == 0 || due)
+        shell->saved_ms = now;
+    if (moved == 0 || !due)
         return EVT_OK;
     rc = shell_begin(shell);
     if (rc == EVT_OK)

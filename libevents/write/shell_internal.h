@@ -8,9 +8,8 @@
 enum {
     TIMERS_MAX = 4,
     STARTING_MS = 500,
-    CURSOR_IDLE_MS = 100, /* quiet for so long: cursors are made durable */
-    CURSOR_LAG_MAX =
-        4096, /* or so far behind the subscriptions, quiet or not */
+    CURSOR_IDLE_MS = 100,  /* quiet for so long: cursors are made durable */
+    CURSOR_LATE_MS = 1000, /* at the latest so long after they moved */
     OPEN_MAX =
         16384, /* timers armed: as many sagas as have room in the cache */
     ANSWERS_MAX = BATCH_MAX + COMMANDS_PER_REQUEST
@@ -46,6 +45,7 @@ struct shell {
 
     /* Clocks; _ms without more is on env->mono_ms. */
     uint64_t opened_mono_ms, stepped_ms, busy_ms, heartbeat_ms, retry_ms;
+    uint64_t saved_ms; /* when all cursors were durable, or tried to be */
     int64_t opened_wall_ms;
     int64_t due_ms; /* steady: no timer is due before */
     bool timers_held;
