@@ -421,12 +421,16 @@ static const struct argp_option options[] = {
      "also that every acknowledged command is there, once", 0},
     {0}};
 
-const struct verb verb_check = {.name = "check",
-                                .group = QUERIES,
-                                .summary = "whether the invariants hold",
-                                .args = "",
-                                .options = options,
-                                .parse = parse,
-                                .notes =
-                                    "exits 0 all hold, 1 something is broken",
-                                .run = run_check};
+const struct verb verb_check = {
+    .name = "check",
+    .group = QUERIES,
+    .summary = "whether the invariants hold",
+    .args = "",
+    .options = options,
+    .parse = parse,
+    .notes = "With --final, what a running service has still to do is \"under "
+             "way\" as long as the service makes progress within five seconds, "
+             "and broken otherwise.\n"
+             "exits 0 all hold, 1 something is broken, 75 something is under "
+             "way ('./saga wait --quiet' returns when it is done)",
+    .run = run_check};

@@ -488,7 +488,9 @@ static int run_wait(struct saga *saga)
 
 static const struct argp_option options[] = {
     {"quiet", 'q', NULL, OPTION_NO_USAGE,
-     "every cursor and view at every head, twice in a row", 0},
+     "every cursor and view saved at every head, twice in a row: then `saga "
+     "check --final` finds nothing under way",
+     0},
     {"timeout", 't', "S", 0, "at most S seconds (30)", 0},
     {0}};
 

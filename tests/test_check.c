@@ -21,7 +21,8 @@
  */
 
 struct seen {
-    unsigned ids; /* bit per check_id */
+    unsigned ids;      /* bit per check_id */
+    unsigned for_good; /* those of which nothing is under way */
     const char *wanted_id, *wanted_subject;
     bool hit;
     char text[4096]; /* all reports, for the message of a failing test */
@@ -30,11 +31,12 @@ struct seen {
 static void see(void *ctx, enum check_id id, const char *subject,
                 const char *text, const struct check_wait *wait)
 {
-    (void)wait;
     struct seen *seen = ctx;
     size_t used = strlen(seen->text);
 
     seen->ids |= 1u << id;
+    if (wait == NULL)
+        seen->for_good |= 1u << id;
     if (seen->wanted_id != NULL &&
         strcmp(check_name(id), seen->wanted_id) == 0 &&
         strcmp(subject, seen->wanted_subject) == 0)
@@ -112,6 +114,81 @@ Test(check, three_hundred_valid_triples_hold)
 {
     for (uint64_t seed = 0; seed < 300; seed++)
         valid_triple(seed);
+}
+
+/* What stands in the files of a saga that is half done, and after it. */
+static void see_waits(void *ctx, enum check_id id, const char *subject,
+                      const char *text, const struct check_wait *wait)
+{
+    struct check_wait *waits = ctx;
+
+    cr_assert_not_null(wait, "%s %s: %s", check_name(id), subject, text);
+    waits[id] = *wait;
+}
+
+Test(check, what_is_under_way_moves_once_it_is_saved)
+{
+    struct check_wait waits[CHECK_IDS] = {{.head = 0}};
+    char why[STORE_WHY_BYTES] = "";
+    struct check_summary summary;
+    struct check_options options;
+    struct triple triple;
+
+    triple_open(&triple, 5);
+    triple_product(&triple, "widget", 100);
+    triple_stock(&triple, "widget", 3);
+    triple_fund(&triple, "alice", 1000);
+    triple_settle(&triple);
+    triple_place(&triple, "o-1", "alice", "widget", 1, NULL, 0);
+    triple_close(&triple);
+    options = options_for(&triple);
+    options.final = true;
+    cr_assert_eq(check_run(&options, see_waits, waits, &summary, why), EVT_OK,
+                 "%s", why);
+    cr_assert_eq(waits[CHECK_Q1].service, INVENTORY_LOG);
+    cr_assert_eq(waits[CHECK_Q1].source, ORDER_LOG);
+    cr_assert_eq(waits[CHECK_Q1].head, waits[CHECK_Q1].at + 1);
+    cr_assert_not(check_moved(&options, &waits[CHECK_Q1]));
+    cr_assert_not(check_moved(&options, &waits[CHECK_Q2]));
+    triple_reopen(&triple);
+    triple_settle(&triple);
+    triple_close(&triple);
+    cr_assert(check_moved(&options, &waits[CHECK_Q1]));
+    cr_assert(check_moved(&options, &waits[CHECK_Q2]));
+    assert_holds(&options);
+    triple_remove(&triple);
+}
+
+Test(check, what_nobody_has_left_to_read_is_not_under_way)
+{
+    struct triple triple;
+    struct check_options options;
+    struct seen seen = {.ids = 0};
+    struct check_summary summary;
+
+    triple_open(&triple, 5);
+    triple_product(&triple, "widget", 100);
+    triple_settle(&triple);
+    triple_place(&triple, "o-1", "alice", "widget", 1, NULL, 0);
+    triple_close(&triple);
+    options = options_for(&triple);
+    options.final = true;
+    cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
+    cr_assert_eq(seen.ids, 1u << CHECK_Q1 | 1u << CHECK_Q2, "%s", seen.text);
+    cr_assert_eq(seen.for_good, 0, "%s", seen.text);
+    options.now_ms += 3600000; /* its timer should have fired long ago */
+    cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
+    cr_assert_eq(seen.for_good, 1u << CHECK_Q2, "%s", seen.text);
+    options.now_ms -= 3600000;
+    seen.for_good = 0;
+    triple_reopen(&triple);
+    triple_accept(&triple, INVENTORY_LOG, ORDER_LOG);
+    triple_accept(&triple, PAYMENT_LOG, ORDER_LOG);
+    triple_settle(&triple); /* saves the cursors */
+    triple_close(&triple);
+    cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
+    cr_assert_eq(seen.for_good, 1u << CHECK_Q1, "%s", seen.text);
+    triple_remove(&triple);
 }
 
 Test(check, empty_logs_hold_and_are_quiet)
