@@ -14,6 +14,7 @@ ifneq ($(filter default undefined,$(origin CC)),)
 CC := cc
 endif
 CFLAGS ?= -O2 -g
+VERSION := $(shell cat VERSION)
 BUILD ?= build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 
 Q := $(if $(V),,@)
@@ -21,7 +22,6 @@ silent := $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS))))
 say = @$(if $(silent)$(V),:,printf '  %-5s %s\n' $(1) $(patsubst $(BUILD)/%,%,$(2)))
 
 SERVICES := order-svc inventory-svc payment-svc
-VERSION := $(shell cat VERSION)
 
 # ---- flags ------------------------------------------------------------------
 

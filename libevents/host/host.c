@@ -13,6 +13,7 @@
 #include "host/options.h"
 #include "log/syncs.h"
 #include "net/bus.h"
+#include "write/modes.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -157,11 +158,6 @@ static void add_write_side(json_t *json, const struct shell_status *status,
                            const struct bus_counts *bus)
 {
     char log_id[2 * LOG_ID_BYTES + 1];
-    const char *state = status->behind         ? "behind its readers"
-                        : status->storage_full ? "storage full"
-                        : status->busy         ? "database locked"
-                        : status->starting     ? "starting"
-                                               : "running";
     json_t *subscriptions = json_array();
 
     for (size_t i = 0; i < status->subscription_count; i++)
@@ -173,7 +169,7 @@ static void add_write_side(json_t *json, const struct shell_status *status,
         json_pack("{s:s,s:I}", "id",
                   text_hex(status->log_id, LOG_ID_BYTES, log_id), "head",
                   (json_int_t)status->head_seq));
-    json_object_set_new(json, "state", json_string(state));
+    json_object_set_new(json, "state", json_string(modes[status->mode].state));
     json_object_set_new(json, "feeds", subscriptions);
     json_object_set_new(json, "timers_held",
                         json_boolean(status->timers_held != 0));

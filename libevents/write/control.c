@@ -1,26 +1,16 @@
 /* control.c - what operators tell the write side: redrive and accept.
  *
- * JSON requests on the command socket; docs/protocol.md lists them.  Each runs
- * in transactions of its own, between the batches of shell.c. */
-#include "write/shell_internal.h"
+ * JSON requests on the command socket; docs/protocol.md lists them, and
+ * router.c parses and answers them.  Each runs in transactions of its own,
+ * between the batches of shell.c. */
+#include "write/control.h"
 
-#include "base/logger.h"
+#include "write/inbox.h"
+#include "write/shell_internal.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-static json_t *control_error(int code, const char *text)
-{
-    return json_pack("{s:s,s:i}", "error", text, "code", code);
-}
-
-/* This passes by itself: "again" holds what to add to the request when asking
- * again, which here is nothing. */
-static json_t *control_again(const char *text)
-{
-    return json_pack("{s:s,s:i,s:{}}", "error", text, "code", 75, "again");
-}
 
 /* ---- redrive: parked events, handled now as the late events they are --------
  */
@@ -51,10 +41,10 @@ static enum evt_status redrive_one(struct shell *shell,
     }
     *done = true;
     *result = "nothing to do any more";
-    rule = shell_rule_for_row(shell, &row);
+    rule = inbox_rule_for(shell, &row);
     if (rule == NULL)
         return EVT_OK;
-    shell_cause_of(&event, &because);
+    inbox_cause_of(&event, &because);
     rc = shell_decide(shell, rule, &event, &because, &decision);
     if (rc == EVT_OK && decision.emitted)
         *result = shop_type_name(decision.event.type);
@@ -77,7 +67,7 @@ static enum evt_status redrive_and_commit(struct shell *shell,
     if (rc != EVT_OK)
         shell_undo(shell);
     else
-        shell_publish(shell);
+        outbox_publish(shell);
     return rc;
 }
 
@@ -88,9 +78,10 @@ static bool wanted(const struct parked *parked, const char *source,
            (seq == 0 || parked->at.seq == (uint64_t)seq);
 }
 
-static enum evt_status redrive(struct shell *shell, const json_t *request,
-                               json_t **reply)
+static enum evt_status redrive(void *ctx, const json_t *request, json_t **reply)
 {
+    struct shell *shell = ctx;
+    enum shell_mode mode = modes_for_decisions(shell);
     const char *source = json_string_value(json_object_get(request, "source"));
     json_int_t seq = json_integer_value(json_object_get(request, "seq"));
     struct parked *parked = &shell->parked;
@@ -99,13 +90,8 @@ static enum evt_status redrive(struct shell *shell, const json_t *request,
     uint64_t left = 0;
     enum evt_status rc;
 
-    if (shell->behind) {
-        *reply = control_error(75, "this log has lost events that others "
-                                   "consumed, nothing is recorded");
-        return EVT_OK;
-    }
-    if (shell_starting(shell)) {
-        *reply = control_again("starting");
+    if (mode != SHELL_RUNNING) {
+        *reply = modes_error(mode);
         return EVT_OK;
     }
     events = json_array();
@@ -216,12 +202,13 @@ static json_t *accept_error(const struct shell *shell, int code,
              "%s: %s's log %s ('./saga status' shows whom each one reads)",
              shell->service->name,
              text_is_id(source, SERVICE_BYTES) ? source : "nobody", why);
-    return control_error(code, text);
+    return router_error(code, text);
 }
 
-static enum evt_status accept_source(struct shell *shell, const json_t *request,
+static enum evt_status accept_source(void *ctx, const json_t *request,
                                      json_t **reply)
 {
+    struct shell *shell = ctx;
     const char *source = json_string_value(json_object_get(request, "source"));
     json_int_t look = json_integer_value(json_object_get(request, "look"));
 
@@ -243,50 +230,13 @@ static enum evt_status accept_source(struct shell *shell, const json_t *request,
         return EVT_OK;
     }
     *reply = source == NULL
-                 ? control_error(64, "accept whose log?")
+                 ? router_error(64, "accept whose log?")
                  : accept_error(shell, 64, source, "is none that it reads");
     return EVT_OK;
 }
 
-/* ---- the request ---- */
-
-static enum evt_status control_run(struct shell *shell, const json_t *request,
-                                   json_t **reply)
-{
-    const char *what = json_string_value(json_object_get(request, "do"));
-
-    if (what != NULL && strcmp(what, "redrive") == 0)
-        return redrive(shell, request, reply);
-    if (what != NULL && strcmp(what, "accept") == 0)
-        return accept_source(shell, request, reply);
-    *reply = control_error(65, "not a request");
-    return EVT_OK;
-}
-
-enum evt_status control_take(struct shell *shell, const struct input *input)
-{
-    json_t *request =
-        json_loadb(input->bytes, input->count, JSON_REJECT_DUPLICATES, NULL);
-    json_t *reply = NULL;
-    enum evt_status rc = control_run(shell, request, &reply);
-    size_t bytes;
-
-    json_decref(request);
-    if (rc == EVT_IO)
-        return rc;
-    if (rc == EVT_FULL)
-        reply = control_again("storage full, nothing recorded");
-    else if (rc == EVT_BUSY)
-        reply = control_again("the database is locked, try again");
-    else if (rc != EVT_OK)
-        reply = control_error(74, store_error(shell->store));
-    bytes =
-        json_dumpb(reply, (char *)shell->message, MESSAGE_MAX, JSON_COMPACT);
-    json_decref(reply);
-    if (bytes > MESSAGE_MAX) /* only a long list of events can be */
-        bytes = (size_t)snprintf((char *)shell->message, MESSAGE_MAX,
-                                 "{\"done\":true,\"more\":true}");
-    shell->env->send(shell->env->ctx, TO_CLIENT, input->from, shell->message,
-                     bytes);
-    return EVT_OK;
-}
+const struct route control_routes[] = {
+    {"do", "redrive", redrive},
+    {"do", "accept", accept_source},
+    {NULL, NULL, NULL},
+};

@@ -3,13 +3,18 @@
  * Read shell_step and run_batch first: they are the whole story.  Everything
  * above a commit only prepares; everything that leaves the process - answers,
  * frames - is kept in `struct shell` until the commit has made it true, and is
- * forgotten by undo() otherwise.  Operators' controls are in control.c; what
- * consuming a log means is in subscription.c; next in reading order is store.h.
- */
+ * forgotten by shell_undo otherwise.
+ *
+ * What a batch is made of is in inbox.c (events of the others), commands.c
+ * (requests of clients) and timers.c; what leaves it in outbox.c; what is said
+ * when nothing can be recorded in modes.c; operators' requests in router.c and
+ * control.c.  Next in reading order is log/store.h. */
 #include "write/shell_internal.h"
 
 #include "base/fault.h"
-#include "base/logger.h"
+#include "write/commands.h"
+#include "write/inbox.h"
+#include "write/timers.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -33,11 +38,8 @@ uint64_t shell_now(const struct shell *shell)
     return shell->env->mono_ms(shell->env->ctx);
 }
 
-/* ---- one batch: everything between begin and commit ------------------------
- */
+/* ---- the transaction ---- */
 
-/* Opens the transaction with the first cause that may change something; until
- * then a step costs no lock. */
 enum evt_status shell_begin(struct shell *shell)
 {
     enum evt_status rc;
@@ -54,7 +56,45 @@ enum evt_status shell_begin(struct shell *shell)
     return EVT_OK;
 }
 
-/* Takes back everything since shell_begin, in memory too. */
+/* Moves the durable cursors to where the subscriptions are. */
+static enum evt_status save_cursors(struct shell *shell)
+{
+    enum evt_status rc = EVT_OK;
+
+    for (size_t i = 0; i < shell->subscription_count && rc == EVT_OK; i++)
+        if (shell->subscriptions[i].cursor.at.seq != shell->saved[i].at.seq)
+            rc = store_set_cursor(shell->store, shell->subscriptions[i].source,
+                                  &shell->subscriptions[i].cursor);
+    return rc;
+}
+
+enum evt_status shell_commit(struct shell *shell)
+{
+    enum evt_status rc;
+
+    if (!shell->in_transaction)
+        return EVT_OK;
+    rc = save_cursors(shell);
+    if (rc != EVT_OK)
+        return rc;
+    fault_crash("crash/before-commit");
+    rc = store_commit(shell->store);
+    if (rc != EVT_OK)
+        return rc;
+    fault_crash("crash/after-commit");
+    shell->in_transaction = false;
+    for (size_t i = 0; i < shell->subscription_count; i++)
+        shell->saved[i] = shell->subscriptions[i].cursor;
+    modes_committed(shell);
+    shell->counts.commits++;
+    shell->counts.appended += shell->appended;
+    if (shell->appended > shell->counts.largest_batch)
+        shell->counts.largest_batch = shell->appended;
+    shell->appended = 0;
+    cache_trim(shell->cache);
+    return EVT_OK;
+}
+
 void shell_undo(struct shell *shell)
 {
     store_rollback(shell->store);
@@ -64,37 +104,12 @@ void shell_undo(struct shell *shell)
                                                          ? &shell->before[i]
                                                          : &shell->saved[i]);
     shell->in_transaction = false;
-    shell->frame_count = 0;
+    outbox_forget(&shell->outbox);
     shell->appended = 0;
     shell->due_ms = 0; /* what has fired is armed again: look */
 }
 
-/* Keeps an appended event for publishing after the commit. */
-static void keep_for_publishing(struct shell *shell, const struct row *row,
-                                const uint8_t hash[HASH_BYTES])
-{
-    struct frame_writer *frame = NULL;
-    bool fits;
-
-    if (shell->frame_count > 0)
-        frame = &shell->frames[shell->frame_count - 1];
-    if (frame != NULL && frame_add(frame, row, hash))
-        return;
-    if (shell->frame_count == shell->frame_size) {
-        size_t size = shell->frame_size * 2 + 4;
-        void *grown = realloc(shell->frames, size * sizeof *shell->frames);
-
-        if (grown == NULL)
-            abort(); /* nothing is committed yet: a restart goes on */
-        shell->frames = grown;
-        shell->frame_size = size;
-    }
-    frame = &shell->frames[shell->frame_count++];
-    frame_begin(frame, shell->service->name, store_log_id(shell->store),
-                row->seq - 1, hash);
-    fits = frame_add(frame, row, hash);
-    assert(fits); /* one event always does */
-}
+/* ---- decide, append, fold ---- */
 
 /* Appends @event, folds it, sets its timers, keeps it for publishing. */
 static enum evt_status append(struct shell *shell, struct event *event)
@@ -112,7 +127,7 @@ static enum evt_status append(struct shell *shell, struct event *event)
     if (rc != EVT_OK)
         return rc;
     fault_crash("crash/after-append");
-    keep_for_publishing(shell, &row, hash);
+    outbox_keep(shell, &row, hash);
     shell->appended++;
     rc = cache_fold(shell->cache, event);
     return rc == EVT_OK ? timers_follow(shell, event) : rc;
@@ -157,194 +172,96 @@ enum evt_status shell_decide(struct shell *shell, const struct rule *rule,
     return append(shell, &decision->event);
 }
 
-/* ---- after the commit ---- */
-
-/* Answers every request of the batch.  @code: what a client is told instead
- * when the batch was rolled back. */
-static void send_answers(struct shell *shell, enum answer_code code,
-                         const char *reason)
-{
-    for (size_t i = 0; i < shell->pending_count; i++) {
-        struct pending *pending = &shell->pending[i];
-        struct answer *answers = shell->answers + pending->first;
-        size_t bytes;
-
-        for (size_t k = 0; code != ANSWER_DONE && k < pending->count; k++)
-            set_answer(&answers[k], code, reason, NULL);
-        bytes = request_answers_write(answers, pending->count, shell->message);
-        shell->env->send(shell->env->ctx, TO_CLIENT, pending->token,
-                         shell->message, bytes);
-    }
-    shell->pending_count = shell->answer_count = 0;
-}
-
-/* Publishes what the log now holds: committed events only, strictly by seq.
- * What a crash leaves unpublished, the next heartbeat gives away. */
-void shell_publish(struct shell *shell)
-{
-    for (size_t i = 0; i < shell->frame_count; i++) {
-        size_t bytes;
-
-        fault_crash("crash/before-publish");
-        bytes = frame_finish(&shell->frames[i], shell->message);
-        shell->env->send(shell->env->ctx, TO_SUBSCRIBERS, 0, shell->message,
-                         bytes);
-        fault_crash("crash/after-publish");
-    }
-    shell->frame_count = 0;
-}
-
-/* The batch failed: nothing of it is there, and its clients are told so. */
-static enum evt_status give_up(struct shell *shell, enum evt_status rc)
-{
-    if (rc != EVT_FULL && rc != EVT_BUSY && shell->error[0] == '\0')
-        snprintf(shell->error, sizeof shell->error, "%s",
-                 store_error(shell->store));
-    if (rc != EVT_FULL && rc != EVT_BUSY)
-        return EVT_IO; /* what was written may be there: do not answer */
-    if (rc == EVT_FULL && !shell->storage_full)
-        logger_fact(LOG_ERROR, NULL, NULL,
-                    "storage full: nothing is recorded "
-                    "until there is room again");
-    if (rc == EVT_BUSY && !shell->busy)
-        logger_fact(LOG_WARN, NULL, NULL, "%s", store_error(shell->store));
-    shell->storage_full = rc == EVT_FULL;
-    shell->busy = rc == EVT_BUSY;
-    shell->retry_ms =
-        shell_now(shell) + (rc == EVT_FULL ? FULL_RETRY_MS : BUSY_RETRY_MS);
-    shell_undo(shell);
-    if (rc == EVT_FULL) {
-        send_answers(shell, ANSWER_FULL, "storage full, nothing recorded");
-    } else {
-        shell->counts.answered_busy += shell->answer_count;
-        send_answers(shell, ANSWER_BUSY, "the database is locked, try again");
-    }
-    return EVT_OK;
-}
-
-/* Moves the durable cursors to where the subscriptions are. */
-static enum evt_status save_cursors(struct shell *shell)
-{
-    enum evt_status rc = EVT_OK;
-
-    for (size_t i = 0; i < shell->subscription_count && rc == EVT_OK; i++)
-        if (shell->subscriptions[i].cursor.at.seq != shell->saved[i].at.seq)
-            rc = store_set_cursor(shell->store, shell->subscriptions[i].source,
-                                  &shell->subscriptions[i].cursor);
-    return rc;
-}
-
-/* Ends the batch that shell_begin began, if any. */
-enum evt_status shell_commit(struct shell *shell)
-{
-    enum evt_status rc;
-
-    if (!shell->in_transaction)
-        return EVT_OK;
-    rc = save_cursors(shell);
-    if (rc != EVT_OK)
-        return rc;
-    fault_crash("crash/before-commit");
-    rc = store_commit(shell->store); /* the only line that makes it true */
-    if (rc != EVT_OK)
-        return rc;
-    fault_crash("crash/after-commit");
-    shell->in_transaction = false;
-    for (size_t i = 0; i < shell->subscription_count; i++)
-        shell->saved[i] = shell->subscriptions[i].cursor;
-    if (shell->storage_full || shell->busy)
-        logger_fact(LOG_INFO, NULL, NULL, "recording again");
-    shell->storage_full = shell->busy = false;
-    shell->counts.commits++;
-    shell->counts.appended += shell->appended;
-    if (shell->appended > shell->counts.largest_batch)
-        shell->counts.largest_batch = shell->appended;
-    shell->appended = 0;
-    cache_trim(shell->cache);
-    return EVT_OK;
-}
-
 /* ---- the step ---- */
 
-static enum evt_status take_input(struct shell *shell,
-                                  const struct input *input)
+/* The transaction failed with @rc: nothing of it is there, and its clients are
+ * told so. */
+static enum evt_status give_up(struct shell *shell, enum evt_status rc)
+{
+    enum shell_mode mode = modes_of_failure(rc);
+
+    if (mode == SHELL_RUNNING)
+        return EVT_IO; /* what was written may be there: do not answer */
+    modes_failed(shell, mode);
+    shell_undo(shell);
+    if (mode == SHELL_LOCKED)
+        shell->counts.answered_busy += shell->answer_count;
+    commands_answer(shell, mode);
+    return EVT_OK;
+}
+
+static enum evt_status handle(struct shell *shell, const struct input *input)
 {
     switch (input->kind) {
     case INPUT_FRAME:
     case INPUT_REPLY:
         assert(input->from < shell->subscription_count);
-        return take_rows(shell, input);
+        return inbox_handle(shell, input);
     case INPUT_CONNECTED:
         assert(input->from < shell->subscription_count);
         subscription_connected(&shell->subscriptions[input->from]);
         return EVT_OK;
     case INPUT_REQUEST:
-        return take_request(shell, input);
+        return commands_handle(shell, input);
     }
     return EVT_OK;
 }
 
-static bool is_control(const struct input *input)
+static bool batch_has_room(const struct shell *shell)
 {
-    return input->kind == INPUT_REQUEST && input->count > 0 &&
-           *(const uint8_t *)input->bytes == '{';
+    return shell->appended < BATCH_MAX && shell->answer_count < BATCH_MAX &&
+           shell->pending_count < BATCH_MAX;
 }
 
-/* One transaction: inputs from *@next on, until there are no more or the batch
- * is large enough.  A batch is whatever arrived while the last one was being
- * synced, so the cost of an fsync is shared as much as the load asks for. */
+/* Handles inputs from *@next on, until there are no more or the batch is large
+ * enough.  A batch is whatever arrived while the last one was being synced, so
+ * the cost of an fsync is shared as much as the load asks for. */
+static enum evt_status handle_inputs(struct shell *shell,
+                                     const struct input *inputs, size_t count,
+                                     size_t *next)
+{
+    enum evt_status rc = EVT_OK;
+
+    while (rc == EVT_OK && *next < count && !router_takes(&inputs[*next]) &&
+           batch_has_room(shell))
+        rc = handle(shell, &inputs[(*next)++]);
+    return rc;
+}
+
+/* One transaction. */
 static enum evt_status run_batch(struct shell *shell,
                                  const struct input *inputs, size_t count,
                                  size_t *next)
 {
-    enum evt_status rc = EVT_OK;
+    enum evt_status rc;
 
-    while (*next < count && rc == EVT_OK && shell->appended < BATCH_MAX &&
-           shell->answer_count < BATCH_MAX &&
-           shell->pending_count < BATCH_MAX && !is_control(&inputs[*next]))
-        rc = take_input(shell, &inputs[(*next)++]);
-    if (rc == EVT_OK)
-        rc = timers_fire(shell);
-    if (rc == EVT_OK)
-        rc = shell_commit(shell);
-    if (rc != EVT_OK)
+    /* Begin; skip what was seen; decide, append, fold; move the cursor. */
+    if ((rc = handle_inputs(shell, inputs, count, next)) != EVT_OK ||
+        (rc = timers_fire(shell)) != EVT_OK)
         return give_up(shell, rc);
-    send_answers(shell, ANSWER_DONE, "");
-    shell_publish(shell);
-    return store_checkpoint(shell->store) == EVT_IO ? give_up(shell, EVT_IO)
-                                                    : EVT_OK;
+
+    /* COMMIT: the only line that makes anything true. */
+    if ((rc = shell_commit(shell)) != EVT_OK)
+        return give_up(shell, rc);
+
+    commands_answer(shell, SHELL_RUNNING); /* every client its own answer */
+    outbox_publish(shell);                 /* what the log now holds */
+    return store_checkpoint(shell->store) == EVT_IO ? EVT_IO : EVT_OK;
 }
 
-/* Not the time to record anything: requests are told why, frames are dropped
- * (their publisher has them), replies still say how far we were read. */
+/* Not the time to record anything. */
 static void turn_away(struct shell *shell, const struct input *input)
 {
-    if (input->kind == INPUT_FRAME || input->kind == INPUT_REPLY) {
-        struct subscription *sub = &shell->subscriptions[input->from];
-        struct cursor cursor = sub->cursor;
-
-        if (input->kind == INPUT_REPLY)
-            subscription_reply(sub, shell_now(shell), input->bytes,
-                               input->count, shell->new_rows);
-        subscription_reset(sub, &cursor);
-    } else if (input->kind == INPUT_CONNECTED) {
+    switch (input->kind) {
+    case INPUT_FRAME:
+    case INPUT_REPLY:
+        inbox_turn_away(shell, input);
+        break;
+    case INPUT_CONNECTED:
         subscription_connected(&shell->subscriptions[input->from]);
-    } else if (!request_read(input->bytes, input->count, shell->commands,
-                             shell->answers, &shell->answer_count)) {
-        answer_garbage(shell, input->from);
-    } else {
-        shell->pending[0].token = input->from;
-        shell->pending[0].first = 0;
-        shell->pending[0].count = shell->answer_count;
-        shell->pending_count = 1;
-        if (shell->behind)
-            send_answers(shell, ANSWER_BEHIND,
-                         "this log has lost events that others consumed");
-        else if (shell->storage_full)
-            send_answers(shell, ANSWER_FULL, "storage full, nothing recorded");
-        else
-            send_answers(shell, ANSWER_BUSY,
-                         "the database is locked, try again");
+        break;
+    case INPUT_REQUEST:
+        commands_turn_away(shell, input);
     }
 }
 
@@ -371,24 +288,6 @@ static enum evt_status save_idle_cursors(struct shell *shell)
     return rc == EVT_OK ? EVT_OK : give_up(shell, rc);
 }
 
-static void heartbeat(struct shell *shell)
-{
-    struct frame_writer *frame = shell->heartbeat;
-    uint8_t hash[HASH_BYTES];
-    uint64_t head = 0;
-    size_t bytes;
-
-    if (shell_now(shell) < shell->heartbeat_ms)
-        return;
-    if (store_head(shell->store, &head, hash) != EVT_OK)
-        return;
-    shell->heartbeat_ms = shell_now(shell) + HEARTBEAT_MS;
-    frame_begin(frame, shell->service->name, store_log_id(shell->store), head,
-                hash);
-    bytes = frame_finish(frame, shell->message);
-    shell->env->send(shell->env->ctx, TO_SUBSCRIBERS, 0, shell->message, bytes);
-}
-
 /* Asks the publishers for what is missing; while nothing can be recorded, only
  * as often as it takes to learn that this is over. */
 static void pull(struct shell *shell)
@@ -400,11 +299,11 @@ static void pull(struct shell *shell)
         size_t bytes;
 
         if (subscription_wake_ms(sub, now) > now ||
-            (shell_refusing(shell) && now < sub->pulled_ms + FULL_RETRY_MS))
+            (modes_refusing(shell) && now < sub->pulled_ms + FULL_RETRY_MS))
             continue;
-        do
+        do {
             shell->env->random(shell->env->ctx, &nonce, sizeof nonce);
-        while (nonce == 0);
+        } while (nonce == 0); /* 0 is no pull in flight */
         bytes = subscription_pull(sub, now, nonce, shell->message);
         if (bytes > 0)
             shell->env->send(shell->env->ctx, TO_PUBLISHER, i, shell->message,
@@ -412,16 +311,32 @@ static void pull(struct shell *shell)
     }
 }
 
-bool shell_refusing(const struct shell *shell)
+/* Takes the next inputs: a JSON request, or as many others as make a batch. */
+static enum evt_status take_next(struct shell *shell,
+                                 const struct input *inputs, size_t count,
+                                 size_t *next)
 {
-    return shell->behind || ((shell->storage_full || shell->busy) &&
-                             shell_now(shell) < shell->retry_ms);
+    if (*next < count && router_takes(&inputs[*next]))
+        return router_take(shell, &inputs[(*next)++]);
+    if (!modes_refusing(shell))
+        return run_batch(shell, inputs, count, next);
+    while (*next < count && !router_takes(&inputs[*next]))
+        turn_away(shell, &inputs[(*next)++]);
+    return EVT_OK;
+}
+
+/* Keeps in the error why the process has to leave. */
+static enum evt_status leave(struct shell *shell)
+{
+    if (shell->error[0] == '\0')
+        snprintf(shell->error, sizeof shell->error, "%s",
+                 store_error(shell->store));
+    return EVT_IO;
 }
 
 enum evt_status shell_step(struct shell *shell, const struct input *inputs,
                            size_t count)
 {
-    enum evt_status rc = EVT_OK;
     uint64_t now = shell_now(shell);
     size_t next = 0;
 
@@ -430,23 +345,15 @@ enum evt_status shell_step(struct shell *shell, const struct input *inputs,
     shell->stepped_ms = now;
     if (count > 0)
         shell->busy_ms = now;
-    do {
-        if (next < count && is_control(&inputs[next]))
-            rc = control_take(shell, &inputs[next++]);
-        else if (shell_refusing(shell))
-            while (next < count && !is_control(&inputs[next]))
-                turn_away(shell, &inputs[next++]);
-        else
-            rc = run_batch(shell, inputs, count, &next);
-        if (rc == EVT_OK)
-            pull(shell); /* at once: a gap may hold up all that follows */
-    } while (rc == EVT_OK && next < count);
-    if (rc == EVT_OK && !shell_refusing(shell))
-        rc = save_idle_cursors(shell);
-    if (rc != EVT_OK)
-        return rc;
-    shell_look_behind(shell);
-    heartbeat(shell);
+    do { /* without any input, too: timers may be due */
+        if (take_next(shell, inputs, count, &next) != EVT_OK)
+            return leave(shell);
+        pull(shell); /* at once: a gap may hold up all that follows */
+    } while (next < count);
+    if (!modes_refusing(shell) && save_idle_cursors(shell) != EVT_OK)
+        return leave(shell);
+    inbox_look_behind(shell);
+    outbox_heartbeat(shell);
     return EVT_OK;
 }
 
@@ -460,38 +367,31 @@ static uint64_t save_due_ms(const struct shell *shell)
 {
     uint64_t due = shell->busy_ms + CURSOR_IDLE_MS;
 
-    return shell_refusing(shell) && due < shell->retry_ms ? shell->retry_ms
+    return modes_refusing(shell) && due < shell->retry_ms ? shell->retry_ms
                                                           : due;
 }
 
 uint64_t shell_wake_ms(const struct shell *shell)
 {
-    uint64_t now = shell_now(shell), wake = shell->heartbeat_ms;
+    uint64_t now = shell_now(shell), wake = shell->outbox.heartbeat_ms;
 
     for (size_t i = 0; i < shell->subscription_count; i++) {
         const struct subscription *sub = &shell->subscriptions[i];
         uint64_t due = subscription_wake_ms(sub, now);
 
-        if (shell_refusing(shell) && due < sub->pulled_ms + FULL_RETRY_MS)
+        if (modes_refusing(shell) && due < sub->pulled_ms + FULL_RETRY_MS)
             due = sub->pulled_ms + FULL_RETRY_MS;
         wake = earlier(wake, due);
-        if (sub->cursor.at.seq != shell->saved[i].at.seq && !shell->behind)
+        if (sub->cursor.at.seq != shell->saved[i].at.seq &&
+            shell->mode != SHELL_BEHIND)
             wake = earlier(wake, save_due_ms(shell));
     }
-    if (shell->due_ms != INT64_MAX && !shell_refusing(shell)) {
-        int64_t left = shell->due_ms - timers_clock(shell);
-        uint64_t due = left > 0 ? now + (uint64_t)left : now;
-
-        if (shell->timers_held) /* looked at again with every reply */
-            due = due > shell->held_until_ms ? due : shell->held_until_ms;
-        wake = earlier(wake, due);
-    }
+    if (!modes_refusing(shell))
+        wake = earlier(wake, timers_wake_ms(shell));
     return wake;
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static enum evt_status open_subscriptions(struct shell *shell)
 {
@@ -523,6 +423,8 @@ enum evt_status shell_open(const struct service *service, const struct env *env,
         abort();
     shell->service = service;
     shell->env = env;
+    shell->routes = config->routes;
+    shell->routes_ctx = config->routes_ctx;
     env->random(env->ctx, new_log_id, sizeof new_log_id);
     rc = store_open(config->path, service->name, env->vfs, new_log_id,
                     &shell->store, why);
@@ -533,9 +435,9 @@ enum evt_status shell_open(const struct service *service, const struct env *env,
     declare_faults(service);
     shell->cache = cache_open(service, shell->store);
     shell->new_rows = malloc(sizeof *shell->new_rows);
-    shell->heartbeat = malloc(sizeof *shell->heartbeat);
-    if (!shell->cache || !shell->new_rows || !shell->heartbeat)
+    if (!shell->cache || !shell->new_rows)
         abort();
+    outbox_open(&shell->outbox);
     shell->opened_wall_ms = env->wall_ms(env->ctx);
     shell->opened_mono_ms = shell->stepped_ms = shell_now(shell);
     rc = open_subscriptions(shell);
@@ -559,9 +461,8 @@ void shell_close(struct shell *shell)
         subscription_close(&shell->subscriptions[i]);
     cache_close(shell->cache);
     store_close(shell->store);
-    free(shell->frames);
+    outbox_close(&shell->outbox);
     free(shell->new_rows);
-    free(shell->heartbeat);
     free(shell);
 }
 
@@ -573,10 +474,8 @@ void shell_status(const struct shell *shell, struct shell_status *status)
     if (store_head(shell->store, &status->head_seq, hash) != EVT_OK)
         status->head_seq = 0; /* cannot be: a writer has it in memory */
     memcpy(status->log_id, store_log_id(shell->store), LOG_ID_BYTES);
-    status->storage_full = shell->storage_full;
-    status->busy = shell->busy;
-    status->behind = shell->behind;
-    status->starting = shell_starting(shell);
+    status->mode =
+        shell->mode == SHELL_RUNNING ? modes_for_decisions(shell) : shell->mode;
     status->timers_held = shell->timers_held;
     status->snapshots = cache_snapshots(shell->cache);
     status->states_cached = cache_count(shell->cache);

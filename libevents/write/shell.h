@@ -21,11 +21,26 @@ enum {
     TIMERS_HOLD_MS = 3000 /* how long due timers wait for pulls then */
 };
 
+/* What a service can do now: modes.h has the moves and the answers. */
+enum shell_mode {
+    SHELL_RUNNING,
+    SHELL_STARTING, /* publishers have not said how far they have read us */
+    SHELL_FULL,     /* the disk is full */
+    SHELL_LOCKED,   /* another program has locked the database */
+    SHELL_BEHIND,   /* a reader has consumed more of this log than there is */
+    SHELL_MODES
+};
+
+struct route; /* router.h */
 struct shell;
 
 struct shell_config {
     const char *path;         /* log.db */
     const uint32_t *timer_ms; /* one per service.timers; NULL = defaults */
+    /* JSON requests that the process answers by itself, with the context of
+     * their functions; NULL: none. */
+    const struct route *routes;
+    void *routes_ctx;
 };
 
 /* Opens the log and recovers.  Errors as store_open; @why names the cause.
@@ -55,9 +70,7 @@ uint64_t shell_wake_ms(const struct shell *shell);
 struct shell_status {
     uint64_t head_seq;
     uint8_t log_id[LOG_ID_BYTES];
-    bool storage_full, busy, behind; /* behind: a reader has consumed more of
-                                        this log than there is */
-    bool starting;        /* whether this log is whole is not known yet */
+    enum shell_mode mode;
     uint64_t timers_held; /* 1 while due timers wait for pulls */
     uint64_t commits, appended, commands, refused, answered_busy, garbage,
         parked, ignored, snapshots, states_cached, largest_batch;

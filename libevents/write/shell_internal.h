@@ -1,8 +1,13 @@
-/* shell_internal.h - what shell.c and control.c share; nobody else's. */
+/* shell_internal.h - the shell from within: its memory, and the transaction
+ * that the modules of write/ work in.  Tests that look inside include it, too.
+ */
 #ifndef SHELL_INTERNAL_H
 #define SHELL_INTERNAL_H
 
 #include "write/cache.h"
+#include "write/modes.h"
+#include "write/outbox.h"
+#include "write/router.h"
 #include "write/shell.h"
 
 enum {
@@ -24,6 +29,8 @@ struct pending {
 struct shell {
     const struct service *service;
     const struct env *env;
+    const struct route *routes; /* of the process */
+    void *routes_ctx;
     struct store *store;
     struct cache *cache;
     uint32_t timer_ms[TIMERS_MAX];
@@ -37,78 +44,51 @@ struct shell {
     bool in_transaction;
     uint64_t appended;
     uint64_t open, open_as_of; /* timers armed, as of how many commits plus 1 */
-    struct frame_writer *frames; /* to publish */
-    size_t frame_count, frame_size;
+    struct outbox outbox;
     struct pending pending[ANSWERS_MAX];
     struct answer answers[ANSWERS_MAX];
     size_t pending_count, answer_count;
 
     /* Clocks; _ms without more is on env->mono_ms. */
-    uint64_t opened_mono_ms, stepped_ms, busy_ms, heartbeat_ms, retry_ms;
+    uint64_t opened_mono_ms, stepped_ms, busy_ms, retry_ms;
     uint64_t saved_ms; /* when all cursors were durable, or tried to be */
     int64_t opened_wall_ms;
     int64_t due_ms; /* steady: no timer is due before */
     bool timers_held;
     uint64_t held_until_ms;
 
-    bool storage_full, busy, behind;
+    enum shell_mode mode;
     struct shell_status counts; /* only its counters are kept here */
     char error[STORE_WHY_BYTES];
 
     /* Room to work in, so that a step needs no allocation. */
     struct new_rows *new_rows;
-    struct frame_writer *heartbeat;
     struct command commands[COMMANDS_PER_REQUEST];
     struct parked parked;
     uint8_t message[MESSAGE_MAX];
 };
 
+/* env's monotonic clock. */
 uint64_t shell_now(const struct shell *shell);
-bool shell_refusing(const struct shell *shell);
-bool shell_starting(const struct shell *shell);
 
-/* The transaction of a batch; see the definitions. */
+/* The transaction of a batch.  The first cause that may change something opens
+ * it; until then a step costs no lock.  Calling shell_begin again is fine. */
 MUST_CHECK enum evt_status shell_begin(struct shell *shell);
+
+/* Saves the cursors and ends the transaction, if there is one: the one thing
+ * that makes anything true.  On error nothing is, and shell_undo is due. */
 MUST_CHECK enum evt_status shell_commit(struct shell *shell);
+
+/* Takes back everything since shell_begin, in memory too. */
 void shell_undo(struct shell *shell);
 
 /* Decides on @cause by @rule and appends what comes of it, with @because as
- * its cause. */
+ * its cause.  EVT_IO: shell_error() says which event could not be read, or
+ * nothing, and then store_error() does. */
 MUST_CHECK enum evt_status shell_decide(struct shell *shell,
                                         const struct rule *rule,
                                         const struct event *cause,
                                         const struct cause *because,
                                         struct decision *decision);
-
-/* The rule for a row's type, in whatever version it is; NULL: none. */
-const struct rule *shell_rule_for_row(const struct shell *shell,
-                                      const struct row *row);
-void shell_cause_of(const struct event *event, struct cause *cause);
-
-/* inbox.c: inputs of a batch. */
-MUST_CHECK enum evt_status take_rows(struct shell *shell,
-                                     const struct input *input);
-MUST_CHECK enum evt_status take_request(struct shell *shell,
-                                        const struct input *input);
-void shell_look_behind(struct shell *shell);
-void set_answer(struct answer *to, enum answer_code code, const char *reason,
-                const char *field);
-void answer_garbage(struct shell *shell, uint64_t token);
-
-/* timers.c: see the definitions. */
-MUST_CHECK enum evt_status timers_open(struct shell *shell,
-                                       const struct shell_config *config);
-void timers_hold(struct shell *shell);
-int64_t timers_clock(const struct shell *shell);
-MUST_CHECK enum evt_status timers_follow(struct shell *shell,
-                                         const struct event *own);
-MUST_CHECK enum evt_status timers_fire(struct shell *shell);
-
-/* Publishes what a control has committed. */
-void shell_publish(struct shell *shell);
-
-/* A JSON request on the command socket: redrive, accept.  Answers it. */
-MUST_CHECK enum evt_status control_take(struct shell *shell,
-                                        const struct input *input);
 
 #endif

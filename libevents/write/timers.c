@@ -3,13 +3,13 @@
  * The set of armed timers is a fold of the log, kept as rows beside it in the
  * same transaction, so a timer survives whatever its order survives.  Waiting
  * uses the monotonic clock only: see timers_clock. */
+#include "write/timers.h"
+
 #include "write/shell_internal.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* A clock that starts at the wall's time and never jumps: what timers are set
- * on.  After a restart a timer therefore waits what is left of it. */
 int64_t timers_clock(const struct shell *shell)
 {
     return shell->opened_wall_ms +
@@ -26,7 +26,6 @@ void timers_hold(struct shell *shell)
         subscription_connected(&shell->subscriptions[i]);
 }
 
-/* Sets the timers that @own starts, clears those that it makes needless. */
 enum evt_status timers_follow(struct shell *shell, const struct event *own)
 {
     enum evt_status rc = EVT_OK;
@@ -91,7 +90,7 @@ static enum evt_status fire_timer(struct shell *shell,
 }
 
 /* Whether due timers still wait for the publishers' first answers. */
-static bool timers_wait(struct shell *shell)
+static bool still_held(struct shell *shell)
 {
     bool all_answered = true;
 
@@ -109,8 +108,8 @@ enum evt_status timers_fire(struct shell *shell)
     size_t count = 0;
     enum evt_status rc;
 
-    if (timers_clock(shell) < shell->due_ms || timers_wait(shell) ||
-        shell->behind)
+    if (timers_clock(shell) < shell->due_ms || still_held(shell) ||
+        shell->mode == SHELL_BEHIND)
         return EVT_OK;
     rc = store_due(shell->store, timers_clock(shell), due,
                    sizeof due / sizeof due[0], &count);
@@ -125,6 +124,21 @@ enum evt_status timers_fire(struct shell *shell)
         rc = EVT_OK;
     }
     return rc;
+}
+
+uint64_t timers_wake_ms(const struct shell *shell)
+{
+    uint64_t now = shell_now(shell), due = now;
+    int64_t left;
+
+    if (shell->due_ms == INT64_MAX)
+        return UINT64_MAX;
+    left = shell->due_ms - timers_clock(shell);
+    if (left > 0)
+        due += (uint64_t)left;
+    if (shell->timers_held && due < shell->held_until_ms)
+        due = shell->held_until_ms; /* looked at again with every reply */
+    return due;
 }
 
 enum evt_status timers_open(struct shell *shell,

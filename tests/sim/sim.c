@@ -9,6 +9,7 @@
 #include "read/reader.h"
 #include "simvfs.h"
 #include "write/shell_internal.h"
+#include "write/timers.h"
 
 #include "../../inventory-svc/inventory.h"
 #include "../../order-svc/order.h"
@@ -289,7 +290,7 @@ static void bury(struct sim *sim, struct node *node)
     node->running = false;
     node->life++;
     node->paused_until_ms = 0;
-    node->was_full = node->was_busy = false;
+    node->mode_before = SHELL_RUNNING;
 }
 
 static void start_later(struct sim *sim, unsigned number, uint64_t in_ms)
@@ -538,12 +539,11 @@ static void watch_states(struct sim *sim, struct node *node)
 {
     const struct shell *shell = node->shell;
 
-    if (node->was_full && !shell->storage_full && !shell->busy)
+    if (shell->mode == SHELL_RUNNING && node->mode_before == SHELL_FULL)
         sim_sometimes(sim, DISK_FULL_AND_ON);
-    if (node->was_busy && !shell->storage_full && !shell->busy)
+    if (shell->mode == SHELL_RUNNING && node->mode_before == SHELL_LOCKED)
         sim_sometimes(sim, DATABASE_LOCKED_AND_ON);
-    node->was_full = shell->storage_full;
-    node->was_busy = shell->busy;
+    node->mode_before = shell->mode;
     if (shell->timers_held && shell->due_ms > 0 &&
         timers_clock(shell) >= shell->due_ms)
         sim_sometimes(sim, TIMERS_HELD);
@@ -870,7 +870,7 @@ static void check_fork(struct sim *sim, const struct node *node,
         sim_sometimes(sim, FORK_REFUSED);
     if (sub->cursor.at.seq <= publisher->shell->store->head_seq)
         return;
-    if (publisher->shell->behind)
+    if (publisher->shell->mode == SHELL_BEHIND)
         sim_sometimes(sim, BEHIND_ITS_READERS);
     else
         sim_broken(sim, "fork", "%s does not notice that %s is ahead of it",

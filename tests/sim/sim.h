@@ -209,11 +209,11 @@ struct node {
     uint64_t generation; /* of its view */
     const char *point;   /* dies there, at the point_after-th pass */
     unsigned point_after;
-    const char *died_at;   /* the point at which it did */
-    struct sqlite3 *other; /* a program of somebody else's */
-    bool opened;           /* once, at least */
-    bool excused;          /* damage was done: it may leave for it */
-    bool was_full, was_busy;
+    const char *died_at;         /* the point at which it did */
+    struct sqlite3 *other;       /* a program of somebody else's */
+    bool opened;                 /* once, at least */
+    bool excused;                /* damage was done: it may leave for it */
+    enum shell_mode mode_before; /* as of its last step */
     uint64_t slow_until_ms;
 
     uint64_t head;               /* of this life */

@@ -1,0 +1,240 @@
+/* commands.c - from a request to its answers: known already, refused, or done.
+ *
+ * The inbox for commands is the log itself (the pattern is in inbox.c): an
+ * event carries the id of the command that it comes from, under a unique
+ * index, and a command whose id the log knows is answered from there as it was
+ * the first time.  Answers wait until the commit has made them true. */
+#include "write/commands.h"
+
+#include "write/shell_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set_answer(struct answer *to, enum answer_code code,
+                       const char *reason, const char *field)
+{
+    memset(to, 0, sizeof *to);
+    to->code = code;
+    snprintf(to->reason, sizeof to->reason, "%s", reason);
+    snprintf(to->field, sizeof to->field, "%s", field == NULL ? "" : field);
+}
+
+static enum evt_status answer_done(struct shell *shell, uint64_t seq,
+                                   struct answer *done)
+{
+    uint8_t hash[HASH_BYTES];
+    enum evt_status rc = EVT_OK;
+
+    set_answer(done, ANSWER_DONE, "", NULL);
+    memcpy(done->at.log_id, store_log_id(shell->store), LOG_ID_BYTES);
+    done->at.seq = seq;
+    if (seq == 0) /* there was nothing to do: it is true as of the head */
+        rc = store_head(shell->store, &done->at.seq, hash);
+    return rc;
+}
+
+/* A command whose id the log knows was sent again, by a client or by NNG
+ * itself: it is answered as the first time, and never counts twice. */
+static enum evt_status answer_again(struct shell *shell,
+                                    const struct command *command,
+                                    const struct row *first, struct answer *to)
+{
+    const char *why = "", *field = NULL;
+    struct event event;
+
+    if (codec_from_row(shell->service->name, store_log_id(shell->store), first,
+                       &event, &why, &field) != EVT_OK) {
+        snprintf(shell->error, sizeof shell->error,
+                 "own event %llu cannot be read",
+                 (unsigned long long)first->seq);
+        return EVT_IO;
+    }
+    if (event_type_in(event.type,
+                      service_rule(shell->service, command->type)->may_emit,
+                      MAY_EMIT_MAX) &&
+        strcmp(event.order_id, command->order_id) == 0 &&
+        codec_agrees(shop_message(command->type), &command->data,
+                     shop_message(event.type), &event.data))
+        return answer_done(shell, first->seq, to);
+    set_answer(to, ANSWER_REFUSED, "this id was used for something else", "id");
+    return EVT_OK;
+}
+
+/* What is wrong with the envelope of a command, or NULL. */
+static const char *envelope_problem(const struct shell *shell,
+                                    const struct command *command)
+{
+    const struct rule *rule = service_rule(shell->service, command->type);
+
+    if (rule == NULL || !shop_message(command->type)->is_command)
+        return "not a command of this service";
+    for (size_t i = 0; i < shell->service->timer_count; i++)
+        if (shell->service->timers[i].send == command->type)
+            return "only a timer may say so";
+    if (command->type == PLACE_ORDER &&
+        strcmp(command->order_id, command->command_id) != 0)
+        return "an order's id is its command's id";
+    if ((command->type == PLACE_ORDER || command->type == CANCEL_ORDER) !=
+        (command->order_id[0] != '\0'))
+        return "an order id is missing, or one too many";
+    return NULL;
+}
+
+/* Whether a command by @rule would begin one more saga than can be followed.
+ * A service takes commands faster than all three see them through; without a
+ * bound the sagas of an overload would wait in the logs until their deadlines
+ * undid them, one after the other.  Counted once a batch, so that a batch may
+ * exceed it. */
+static enum evt_status over_saga_limit(struct shell *shell,
+                                       const struct rule *rule, bool *over)
+{
+    enum evt_status rc = EVT_OK;
+    bool begins = false;
+
+    for (size_t i = 0; i < shell->service->timer_count; i++)
+        begins = begins || event_type_in(shell->service->timers[i].from,
+                                         rule->may_emit, MAY_EMIT_MAX);
+    if (begins && shell->open_as_of != shell->counts.commits + 1) {
+        rc = store_timer_count(shell->store, &shell->open);
+        shell->open_as_of = shell->counts.commits + 1;
+    }
+    *over = begins && shell->open >= OPEN_MAX;
+    return rc;
+}
+
+/* Admits a new command, unless it would begin one saga too many. */
+static enum evt_status admit_below_limit(struct shell *shell,
+                                         const struct command *command,
+                                         struct answer *to, bool *admitted)
+{
+    const struct rule *rule = service_rule(shell->service, command->type);
+    bool over = false;
+    enum evt_status rc = over_saga_limit(shell, rule, &over);
+
+    *admitted = rc == EVT_OK && !over;
+    if (over) {
+        set_answer(to, ANSWER_BUSY, "too many orders are open, try again",
+                   NULL);
+        shell->counts.answered_busy++;
+    }
+    return rc;
+}
+
+/* Whether @command may be decided: then *@admitted; else *@to is its answer. */
+static enum evt_status admit(struct shell *shell, const struct command *command,
+                             struct answer *to, bool *admitted)
+{
+    const char *problem = envelope_problem(shell, command);
+    enum shell_mode mode = modes_for_decisions(shell);
+    struct row first;
+    enum evt_status rc;
+
+    *admitted = false;
+    if (problem != NULL) {
+        set_answer(to, ANSWER_BAD, problem, "id");
+        return EVT_OK;
+    }
+    if (mode != SHELL_RUNNING) {
+        set_answer(to, modes[mode].code, modes[mode].reason, NULL);
+        return EVT_OK;
+    }
+    rc = shell_begin(shell);
+    if (rc == EVT_OK)
+        rc = store_find_command(shell->store, command->command_id, &first);
+    if (rc == EVT_OK)
+        return answer_again(shell, command, &first, to);
+    return rc == EVT_NONE ? admit_below_limit(shell, command, to, admitted)
+                          : rc;
+}
+
+/* Decides on a command that was admitted. */
+static enum evt_status decide_command(struct shell *shell,
+                                      const struct command *command,
+                                      struct answer *to)
+{
+    struct event cause = {.type = command->type,
+                          .time_ms = shell->env->wall_ms(shell->env->ctx),
+                          .data = command->data};
+    struct cause because = {0};
+    struct decision decision;
+    enum evt_status rc;
+
+    text_copy(cause.order_id, sizeof cause.order_id, command->order_id);
+    text_copy(because.command_id, sizeof because.command_id,
+              command->command_id);
+    rc = shell_decide(shell, service_rule(shell->service, command->type),
+                      &cause, &because, &decision);
+    if (rc != EVT_OK)
+        return rc;
+    if (decision.refusal != NULL) {
+        set_answer(to, ANSWER_REFUSED, decision.refusal, decision.field);
+        shell->counts.refused++;
+        return EVT_OK;
+    }
+    return answer_done(shell, decision.emitted ? decision.event.at.seq : 0, to);
+}
+
+/* ---- requests ---- */
+
+/* Reads a request into the batch; NULL: it is none, and was answered so. */
+static const struct pending *receive(struct shell *shell,
+                                     const struct input *input)
+{
+    struct pending *pending = &shell->pending[shell->pending_count];
+    size_t first = shell->answer_count, count = 0;
+
+    if (!request_read(input->bytes, input->count, shell->commands,
+                      shell->answers + first, &count)) {
+        router_not_a_request(shell, input->from);
+        return NULL;
+    }
+    *pending = (struct pending){input->from, first, count};
+    shell->answer_count += count;
+    shell->pending_count++;
+    return pending;
+}
+
+enum evt_status commands_handle(struct shell *shell, const struct input *input)
+{
+    const struct pending *pending = receive(shell, input);
+    enum evt_status rc = EVT_OK;
+    bool admitted;
+
+    if (pending == NULL)
+        return EVT_OK;
+    shell->counts.commands += pending->count;
+    for (size_t i = 0; i < pending->count && rc == EVT_OK; i++) {
+        const struct command *command = &shell->commands[i];
+        struct answer *to = &shell->answers[pending->first + i];
+
+        if (to->code != ANSWER_DONE) /* it could not be read */
+            continue;
+        rc = admit(shell, command, to, &admitted);
+        if (rc == EVT_OK && admitted)
+            rc = decide_command(shell, command, to);
+    }
+    return rc;
+}
+
+void commands_turn_away(struct shell *shell, const struct input *input)
+{
+    if (receive(shell, input) != NULL)
+        commands_answer(shell, shell->mode);
+}
+
+void commands_answer(struct shell *shell, enum shell_mode mode)
+{
+    for (size_t i = 0; i < shell->pending_count; i++) {
+        const struct pending *pending = &shell->pending[i];
+        struct answer *answers = shell->answers + pending->first;
+        size_t bytes;
+
+        for (size_t k = 0; mode != SHELL_RUNNING && k < pending->count; k++)
+            set_answer(&answers[k], modes[mode].code, modes[mode].reason, NULL);
+        bytes = request_answers_write(answers, pending->count, shell->message);
+        shell->env->send(shell->env->ctx, TO_CLIENT, pending->token,
+                         shell->message, bytes);
+    }
+    shell->pending_count = shell->answer_count = 0;
+}

@@ -1,0 +1,237 @@
+/* test_modes.c - what a service says while it cannot do everything: each mode
+ * of write/modes.h, brought about for real, and the answers to a command, to
+ * an operator and in the status. */
+#include "payment-svc/payment.h"
+#include "trio.h"
+#include "write/shell_internal.h"
+
+#include <criterion/criterion.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PARKED = 200 };
+
+static struct trio *trio;
+static sqlite3 *outsider;
+
+static struct answer deposit(unsigned number)
+{
+    struct command command = {.type = DEPOSIT_FUNDS,
+                              .data = {.customer = "alice", .amount_cents = 1}};
+
+    snprintf(command.command_id, ID_BYTES, "d-%u", number);
+    return trio_command(trio, PAYMENT_SVC, &command);
+}
+
+static void run_sql(sqlite3 *db, const char *sql)
+{
+    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s: %s",
+                 sql, sqlite3_errmsg(db));
+}
+
+/* Events that payment-svc would have charged for, had it understood them. */
+static void park_many(void)
+{
+    struct event event = {
+        .type = STOCK_RESERVED,
+        .data = {.customer = "alice",
+                 .total_cents = 1,
+                 .line_count = 1,
+                 .lines = {{.sku = "widget", .quantity = 1}}}};
+    uint8_t data[DATA_MAX], raw[4096];
+    char sql[8400], hex[8193];
+    struct row row;
+
+    for (unsigned i = 1; i <= PARKED; i++) {
+        event.at.seq = i;
+        snprintf(event.order_id, sizeof event.order_id, "o-%u", i);
+        codec_to_row(&event, data, &row);
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO parked VALUES ('inventory', zeroblob(16), %u, "
+                 "'%s', 'why', x'%s')",
+                 i, event.order_id,
+                 text_hex(raw, frame_row_write(&row, raw, sizeof raw), hex));
+        run_sql(outsider, sql);
+    }
+}
+
+static void nothing(void)
+{
+}
+
+/* Nobody is there to say how far this log was read. */
+static void be_starting(void)
+{
+    for (unsigned i = 0; i < SERVICES; i++)
+        trio_stop(trio, i);
+    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+}
+
+static void fill_disk(void)
+{
+    unsigned number = 1000;
+
+    run_sql(store_connection(trio->nodes[PAYMENT_SVC].shell->store),
+            "PRAGMA max_page_count=1");
+    while (deposit(number).code == ANSWER_DONE)
+        cr_assert_lt(number++, 2000, "the disk does not become full");
+}
+
+static void make_room(void)
+{
+    run_sql(store_connection(trio->nodes[PAYMENT_SVC].shell->store),
+            "PRAGMA max_page_count=100000");
+}
+
+static void lock(void)
+{
+    run_sql(outsider, "BEGIN IMMEDIATE");
+    cr_assert_eq(deposit(1).code, ANSWER_BUSY);
+}
+
+static void unlock(void)
+{
+    run_sql(outsider, "COMMIT");
+}
+
+/* As if order-svc's reply had said that it has read more than there is. */
+static void fall_behind(void)
+{
+    struct shell *shell = trio->nodes[PAYMENT_SVC].shell;
+    struct subscription *sub = &shell->subscriptions[0];
+    uint8_t hash[HASH_BYTES];
+
+    cr_assert_eq(store_head(shell->store, &sub->on_us.at.seq, hash), EVT_OK);
+    sub->on_us.at.seq++;
+    memcpy(sub->on_us.at.log_id, store_log_id(shell->store), LOG_ID_BYTES);
+    sub->owes_me = true;
+    cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+}
+
+static void be_accepted(void)
+{
+    trio->nodes[PAYMENT_SVC].shell->subscriptions[0].owes_me = false;
+    cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+}
+
+static const struct {
+    void (*enter)(void), (*end)(void);
+    uint64_t over_ms; /* after its end it goes on for so long */
+    enum answer_code code;
+    int json_code; /* 0: redriven */
+    const char *state;
+} expected[] = {
+    [SHELL_RUNNING] = {nothing, nothing, 0, ANSWER_DONE, 0, "running"},
+    [SHELL_STARTING] = {be_starting, nothing, 500, ANSWER_BUSY, 75, "starting"},
+    [SHELL_FULL] = {fill_disk, make_room, 500, ANSWER_FULL, 75, "storage full"},
+    [SHELL_LOCKED] = {lock, unlock, 20, ANSWER_BUSY, 75, "database locked"},
+    [SHELL_BEHIND] = {fall_behind, be_accepted, 0, ANSWER_BEHIND, 75,
+                      "behind its readers"},
+};
+
+_Static_assert(sizeof expected / sizeof expected[0] == SHELL_MODES,
+               "every mode is walked");
+
+static void enter(enum shell_mode mode)
+{
+    struct shell_status status;
+
+    trio = trio_open(NULL);
+    trio_run(trio, 100);
+    trio_seed(trio);
+    trio_run(trio, 1000);
+    cr_assert_eq(sqlite3_open(trio->nodes[PAYMENT_SVC].path, &outsider),
+                 SQLITE_OK);
+    park_many();
+    expected[mode].enter();
+    trio_status(trio, PAYMENT_SVC, &status);
+    cr_assert_str_eq(modes[status.mode].state, expected[mode].state);
+}
+
+static void leave(void)
+{
+    sqlite3_close(outsider);
+    trio_close(trio);
+}
+
+/* Refused for as long as the table says, and then decided. */
+static void commands_in(enum shell_mode mode)
+{
+    struct answer answer;
+
+    enter(mode);
+    answer = deposit(2);
+    cr_expect_eq(answer.code, expected[mode].code, "%s: %d",
+                 expected[mode].state, (int)answer.code);
+    cr_expect_str_eq(answer.reason, modes[mode].reason);
+    expected[mode].end();
+    if (expected[mode].over_ms > 0) {
+        trio->mono_ms += expected[mode].over_ms - 1;
+        cr_expect_eq(deposit(2).code, expected[mode].code,
+                     "%s is over too early", expected[mode].state);
+        trio->mono_ms++;
+    }
+    cr_expect_eq(deposit(2).code, ANSWER_DONE, "%s is not over",
+                 expected[mode].state);
+    leave();
+}
+
+static void controls_in(enum shell_mode mode)
+{
+    json_t *reply;
+    int code;
+
+    enter(mode);
+    reply = trio_control(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}");
+    code = (int)json_integer_value(json_object_get(reply, "code"));
+    cr_expect_eq(code, expected[mode].json_code, "%s: %d", expected[mode].state,
+                 code);
+    if (expected[mode].json_code == 0)
+        cr_expect_eq(json_integer_value(json_object_get(reply, "redriven")),
+                     PARKED);
+    else
+        cr_expect_str_eq(json_string_value(json_object_get(reply, "error")),
+                         modes[mode].json_error);
+    cr_expect_eq(json_object_get(reply, "again") != NULL, modes[mode].passes,
+                 "%s", expected[mode].state);
+    json_decref(reply);
+    leave();
+}
+
+Test(modes, commands_are_answered_as_the_table_says)
+{
+    for (int mode = 0; mode < SHELL_MODES; mode++)
+        commands_in((enum shell_mode)mode);
+}
+
+Test(modes, controls_are_answered_as_the_table_says)
+{
+    for (int mode = 0; mode < SHELL_MODES; mode++)
+        controls_in((enum shell_mode)mode);
+}
+
+/* Full, then locked, then neither; behind outlasts a commit. */
+Test(modes, one_follows_another)
+{
+    struct shell *shell;
+
+    enter(SHELL_FULL);
+    shell = trio->nodes[PAYMENT_SVC].shell;
+    run_sql(outsider, "BEGIN IMMEDIATE");
+    trio->mono_ms += 500;
+    cr_assert_eq(deposit(2).code, ANSWER_BUSY);
+    cr_assert_eq(shell->mode, SHELL_LOCKED);
+    unlock();
+    make_room();
+    trio->mono_ms += 20;
+    cr_assert_eq(deposit(2).code, ANSWER_DONE);
+    cr_assert_eq(shell->mode, SHELL_RUNNING);
+    fall_behind();
+    cr_assert_eq(shell_begin(shell), EVT_OK);
+    cr_assert_eq(shell_commit(shell), EVT_OK);
+    cr_assert_eq(shell->mode, SHELL_BEHIND);
+    be_accepted();
+    cr_assert_eq(shell->mode, SHELL_RUNNING);
+    leave();
+}
