@@ -41,6 +41,19 @@ Test(fault, it_fires_until_it_is_cleared)
     cr_assert_eq(fires_in("test/a", 500), 0);
 }
 
+Test(fault, to_ask_whether_it_is_set_is_no_pass)
+{
+    cr_assert_not(fault_is_set("test/a"));
+    cr_assert_eq(fault_set("test/a", 1, 1, 100), EVT_OK);
+    for (unsigned i = 0; i < 5; i++)
+        cr_assert(fault_is_set("test/a"));
+    cr_assert_not(fault_is_set("test/b"));
+    cr_assert_not(fault_fires("test/a"), "this is its first pass");
+    cr_assert(fault_fires("test/a"));
+    cr_assert_eq(fault_clear("test/a"), EVT_OK);
+    cr_assert_not(fault_is_set("test/a"));
+}
+
 Test(fault, it_fires_from_the_nth_pass_on_so_many_times)
 {
     cr_assert_eq(fault_set("test/a", 3, 2, 100), EVT_OK);

@@ -667,6 +667,37 @@ Test(shell, a_control_that_cannot_be_done_says_why)
     trio_close(trio);
 }
 
+static enum evt_status count_calls(void *ctx, const json_t *request,
+                                   json_t **reply)
+{
+    unsigned *calls = ctx;
+
+    (void)request;
+    *reply = json_pack("{s:i}", "calls", ++*calls);
+    return EVT_OK;
+}
+
+Test(shell, what_the_process_answers_it_is_asked)
+{
+    static const struct route routes[] = {{"get", "calls", count_calls},
+                                          {"do", "redrive", count_calls},
+                                          {NULL, NULL, NULL}};
+    struct trio *trio = seeded();
+    struct shell *shell = trio->nodes[ORDER_SVC].shell;
+    unsigned calls = 0;
+
+    cr_assert_eq(told(trio, ORDER_SVC, "{\"get\":\"calls\"}", "code"), 65);
+    shell->routes = routes;
+    shell->routes_ctx = &calls;
+    cr_assert_eq(told(trio, ORDER_SVC, "{\"get\":\"calls\"}", "calls"), 1);
+    cr_assert_eq(told(trio, ORDER_SVC, "{\"do\":\"calls\"}", "code"), 65);
+    cr_assert_eq(told(trio, ORDER_SVC, "{\"get\":\"else\"}", "code"), 65);
+    cr_assert_eq(told(trio, ORDER_SVC, "{\"do\":\"redrive\"}", "redriven"), 0,
+                 "the shell's own come first");
+    cr_assert_eq(calls, 1);
+    trio_close(trio);
+}
+
 /* Keeps a copy of a service's file, or puts it back; the service is down. */
 static void copy_file(const char *from, const char *to)
 {

@@ -77,6 +77,20 @@ bool fault_fires(const char *name)
     return faults_enabled && fiu_fail(name) != 0;
 }
 
+bool fault_is_set(const char *name)
+{
+    const struct point *point;
+    bool set;
+
+    if (!faults_enabled)
+        return false;
+    pthread_mutex_lock(&mutex);
+    point = find(name);
+    set = point != NULL && point->set;
+    pthread_mutex_unlock(&mutex);
+    return set;
+}
+
 void fault_crash(const char *name)
 {
     if (fault_fires(name))

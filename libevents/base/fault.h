@@ -22,6 +22,10 @@ void fault_declare(const char *name, const char *what);
 /* Whether the fault at @name happens now.  Thread safe. */
 bool fault_fires(const char *name);
 
+/* Whether @name is switched on, whether or not it fires at its next pass.  This
+ * is no pass.  Thread safe. */
+bool fault_is_set(const char *name);
+
 /* kill -9 of this very process if the fault at @name happens now. */
 void fault_crash(const char *name);
 

@@ -1,7 +1,7 @@
 /* host.h - a service in the real world: options, locks, signals, two loops.
  *
- * The main thread polls and subscriptions the shell; a second thread polls and
- * subscriptions the read side.  All of NNG is behind bus.h. */
+ * The main thread polls and feeds the shell; a second thread polls and feeds
+ * the read side.  All of NNG is behind bus.h. */
 #ifndef HOST_H
 #define HOST_H
 
