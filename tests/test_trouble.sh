@@ -597,6 +597,12 @@ accepts_at_once() { # HC11
     asked 1 accept order payment
     shows "$said" "has not diverged, nothing to accept"
 }
+says_that_it_starts() { # SERVICE
+    end "$1" TERM
+    start "$1"
+    within 30 controllable "$1"
+    asked 75 status "$1" && shows "$said" "^    $1 is starting: commands wait\$"
+}
 controllable() { "$saga" fault ls "$1" >/dev/null 2>&1; }
 
 # What hears nobody does not know for half a second whether its log is whole.
@@ -609,11 +615,8 @@ at_once_after_a_start() {
     within 30 controllable payment
     asked 0 redrive payment
     shows "$said" '^nothing is parked$'
-    end payment TERM
-    start payment
-    within 30 controllable payment
-    asked 75 status payment
-    shows "$said" '^    payment is starting: commands wait$'
+    # A busy machine may take that half second from us: then once more.
+    within 60 says_that_it_starts payment
     within 30 "$saga" status payment >/dev/null
     kill -CONT "${pids[order]}" "${pids[inventory]}"
     all_up
@@ -657,6 +660,7 @@ forked() { # another history under numbers that were read
     rm -f "$SAGA_DIR"/inventory/*
     cp "$work/older/inventory/log.db" "$SAGA_DIR/inventory/log.db"
     start inventory # alone: nobody tells it
+    within 30 controllable inventory
     for _ in $(seq 9); do asked 0 stock gizmo 1; done
     end inventory TERM
     start_all --order-deadline-ms 600000
