@@ -15,7 +15,8 @@
 # own for processes and mounts: whatever way this ends, Ctrl-C and kill -9
 # included, the kernel ends what they started, and what was mounted is gone.
 # Their data directories, made with mktemp, lie below one of ours, in memory: no
-# scenario cuts the power, so it is nothing but faster.
+# scenario cuts the power, so it is nothing but faster.  With $SCENARIO_IN_TMPDIR
+# they are on whatever $TMPDIR is on (scripts/soak.sh).
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 cd "$root"
@@ -173,7 +174,8 @@ run_one() { # FILE
     TMPDIR=$work/tmp within_reach \
         setpriv --pdeathsig KILL \
         unshare "${map[@]}" --mount --pid --fork --kill-child --mount-proc \
-        sh -c 'mount -t tmpfs -o mode=700 tmpfs "$TMPDIR" && exec "$@"' sh \
+        sh -c '{ [ -n "$SCENARIO_IN_TMPDIR" ] ||
+            mount -t tmpfs -o mode=700 tmpfs "$TMPDIR"; } && exec "$@"' sh \
         clitest --color never --progress test "$work/commands"
 }
 

@@ -5,7 +5,8 @@
 # output.  The last line is "N passed, N failed" and, if any were, ", N
 # skipped"; the exit code is 0 only when all passed.  What TAP does not show
 # counts as a failure, too: an exit code other than 0, a test binary in which
-# no test ran, one that hangs.
+# no test ran, one that hangs.  What they print is kept in BUILD/tests, or in
+# $TEST_OUTPUT.
 set -u
 cd "$(dirname "$0")/.." || exit 74
 build=$1
@@ -24,8 +25,8 @@ passed=0 failed=0 skipped=0
 
 for test; do
     name=$(basename "$test")
-    tap=$build/tests/$name.tap
-    out=$build/tests/$name.out
+    tap=${TEST_OUTPUT:-$build/tests}/$name.tap
+    out=${TEST_OUTPUT:-$build/tests}/$name.out
     rm -f "$tap"
     begun=$SECONDS
     case $test in
