@@ -149,10 +149,11 @@ $(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(NNG) $(LIBS)
 
+# Into programs that know of no sanitizer, too.
 $(PRELOADS): $(BUILD)/%.so: %.c $(FLAGS_FILE) | packages
 	@mkdir -p $(@D)
 	$(call say,ld,$@)
-	$(Q)$(COMPILE) -MMD -MP -fPIC -shared -o $@ $<
+	$(Q)$(filter-out -fsanitize% -fno-sanitize%,$(COMPILE)) -MMD -MP -fPIC -shared -o $@ $<
 
 # The services and ./saga as a next release may be, for tests of upgrades: all
 # but the catalogue is the same.
@@ -216,7 +217,7 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 # Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
 SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
-tests: all $(TESTS) $(TOOLS) $(NEXT) $(BUILD)/bench/layers ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) $(PRELOADS) $(BUILD)/bench/layers ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 
@@ -335,6 +336,15 @@ lab-test: all ## each scenario without what its file names: red or green?
 .PHONY: lab-worlds
 lab-worlds: all $(BUILD)/tests/test_worlds ## write what a search finds where something is missing
 	$(Q)scripts/lab-worlds.sh write
+
+# ---- again and again ----------------------------------------------------------
+
+# Of the test binaries, those that wait for sockets and processes.
+.PHONY: soak ci-timing
+soak: tests $(BUILD)/bench/one ## what fails only sometimes, beside busy loops: N=40 ONLY='scenario-* test_cli.sh'
+	$(Q)scripts/soak.sh run '$(or $(N),40)' '$(ONLY)' $(notdir $(NNG_TESTS))
+ci-timing: ## the part of .ci/run that depends on time, to run beside load
+	$(Q).ci/run timing
 
 # ---- documents --------------------------------------------------------------
 
