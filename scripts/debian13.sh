@@ -2,8 +2,8 @@
 # debian13.sh run|list - builds, tests and runs the shop on Debian 13, from any
 # Debian: what the Dockerfile does, without Docker.
 #
-#   run    makes a Debian 13 with debootstrap in build/debian13, from the mirror
-#          that apt uses here, copies this directory there (without what
+#   run    makes a Debian 13 with debootstrap in memory (1 GB), at
+#          build/debian13, from the mirror that apt uses here, copies this directory there (without what
 #          .dockerignore names), and executes the RUN lines of the Dockerfile:
 #          packages, build, the whole of `make test`, demo.  A test that is
 #          skipped there fails the run.  Bounded: DEBIAN13_SECONDS=480.
@@ -11,8 +11,8 @@
 #
 # All of it runs in namespaces of its own for mounts and processes: however it
 # ends, kill -9 included, the kernel ends what was started and takes back what
-# was mounted, so that the directory can be removed without looking into a
-# mount.  Exit codes: 77 when this machine does not allow that (root is needed),
+# was mounted.  What is left is an empty directory, so nothing has to be removed
+# but that.  Exit codes: 77 when this machine does not allow that (root is needed),
 # 124 when the time is over.  DOCKERFILE and DEBIAN13_DIR are for the tests.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
@@ -91,7 +91,7 @@ part() { # NAME COMMAND...
 inside() {
     local line lines
     lines=$(run_lines)
-    mount --bind "$there" "$there" # "/" has to be a mount for unshare in there
+    mount -t tmpfs -o mode=755 debian13 "$there"
     part debootstrap bootstrap
     mount -t proc proc "$there/proc"
     mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts \
@@ -115,18 +115,12 @@ namespaces=(setpriv --pdeathsig KILL
 
 runner=''
 clean_up() {
-    local tries
     trap '' INT TERM HUP
     if [ -n "$runner" ]; then
         kill -KILL "$runner" 2>/dev/null || true
         wait "$runner" 2>/dev/null || true
     fi
-    # What the kernel is still ending may write once more.
-    for ((tries = 0; tries < 40; tries++)); do
-        rm -rf --one-file-system "$there" 2>/dev/null && return
-        sleep 0.25
-    done
-    echo "debian13: $there could not be removed" >&2
+    rmdir "$there"
 }
 
 run() {
@@ -144,8 +138,8 @@ run() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
-    rm -rf --one-file-system "$there" "$there".{log,said}
-    mkdir "$there"
+    rm -f "$there".{log,said}
+    mkdir -p "$there"
     setpriv --pdeathsig KILL timeout -s KILL "$limit" "${namespaces[@]}" \
         "$0" inside </dev/null 8>&- &
     runner=$!
