@@ -60,7 +60,10 @@ quoted = '$(subst ','\'',$(1))'
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-LIB_SOURCES := $(wildcard libevents/*/*.c libevents/net/nng/*.c shop/*.c)
+# Who knows all services; the library knows none of them.
+ROSTER := shop/roster.c
+LIB_SOURCES := $(filter-out $(ROSTER),$(wildcard libevents/*/*.c \
+    libevents/net/nng/*.c shop/*.c))
 # `saga bench` stands with the other measurements.
 CLI_SOURCES := $(wildcard saga-cli/*.c) bench/saga_bench.c bench/use.c
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
@@ -75,7 +78,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
 # Libraries that those preload into the services.
 PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
-SOURCES := $(LIB_SOURCES) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
+SOURCES := $(LIB_SOURCES) $(ROSTER) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
     $(TOOL_SOURCES) $(PRELOAD_SOURCES)
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
@@ -84,7 +87,7 @@ SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
 LIB := $(BUILD)/libevents.a
 HELPERS := $(BUILD)/tests/helpers.a
 # The domains without their main: what ./saga and the tests know of them.
-DOMAINS := $(call objects,$(filter-out %/main.c,$(SVC_SOURCES)))
+DOMAINS := $(call objects,$(ROSTER) $(filter-out %/main.c,$(SVC_SOURCES)))
 PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
     $(BUILD)/payment-svc/payment.o
 

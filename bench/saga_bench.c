@@ -10,12 +10,10 @@
  * The stream may lose frames (PUB promises nothing): what has not ended after
  * a while is asked of the order view, and counted as "found late". */
 #include "audit/check.h"
-#include "inventory-svc/inventory.h"
-#include "order-svc/order.h"
-#include "payment-svc/payment.h"
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"
 #include "shop/invariants.h"
+#include "shop/roster.h"
 #include "use.h"
 
 #include <errno.h>
@@ -699,12 +697,10 @@ static void see_nothing(void *ctx, enum check_id id, const char *subject,
 /* Adds to @told what the checker says of the logs. */
 static int check(const struct bench *bench, json_t *told)
 {
-    static const struct view *const views[SERVICES] = {&order_view, &stock_view,
-                                                       &account_view};
     struct check_options options = {.invariants = &shop_invariants,
                                     .directory = bench->saga->directory,
                                     .services = saga_services,
-                                    .views = views};
+                                    .views = roster_views};
     struct check_summary summary;
     char why[STORE_WHY_BYTES] = "";
     unsigned broken = 0;

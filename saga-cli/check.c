@@ -9,11 +9,9 @@
 #include "story.h"
 #include "verbs.h"
 
-#include "../inventory-svc/inventory.h"
-#include "../order-svc/order.h"
-#include "../payment-svc/payment.h"
 #include "audit/check.h"
 #include "shop/invariants.h"
+#include "shop/roster.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -386,12 +384,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static int run_check(struct saga *saga)
 {
-    static const struct view *const views[SERVICES] = {&order_view, &stock_view,
-                                                       &account_view};
     struct verdict_run run = {.options = {.invariants = &shop_invariants,
                                           .directory = saga->directory,
                                           .services = saga_services,
-                                          .views = views}};
+                                          .views = roster_views}};
     char why[STORE_WHY_BYTES] = "";
     int code = saga_parse(saga, &run);
 

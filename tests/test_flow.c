@@ -21,13 +21,13 @@ Test(flow, every_event_has_one_writer_and_a_reader_unless_it_is_final)
         const char *name = shop_type_name(type);
 
         if (shop_message(type)->is_command) {
-            cr_assert(flow_has_reader(world_services, SERVICES, type), "%s",
+            cr_assert(flow_has_reader(roster_services, SERVICES, type), "%s",
                       name);
             continue;
         }
-        cr_assert_not_null(flow_writer(world_services, SERVICES, type), "%s",
+        cr_assert_not_null(flow_writer(roster_services, SERVICES, type), "%s",
                            name);
-        cr_assert_neq(flow_has_reader(world_services, SERVICES, type),
+        cr_assert_neq(flow_has_reader(roster_services, SERVICES, type),
                       event_type_in(type, finals, MESSAGE_TYPES), "%s", name);
     }
 }
@@ -35,12 +35,12 @@ Test(flow, every_event_has_one_writer_and_a_reader_unless_it_is_final)
 Test(flow, every_rule_is_on_a_message_that_comes_to_its_service)
 {
     for (size_t s = 0; s < SERVICES; s++) {
-        const struct service *service = world_services[s];
+        const struct service *service = roster_services[s];
 
         for (size_t i = 0; i < service->rule_count; i++) {
             enum message_type on = service->rules[i].on;
             const struct service *writer =
-                flow_writer(world_services, SERVICES, on);
+                flow_writer(roster_services, SERVICES, on);
             bool heard = shop_message(on)->is_command;
 
             for (size_t l = 0; service->listens_to[l] != NULL; l++)
@@ -58,14 +58,14 @@ Test(flow, every_rule_is_on_a_message_that_comes_to_its_service)
 Test(flow, services_write_what_they_fold_and_fold_what_they_index)
 {
     for (size_t s = 0; s < SERVICES; s++) {
-        const struct service *service = world_services[s];
+        const struct service *service = roster_services[s];
 
         for (size_t k = 0; k < service->kind_count; k++) {
             const struct kind *kind = &service->kinds[k];
 
             for (size_t f = 0; f < FOLDS_MAX && kind->folds[f]; f++) {
                 cr_assert_eq(
-                    flow_writer(world_services, SERVICES, kind->folds[f]),
+                    flow_writer(roster_services, SERVICES, kind->folds[f]),
                     service, "%s folds %s of another", kind->name,
                     shop_type_name(kind->folds[f]));
                 cr_assert(service_indexes(service, kind->folds[f], kind->tag));
@@ -79,7 +79,7 @@ Test(flow, no_events_cause_each_other_in_a_circle)
 {
     enum message_type circle[MESSAGE_TYPES];
 
-    cr_assert_eq(flow_cycle(world_services, SERVICES, circle), 0);
+    cr_assert_eq(flow_cycle(roster_services, SERVICES, circle), 0);
 }
 
 static void never(const struct states *states, const struct event *cause,
@@ -107,7 +107,7 @@ Test(flow, a_circle_is_found_through_rules_and_timers)
     const struct service *four[SERVICES + 1];
     enum message_type circle[MESSAGE_TYPES];
 
-    memcpy(four, world_services, sizeof world_services);
+    memcpy(four, roster_services, sizeof roster_services);
     four[3] = &restock;
     cr_assert_eq(flow_cycle(four, 4, circle), 3);
     cr_assert_eq(circle[0], ORDER_PLACED);
@@ -128,7 +128,7 @@ static char *printed(void print(FILE *, const struct service *const[], size_t))
     FILE *out = open_memstream(&text, &bytes);
 
     cr_assert_not_null(out);
-    print(out, world_services, SERVICES);
+    print(out, roster_services, SERVICES);
     fclose(out);
     return text;
 }
@@ -188,7 +188,7 @@ Test(flow, another_table_draws_another_ladder)
     FILE *out = open_memstream(&text, &bytes);
 
     cr_assert_not_null(out);
-    flow_print_ladder(out, world_services, SERVICES - 1);
+    flow_print_ladder(out, roster_services, SERVICES - 1);
     fclose(out);
     cr_assert_not_null(strstr(text, "  inventory             StockReserved\n"),
                        "%s", text);
@@ -292,7 +292,7 @@ static void look(struct scene *scene)
             memset(at->log_id, (int)p + 1, LOG_ID_BYTES);
         }
     }
-    scene->gap_count = flow_gaps(world_services, SERVICES, scene->consumed,
+    scene->gap_count = flow_gaps(roster_services, SERVICES, scene->consumed,
                                  scene->events, scene->count, scene->gaps, 8);
 }
 
@@ -344,7 +344,7 @@ Test(flow, what_was_consumed_without_an_answer_was_ignored)
     /* A cursor on another log of payment says nothing about this one. */
     memset(scene.consumed[AT_ORDER * SERVICES + AT_PAYMENT].log_id, 9,
            LOG_ID_BYTES);
-    cr_assert_eq(flow_gaps(world_services, SERVICES, scene.consumed,
+    cr_assert_eq(flow_gaps(roster_services, SERVICES, scene.consumed,
                            scene.events, scene.count, scene.gaps, 1),
                  2);
     cr_assert_not(scene.gaps[0].ignored);
@@ -420,12 +420,12 @@ Test(flow, the_deadline_is_armed_until_the_order_moves_on)
 
     look(&scene);
     timer =
-        flow_timer(world_services, SERVICES, scene.events, scene.count, &set);
+        flow_timer(roster_services, SERVICES, scene.events, scene.count, &set);
     cr_assert_not_null(timer);
     cr_assert_eq(timer->send, EXPIRE_ORDER);
     cr_assert_eq(set->type, ORDER_PLACED);
     world_settle(&scene.world);
     look(&scene);
     cr_assert_null(
-        flow_timer(world_services, SERVICES, scene.events, scene.count, &set));
+        flow_timer(roster_services, SERVICES, scene.events, scene.count, &set));
 }

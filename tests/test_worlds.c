@@ -489,7 +489,7 @@ Test(teeth, a_guard_that_is_gone_is_missed)
 
     cr_assert_not_null(out);
     for (unsigned s = 0; s < SERVICES; s++) {
-        const struct service *service = world_services[s];
+        const struct service *service = roster_services[s];
 
         for (size_t r = 0; r < service->rule_count; r++)
             for (size_t k = 0; k < service->kind_count; k++)

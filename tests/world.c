@@ -8,18 +8,12 @@
 
 #include "core/codec.h"
 #include "core/flow.h"
-#include "inventory-svc/inventory.h"
-#include "order-svc/order.h"
-#include "payment-svc/payment.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
-
-const struct service *const world_services[SERVICES] = {
-    &order_service, &inventory_service, &payment_service};
 
 /* ---- interned events ------------------------------------------------------
  */
@@ -147,7 +141,8 @@ static const struct event *append(struct world *world, unsigned service,
     copy_event(&event, own);
     codec_trim(message, &event.data);
     assert(codec_check(message, &event.data, &why, &field) == EVT_OK);
-    text_copy(event.source, sizeof event.source, world_services[service]->name);
+    text_copy(event.source, sizeof event.source,
+              roster_services[service]->name);
     memset(event.at.log_id, (int)service + 1, LOG_ID_BYTES);
     event.at.seq = seq;
     world->log[service][seq - 1] = intern(&event);
@@ -214,7 +209,7 @@ static enum evt_status load(void *ctx, unsigned kind_number, const char *key,
 {
     struct desk *desk = ctx;
     const struct kind *kind =
-        &world_services[desk->service]->kinds[kind_number];
+        &roster_services[desk->service]->kinds[kind_number];
 
     assert(kind->bytes <= STATE_BYTES_MAX);
     fold(desk->world, desk->service, kind, key, desk->states[desk->used]);
@@ -230,7 +225,7 @@ void world_decide(const struct world *world, unsigned service,
                   struct decision *out)
 {
     const struct rule *rule =
-        service_rule(world_services[service], cause->type);
+        service_rule(roster_services[service], cause->type);
     struct states states;
     struct desk desk;
     enum evt_status rc;
@@ -240,7 +235,7 @@ void world_decide(const struct world *world, unsigned service,
     desk.on = cause->type;
     desk.service = service;
     desk.used = 0;
-    rc = service_load_states(&states, world_services[service], cause, load,
+    rc = service_load_states(&states, roster_services[service], cause, load,
                              &desk);
     assert(rc == EVT_OK);
     service_decide(rule, decide, &states, cause, out);
@@ -267,7 +262,7 @@ const char *world_untried(const struct service *service,
 
 static const struct kind *kind_named(unsigned service, const char *name)
 {
-    const struct service *of = world_services[service];
+    const struct service *of = roster_services[service];
     size_t i = 0;
 
     while (i < of->kind_count && strcmp(of->kinds[i].name, name) != 0)
@@ -331,7 +326,7 @@ static struct step take(struct world *world, unsigned service,
     struct step step = {.service = service, .cause = cause};
     struct decision decision;
 
-    step.by_rule = service_rule(world_services[service], cause->type) != NULL;
+    step.by_rule = service_rule(roster_services[service], cause->type) != NULL;
     if (!step.by_rule)
         return step;
     world_decide(world, service, cause, NULL, &decision);
@@ -367,7 +362,7 @@ struct step world_command(struct world *world, const struct event *command,
     struct cause because;
     unsigned service = 0;
 
-    while (service_rule(world_services[service], command->type) == NULL)
+    while (service_rule(roster_services[service], command->type) == NULL)
         service++;
     if (!world->no_inbox && known_command(world, service, command_id))
         return (struct step){.service = service, .cause = cause};
@@ -436,7 +431,7 @@ static const struct timer *armed(const struct world *world,
     struct event events[SERVICES * WORLD_LOG_MAX];
     const struct event *set;
     const struct timer *timer =
-        flow_timer(world_services, SERVICES, events,
+        flow_timer(roster_services, SERVICES, events,
                    events_of(world, order_id, events), &set);
 
     if (timer != NULL)
@@ -545,7 +540,7 @@ static unsigned service_number(const char *name)
 {
     unsigned number = 0;
 
-    while (strcmp(world_services[number]->name, name) != 0)
+    while (strcmp(roster_services[number]->name, name) != 0)
         number++;
     return number;
 }
@@ -725,7 +720,7 @@ static void print_lost(FILE *out, const struct world *after, struct move move)
     const struct event *event = world_event(after, move.b, seq);
 
     fprintf(out, "%s <- %s %u %s\n    lost on the way\n",
-            world_services[move.a]->name, event->source, seq,
+            roster_services[move.a]->name, event->source, seq,
             shop_type_name(event->type));
 }
 
@@ -750,7 +745,7 @@ static char *way_to(const struct node *node, const struct script *script,
         struct step step = make_move(&world, script, move);
 
         if (move.kind == SAVE || move.kind == RESTART)
-            fprintf(out, "%s %s\n", world_services[move.a]->name,
+            fprintf(out, "%s %s\n", roster_services[move.a]->name,
                     move.kind == SAVE ? "makes its cursors durable"
                                       : "starts again");
         if (move.kind == LOSE)
@@ -918,7 +913,7 @@ void world_print_step(FILE *out, const struct step *step)
 {
     if (step->cause == NULL)
         return;
-    fprintf(out, "%s <- ", world_services[step->service]->name);
+    fprintf(out, "%s <- ", roster_services[step->service]->name);
     if (step->cause->source[0] == '\0')
         world_print_event(out, step->cause);
     else

@@ -10,11 +10,11 @@
 #define WORLD_H
 
 #include "core/service.h"
+#include "shop/roster.h"
 
 #include <stdio.h>
 
 enum { AT_ORDER, AT_INVENTORY, AT_PAYMENT };
-extern const struct service *const world_services[SERVICES];
 
 enum { WORLD_LOG_MAX = 32 };
 

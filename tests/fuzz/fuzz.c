@@ -3,10 +3,6 @@
 
 #include "base/logger.h"
 
-#include "../../inventory-svc/inventory.h"
-#include "../../order-svc/order.h"
-#include "../../payment-svc/payment.h"
-
 #include <ftw.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -16,9 +12,6 @@
 
 /* Whose files are the golden ones; any released version will do. */
 #define GOLDEN "tests/golden/0.1.0"
-
-const struct service *const fuzz_services[SERVICES] = {
-    &order_service, &inventory_service, &payment_service};
 
 void fuzz_fail(const char *file, int line, const char *condition)
 {

@@ -11,6 +11,7 @@
 #define FUZZ_H
 
 #include "core/service.h"
+#include "shop/roster.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +35,6 @@ uint16_t take_short(struct taker *taker);
 int64_t take_number(struct taker *taker); /* 8 bytes, or less */
 /* At most @wanted bytes; *@got says how many.  Borrowed from the input. */
 const uint8_t *take_span(struct taker *taker, size_t wanted, size_t *got);
-
-extern const struct service *const fuzz_services[SERVICES];
 
 /* A directory of this process's own, gone when it ends; in memory if there is
  * /dev/shm.  @name in it; borrowed until eight more were asked for. */

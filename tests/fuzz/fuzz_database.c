@@ -9,10 +9,6 @@
 #include "read/view_db.h"
 #include "shop/invariants.h"
 
-#include "../../inventory-svc/inventory.h"
-#include "../../order-svc/order.h"
-#include "../../payment-svc/payment.h"
-
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +17,6 @@
 #include <unistd.h>
 
 enum { EDITS_MAX = 12, FILES = 2 * SERVICES };
-
-static const struct view *const views[SERVICES] = {&order_view, &stock_view,
-                                                   &account_view};
 
 /* Three logs, then their three views. */
 static struct golden_file {
@@ -103,7 +96,7 @@ static void project(struct view_db *db, const struct view *view,
 static void make_view(unsigned number)
 {
     char directory[160], name[40], why[STORE_WHY_BYTES];
-    struct view_files place = {views[number], directory, NULL};
+    struct view_files place = {roster_views[number], directory, NULL};
     struct view_db *db = NULL;
 
     snprintf(name, sizeof name, "d/%s", shop_services[number]);
@@ -250,8 +243,8 @@ static void count_report(void *ctx, enum check_id id, const char *subject,
 static void check_it(bool final)
 {
     struct check_options options = {.invariants = &shop_invariants,
-                                    .services = fuzz_services,
-                                    .views = final ? views : NULL,
+                                    .services = roster_services,
+                                    .views = final ? roster_views : NULL,
                                     .final = final,
                                     .order_runs = true,
                                     .now_ms = INT64_C(1700000100000)};

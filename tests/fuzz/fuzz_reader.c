@@ -7,18 +7,11 @@
 #include "read/reader.h"
 #include "stage.h"
 
-#include "../../inventory-svc/inventory.h"
-#include "../../order-svc/order.h"
-#include "../../payment-svc/payment.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const struct view *const views[SERVICES] = {&order_view, &stock_view,
-                                                   &account_view};
 
 static struct actor {
     struct stage stage;
@@ -118,7 +111,7 @@ static void set_up(struct actor *actor, unsigned number)
     if (!golden)
         make_golden();
     golden = true;
-    actor->view = views[number];
+    actor->view = roster_views[number];
     snprintf(name, sizeof name, "golden-%s.db", shop_services[number]);
     text_copy(actor->log_path, sizeof actor->log_path, fuzz_path(name));
     text_copy(actor->directory, sizeof actor->directory,

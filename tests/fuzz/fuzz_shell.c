@@ -71,7 +71,7 @@ static struct actor *choose(uint8_t byte)
     if (actor->service == NULL) {
         if (golden_bytes[0] == NULL)
             make_golden();
-        actor->service = fuzz_services[number];
+        actor->service = roster_services[number];
         actor->golden = byte / SERVICES % 2 == 0;
         snprintf(name, sizeof name, "%s-%d.db", actor->service->name,
                  actor->golden);

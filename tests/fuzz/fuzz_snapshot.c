@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     struct taker taker = {bytes, count};
     unsigned number = take_byte(&taker) % SERVICES;
-    const struct service *service = fuzz_services[number];
+    const struct service *service = roster_services[number];
     struct store *log = log_of(number);
     struct cache *cache = cache_open(service, log);
     unsigned kind_number = take_byte(&taker) % (unsigned)service->kind_count;

@@ -113,7 +113,7 @@ static size_t some_commands(unsigned service, uint8_t message[MESSAGE_MAX])
         const struct message *type = &shop_catalogue[i];
 
         if (!type->is_command ||
-            service_rule(fuzz_services[service], type->type) == NULL)
+            service_rule(roster_services[service], type->type) == NULL)
             continue;
         commands[count].type = type->type;
         snprintf(commands[count].command_id, ID_BYTES, "c-%d", (int)count);

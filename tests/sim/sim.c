@@ -11,10 +11,8 @@
 #include "write/shell_internal.h"
 #include "write/timers.h"
 
-#include "../../inventory-svc/inventory.h"
-#include "../../order-svc/order.h"
-#include "../../payment-svc/payment.h"
 #include "shop/invariants.h"
+#include "shop/roster.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -35,11 +33,6 @@ enum {
     MONO_START_MS = 1000
 };
 #define WALL_START_MS INT64_C(1700000000000)
-
-static const struct service *const services[SERVICES] = {
-    &order_service, &inventory_service, &payment_service};
-static const struct view *const views[SERVICES] = {&order_view, &stock_view,
-                                                   &account_view};
 
 const char *const sometimes_names[SOMETIMES] = {
     [GAP_FOUND] = "a gap was found",
@@ -913,8 +906,8 @@ void sim_check(struct sim *sim, bool final)
     struct check_options options = {.invariants = &shop_invariants,
                                     .directory = ".",
                                     .vfs = "sim",
-                                    .services = services,
-                                    .views = views,
+                                    .services = roster_services,
+                                    .views = roster_views,
                                     .final = final,
                                     .order_runs = sim->healing,
                                     .journal = journal,
@@ -997,8 +990,8 @@ static void open_world(struct sim *sim)
 
         node->number = n;
         node->life = 1;
-        node->service = services[n];
-        node->view = views[n];
+        node->service = roster_services[n];
+        node->view = roster_views[n];
         snprintf(node->directory, sizeof node->directory, "./%s",
                  node->service->name);
         snprintf(node->log_path, sizeof node->log_path, "%s/log.db",
@@ -1078,7 +1071,8 @@ static void heal(struct sim *sim)
     if (!all_quiet(sim))
         for (unsigned n = 0; n < SERVICES; n++)
             if (!sim->nodes[n].running && n != sim->config.down)
-                sim_broken(sim, "quiet", "%s does not run", services[n]->name);
+                sim_broken(sim, "quiet", "%s does not run",
+                           roster_services[n]->name);
     if (sim_stopped(sim))
         return;
     if (sim->restored) {
