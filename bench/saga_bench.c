@@ -13,7 +13,6 @@
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"
 #include "shop/invariants.h"
-#include "shop/roster.h"
 #include "use.h"
 
 #include <errno.h>
@@ -699,7 +698,7 @@ static int check(const struct bench *bench, json_t *told)
 {
     struct check_options options = {.invariants = &shop_invariants,
                                     .directory = bench->saga->directory,
-                                    .services = saga_services,
+                                    .services = roster_services,
                                     .views = roster_views};
     struct check_summary summary;
     char why[STORE_WHY_BYTES] = "";

@@ -11,7 +11,6 @@
 
 #include "audit/check.h"
 #include "shop/invariants.h"
-#include "shop/roster.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -386,7 +385,7 @@ static int run_check(struct saga *saga)
 {
     struct verdict_run run = {.options = {.invariants = &shop_invariants,
                                           .directory = saga->directory,
-                                          .services = saga_services,
+                                          .services = roster_services,
                                           .views = roster_views}};
     char why[STORE_WHY_BYTES] = "";
     int code = saga_parse(saga, &run);

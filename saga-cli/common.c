@@ -1,10 +1,7 @@
 /* common.c - what the verbs share: errors, asking, reading files, text. */
 #include "saga.h"
 
-#include "inventory-svc/inventory.h"
 #include "net/address.h"
-#include "order-svc/order.h"
-#include "payment-svc/payment.h"
 #include "read/projection.h"
 
 #include <errno.h>
@@ -18,9 +15,6 @@
 #include <unistd.h>
 
 enum { FRESH_MS = 2000 }; /* how long a view is given to catch up */
-
-const struct service *const saga_services[SERVICES] = {
-    &order_service, &inventory_service, &payment_service};
 
 int saga_service_number(const char *name)
 {

@@ -48,7 +48,7 @@ static json_t *flow_json(void)
     json_t *all = json_array();
 
     for (int i = 0; i < SERVICES; i++)
-        json_array_append_new(all, service_json(saga_services[i]));
+        json_array_append_new(all, service_json(roster_services[i]));
     return all;
 }
 
@@ -62,7 +62,7 @@ static json_t *mermaid_json(void)
 
     if (out == NULL)
         abort();
-    flow_print_mermaid(out, saga_services, SERVICES);
+    flow_print_mermaid(out, roster_services, SERVICES);
     fclose(out);
     json = json_pack("{s:s}", "mermaid", text);
     free(text);
@@ -79,11 +79,11 @@ static int run(struct saga *saga)
     if (saga->json) {
         saga_print_json(mermaid ? mermaid_json() : flow_json());
     } else if (mermaid) {
-        flow_print_mermaid(stdout, saga_services, SERVICES);
+        flow_print_mermaid(stdout, roster_services, SERVICES);
     } else {
-        flow_print_ladder(stdout, saga_services, SERVICES);
+        flow_print_ladder(stdout, roster_services, SERVICES);
         puts("\nAll of it: who reacts to what, and with what.\n");
-        flow_print(stdout, saga_services, SERVICES);
+        flow_print(stdout, roster_services, SERVICES);
     }
     return SAGA_YES;
 }

@@ -8,6 +8,7 @@
 
 #include "core/service.h"
 #include "net/client.h"
+#include "shop/roster.h"
 
 /* Exit codes, so that a script can tell "no" from "could not look". */
 enum {
@@ -45,8 +46,6 @@ struct saga {
 int saga_fail(const struct saga *saga, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The services by number, as in shop_services; never NULL for 0..SERVICES-1. */
-extern const struct service *const saga_services[SERVICES];
 /* -1: no such service. */
 int saga_service_number(const char *name);
 

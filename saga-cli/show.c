@@ -32,8 +32,8 @@ struct question {
 
 static bool has_state(unsigned service, enum tag_kind tag)
 {
-    for (size_t k = 0; k < saga_services[service]->kind_count; k++)
-        if (saga_services[service]->kinds[k].tag == tag)
+    for (size_t k = 0; k < roster_services[service]->kind_count; k++)
+        if (roster_services[service]->kinds[k].tag == tag)
             return true;
     return false;
 }
@@ -277,7 +277,7 @@ static void print_state(const struct question *question, unsigned service,
 static int fold_service(const struct question *question, unsigned service,
                         json_t *states, size_t *found)
 {
-    const struct service *owner = saga_services[service];
+    const struct service *owner = roster_services[service];
     struct stream stream;
     int code = read_stream(question, service, &stream);
 

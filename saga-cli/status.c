@@ -322,7 +322,7 @@ static bool all_at_heads(const struct look *look, char *what, size_t size)
             /* the order view joins all three; the others fold their own */
             bool viewed = i == 0 || i == p;
 
-            if (listens(saga_services[i], shop_services[p]) &&
+            if (listens(roster_services[i], shop_services[p]) &&
                 !at_head(shop_services[i], shop_services[p],
                          &look->cursor[i][p], &look->head[p], what, size))
                 return false;

@@ -113,7 +113,7 @@ static void understand(struct story *story, json_t *all)
             story->of_order = &story->events[i];
     }
     story->gap_count =
-        flow_gaps(saga_services, SERVICES, story->consumed, story->events,
+        flow_gaps(roster_services, SERVICES, story->consumed, story->events,
                   story->count, story->gaps, STORY_GAPS_MAX);
     if (story->gap_count > STORY_GAPS_MAX)
         story->gap_count = STORY_GAPS_MAX;
@@ -278,7 +278,7 @@ void *story_fold(unsigned service, const struct kind *kind, const char *key,
 static void status_word(const struct story *story, unsigned service, char *text,
                         size_t size)
 {
-    const struct service *owner = saga_services[service];
+    const struct service *owner = roster_services[service];
 
     text[0] = '\0';
     for (size_t k = 0; k < owner->kind_count; k++) {
@@ -347,13 +347,13 @@ char *story_answers(const struct rule *rule, char *text, size_t size)
 
 const char *story_command(unsigned service, enum message_type type)
 {
-    const struct service *owner = saga_services[service];
+    const struct service *owner = roster_services[service];
 
     for (size_t i = 0; i < owner->rule_count; i++) {
         const struct rule *rule = &owner->rules[i];
 
         if (shop_message(rule->on)->is_command &&
-            flow_writer(saga_services, SERVICES, rule->on) == NULL &&
+            flow_writer(roster_services, SERVICES, rule->on) == NULL &&
             event_type_in(type, rule->may_emit, MAY_EMIT_MAX))
             return shop_type_name(rule->on);
     }

@@ -132,7 +132,7 @@ static void mark_needed(const struct rule *rule, bool needed[SERVICES],
             continue;
         seen[type] = true;
         for (unsigned k = 0; k < SERVICES; k++) {
-            const struct rule *next = service_rule(saga_services[k], type);
+            const struct rule *next = service_rule(roster_services[k], type);
 
             if (next == NULL)
                 continue;
