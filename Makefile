@@ -188,8 +188,8 @@ $(SIM) $(FUZZ_SIM) $(CUTS): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
 
 BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke $(BUILD)/bench/layers \
     $(BUILD)/bench/one
-$(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/loop.o \
-    $(DOMAINS) $(LIB)
+$(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/orders.o \
+    $(BUILD)/tests/cluster.o $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIB) \
 	    $(if $(filter %/layers,$@),$(NNG)) $(LIBS)
@@ -199,8 +199,8 @@ $(BUILD)/bench/layers: $(BUILD)/bench/start.o
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
 REPLAYERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/replay_%)
 FUZZ_SEED := $(BUILD)/tests/fuzz/seed
-FUZZ_COMMON := $(call objects,tests/fuzz/fuzz.c tests/fuzz/stage.c) $(DOMAINS) \
-    $(LIB)
+FUZZ_COMMON := $(call objects,tests/fuzz/fuzz.c tests/fuzz/acts.c tests/cluster.c) \
+    $(DOMAINS) $(LIB)
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_COMMON)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)

@@ -6,8 +6,8 @@
  * all of them, in turn, and plots.  N bounds the work (events, or sagas).  With
  * the program of order-svc, "size" measures its start, too. */
 #include "core/codec.h"
-#include "loop.h"
 #include "order-svc/order.h"
+#include "orders.h"
 #include "payment-svc/payment.h"
 #include "start.h"
 #include "write/cache.h"
@@ -462,18 +462,18 @@ static void by_size(const char *directory, uint64_t count, const char *program)
 /* The views thrown away, and folded again from the three logs. */
 static void rebuild(const char *directory, uint64_t sagas)
 {
-    struct loop *loop = loop_open(directory);
+    struct cluster *cluster = orders_open(directory);
     uint64_t events;
     double begun;
 
-    loop_seed(loop);
+    orders_seed(cluster);
     begun = now_s();
-    loop_orders(loop, sagas, 1000);
-    loop_run(loop);
+    orders_run(cluster, 0, sagas, 1000);
+    cluster_settle(cluster);
     tell("sagas without sockets", sagas, (double)sagas / (now_s() - begun),
          "sagas/s");
-    events = loop_head(loop, 0) + loop_head(loop, 1) + loop_head(loop, 2);
-    loop_close(loop);
+    events = orders_events(cluster);
+    cluster_close(cluster);
     for (int i = 0; i < SERVICES; i++) {
         char path[PATH_BYTES];
 
@@ -483,9 +483,9 @@ static void rebuild(const char *directory, uint64_t sagas)
             fail(path, "is not there");
     }
     begun = now_s();
-    loop = loop_open(directory); /* the order view alone reads every event */
+    cluster = orders_open(directory); /* the order view reads every event */
     tell("rebuild", events, (double)events / (now_s() - begun), "events/s");
-    loop_close(loop);
+    cluster_close(cluster);
 }
 
 /* ---- a whole saga, as the logs grow ---- */
@@ -504,24 +504,27 @@ static double cpu_s(void)
 static void sagas_by_size(const char *directory, uint64_t events)
 {
     enum { MEASURED = 2000, EVENTS_EACH = 5 }; /* so many sagas end there */
-    struct loop *loop = loop_open(directory);
+    struct cluster *cluster = orders_open(directory);
+    uint64_t placed = 0;
 
-    loop_seed(loop);
+    orders_seed(cluster);
     for (uint64_t size = 10000; size <= events; size *= 10) {
-        uint64_t have =
-            loop_head(loop, 0) + loop_head(loop, 1) + loop_head(loop, 2);
+        uint64_t have = orders_events(cluster);
         uint64_t missing = size > have ? (size - have) / EVENTS_EACH : 0;
         double begun;
 
-        if (missing > MEASURED)
-            loop_orders(loop, missing - MEASURED, 1000);
-        loop_run(loop);
+        if (missing > MEASURED) {
+            orders_run(cluster, placed, missing - MEASURED, 1000);
+            cluster_settle(cluster);
+            placed += missing - MEASURED;
+        }
         begun = cpu_s();
-        loop_orders(loop, MEASURED, 1000);
-        loop_run(loop);
+        orders_run(cluster, placed, MEASURED, 1000);
+        cluster_settle(cluster);
+        placed += MEASURED;
         tell("saga at", size, (cpu_s() - begun) / MEASURED * 1e6, "us CPU");
     }
-    loop_close(loop);
+    cluster_close(cluster);
 }
 
 int main(int argc, char **argv)

@@ -5,8 +5,7 @@
  * Only what happens in measured_*() is counted (--toggle-collect): smoke.sh
  * runs this, divides by N, and compares with the committed figures. */
 #include "core/codec.h"
-#include "loop.h"
-#include "order-svc/order.h"
+#include "orders.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -17,7 +16,7 @@ enum { APPENDED_AT_ONCE = 100, IN_FLIGHT = 1000 };
 
 void measured_codec(uint64_t count);
 void measured_append(struct store *store, uint64_t count);
-void measured_saga(struct loop *loop, uint64_t count);
+void measured_saga(struct cluster *cluster, uint64_t count);
 
 static _Noreturn void fail(const char *what, const char *why)
 {
@@ -92,10 +91,10 @@ void measured_append(struct store *store, uint64_t count)
         fail("append", store_error(store));
 }
 
-void measured_saga(struct loop *loop, uint64_t count)
+void measured_saga(struct cluster *cluster, uint64_t count)
 {
-    loop_orders(loop, count, IN_FLIGHT);
-    loop_run(loop);
+    orders_run(cluster, 0, count, IN_FLIGHT);
+    cluster_settle(cluster);
 }
 
 static void run_append(const char *directory, uint64_t count)
@@ -114,16 +113,15 @@ static void run_append(const char *directory, uint64_t count)
 /* Ends only when every saga did: five events each. */
 static void run_saga(const char *directory, uint64_t count)
 {
-    struct loop *loop = loop_open(directory);
+    struct cluster *cluster = orders_open(directory);
     uint64_t before;
 
-    loop_seed(loop);
-    before = loop_head(loop, 0) + loop_head(loop, 1) + loop_head(loop, 2);
-    measured_saga(loop, count);
-    if (loop_head(loop, 0) + loop_head(loop, 1) + loop_head(loop, 2) !=
-        before + 5 * count)
+    orders_seed(cluster);
+    before = orders_events(cluster);
+    measured_saga(cluster, count);
+    if (orders_events(cluster) != before + 5 * count)
         fail("sagas", "not all have ended");
-    loop_close(loop);
+    cluster_close(cluster);
 }
 
 int main(int argc, char **argv)

@@ -1,10 +1,11 @@
-/* golden.c - see golden.h.  The story is written with triple.c. */
+/* golden.c - see golden.h.  A cluster lives through the story. */
 #include "golden.h"
 
+#include "cluster.h"
 #include "core/json.h"
 #include "sample.h"
 #include "scratch.h"
-#include "triple.h"
+#include "write/cache.h"
 
 #include <criterion/criterion.h>
 #include <sqlite3.h>
@@ -20,13 +21,13 @@ enum { SEED = 1 };
 
 /* A deposit as it was written before there was a version 2: no code of today
  * can do so, hence the row by hand.  The payment log is closed and empty. */
-static void plant_units(const struct triple *triple, const char *customer,
+static void plant_units(const struct cluster *cluster, const char *customer,
                         int64_t units)
 {
     const struct message *old = shop_message_named("FundsDeposited", 1, NULL);
     struct payload payload = {.amount_units = units};
     struct row row = {.seq = 1, .version = 1, .command_id = "old-deposit"};
-    char path[160], why[STORE_WHY_BYTES] = "", sql[1024];
+    char path[192], why[STORE_WHY_BYTES] = "", sql[1024];
     char hex_data[512], hex_hash[2 * HASH_BYTES + 1];
     uint8_t data[DATA_MAX], hash[HASH_BYTES];
     struct store *log;
@@ -34,9 +35,9 @@ static void plant_units(const struct triple *triple, const char *customer,
     text_copy(payload.customer, CUSTOMER_BYTES, customer);
     row.data = data;
     row.data_bytes = (uint32_t)codec_encode(old, &payload, data);
-    row.time_ms = triple->now_ms;
+    row.time_ms = cluster->wall_ms;
     text_copy(row.type, sizeof row.type, old->name);
-    snprintf(path, sizeof path, "%s/payment/log.db", triple->directory);
+    snprintf(path, sizeof path, "%s/payment/log.db", cluster->directory);
     cr_assert_eq(store_open_readonly(path, "payment", NULL, &log, why), EVT_OK,
                  "%s", why);
     event_genesis("payment", store_log_id(log), hash);
@@ -52,32 +53,36 @@ static void plant_units(const struct triple *triple, const char *customer,
 }
 
 /* Everything that can be written, at least once. */
-static void tell(struct triple *triple)
+static struct cluster *tell(void)
 {
-    triple_open(triple, SEED);
-    triple_close(triple);
-    plant_units(triple, "alice", 50);
-    triple_reopen(triple);
-    triple_product(triple, "widget", 1000);
-    triple_product(triple, "gadget", 4900);
-    triple_stock(triple, "widget", 10);
-    triple_stock(triple, "gadget", 2);
-    triple_fund(triple, "alice", 8000);
-    triple_fund(triple, "bob", 1995);
-    triple_place(triple, "o-shipped", "alice", "widget", 3, NULL, 0);
-    triple_settle(triple);
-    triple_place(triple, "o-rejected", "alice", "widget", 1, "gadget", 3);
-    triple_place(triple, "o-declined", "bob", "widget", 2, NULL, 0);
-    triple_settle(triple);
-    triple_place(triple, "o-refunded", "alice", "widget", 1, "gadget", 1);
-    triple_drain(triple, INVENTORY_LOG, ORDER_LOG);
-    triple_drain(triple, PAYMENT_LOG, INVENTORY_LOG);
-    triple_cancel(triple, "o-refunded"); /* the charge is on its way */
-    triple_settle(triple);
-    triple_place(triple, "o-voided", "alice", "gadget", 1, NULL, 0);
-    triple_cancel(triple, "o-voided");
-    triple_drain(triple, PAYMENT_LOG, ORDER_LOG); /* overtakes */
-    triple_settle(triple);
+    struct cluster *cluster = cluster_open(NULL, SEED);
+
+    cluster_start_all(cluster, false);
+    cluster_stop_all(cluster);
+    plant_units(cluster, "alice", 50);
+    cluster_start_by_hand(cluster);
+    cluster_product(cluster, "widget", 1000);
+    cluster_product(cluster, "gadget", 4900);
+    cluster_stock(cluster, "widget", 10);
+    cluster_stock(cluster, "gadget", 2);
+    cluster_fund(cluster, "alice", 8000);
+    cluster_fund(cluster, "bob", 1995);
+    cluster_place(cluster, "o-shipped", "alice", "widget", 3, NULL, 0);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-rejected", "alice", "widget", 1, "gadget", 3);
+    cluster_place(cluster, "o-declined", "bob", "widget", 2, NULL, 0);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-refunded", "alice", "widget", 1, "gadget", 1);
+    cluster_drain(cluster, INVENTORY_SVC, ORDER_SVC);
+    cluster_drain(cluster, PAYMENT_SVC, INVENTORY_SVC);
+    cluster_cancel(cluster, "o-refunded"); /* the charge is on its way */
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-voided", "alice", "gadget", 1, NULL, 0);
+    cluster_cancel(cluster, "o-voided");
+    cluster_drain(cluster, PAYMENT_SVC, ORDER_SVC); /* overtakes */
+    cluster_settle(cluster);
+    cluster_stop_all(cluster);
+    return cluster;
 }
 
 /* ---- a log as text ------------------------------------------------------- */
@@ -168,21 +173,19 @@ static void write_messages(FILE *out)
 
 void golden_write(const char *directory)
 {
-    struct triple triple;
-    char path[160];
+    struct cluster *cluster = tell();
+    char path[192];
     json_t *states;
     FILE *out;
 
-    tell(&triple);
-    triple_close(&triple);
     for (unsigned i = 0; i < SERVICES; i++) {
-        snprintf(path, sizeof path, "%s/%s/log.db", triple.directory,
+        snprintf(path, sizeof path, "%s/%s/log.db", cluster->directory,
                  shop_services[i]);
         out = create(directory, shop_services[i], ".sql");
         dump_log(path, out);
         cr_assert_eq(fclose(out), 0);
     }
-    states = golden_states(triple.directory);
+    states = golden_states(cluster->directory);
     out = create(directory, "states", ".json");
     json_dumpf(states, out, JSON_INDENT(1) | JSON_SORT_KEYS);
     fputc('\n', out);
@@ -191,7 +194,7 @@ void golden_write(const char *directory)
     out = create(directory, "messages", ".txt");
     write_messages(out);
     cr_assert_eq(fclose(out), 0);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 static char *read_all(const char *path)
@@ -297,7 +300,7 @@ json_t *golden_states(const char *from)
                             json_pack("{s:I,s:s,s:o}", "head", (json_int_t)head,
                                       "hash", text_hex(hash, HASH_BYTES, hex),
                                       "states",
-                                      states_of(log, triple_services[i])));
+                                      states_of(log, roster_services[i])));
         store_close(log);
     }
     return all;

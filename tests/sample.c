@@ -1,15 +1,14 @@
 /* sample.c - see sample.h. */
 #include "sample.h"
 
+#include "must.h"
+
 #include <stdio.h>
 #include <string.h>
 
 uint64_t sample_random(struct sample *sample, uint64_t below)
 {
-    sample->random ^= sample->random << 13; /* Marsaglia's xorshift64 */
-    sample->random ^= sample->random >> 7;
-    sample->random ^= sample->random << 17;
-    return sample->random % below;
+    return must_random(&sample->random, below);
 }
 
 static int64_t some_int(struct sample *sample, const struct field *f)

@@ -3,11 +3,14 @@
  * Triples of logs that the real domains wrote must pass; the same triples with
  * one thing spoilt must be reported, under the right invariant and about the
  * right order.  The table of mutations is the checker's documentation: what it
- * can see, one line each.  triple.c writes the triples. */
-#include "triple.h"
+ * can see, one line each.  A cluster writes the triples, by hand: so one may
+ * be cut off after any step. */
+#include "cluster.h"
+#include "must.h"
 
 #include "audit/check_parts.h"
 #include "shop/invariants.h"
+#include "write/shell_internal.h"
 
 #include <criterion/criterion.h>
 #include <sqlite3.h>
@@ -45,21 +48,21 @@ static void see(void *ctx, enum check_id id, const char *subject,
              check_name(id), subject, text);
 }
 
-static struct check_options options_for(const struct triple *triple)
+static struct check_options options_for(const struct cluster *cluster)
 {
     return (struct check_options){.invariants = &shop_invariants,
-                                  .directory = triple->directory,
-                                  .services = triple_services,
-                                  .now_ms = triple->now_ms,
-                                  .scratch = triple->directory};
+                                  .directory = cluster->directory,
+                                  .services = roster_services,
+                                  .now_ms = cluster->wall_ms,
+                                  .scratch = cluster->directory};
 }
 
 /* Borrowed until the next call. */
-static const char *journal_of(const struct triple *triple)
+static const char *journal_of(const struct cluster *cluster)
 {
-    static char path[128];
+    static char path[192];
 
-    snprintf(path, sizeof path, "%s/journal", triple->directory);
+    snprintf(path, sizeof path, "%s/journal", cluster->directory);
     return path;
 }
 
@@ -86,28 +89,135 @@ static void assert_holds(const struct check_options *options)
 /* ---- valid triples --------------------------------------------------------
  */
 
+static struct cluster *by_hand(uint64_t seed)
+{
+    struct cluster *cluster = cluster_open(NULL, seed);
+
+    cluster_start_by_hand(cluster);
+    return cluster;
+}
+
+/* A snapshot of a state, as the shell writes them now and then. */
+static void snapshot(struct cluster *cluster, unsigned service, unsigned kind,
+                     const char *key)
+{
+    struct shell *shell = cluster->writers[service].shell;
+    const struct kind *what = &shell->service->kinds[kind];
+    uint64_t head = cluster_head(cluster, service);
+    const void *state;
+
+    cr_assert_eq(store_begin(shell->store), EVT_OK);
+    cr_assert_eq(cache_load(shell->cache, kind, key, &state), EVT_OK);
+    if (head > 0)
+        cr_assert_eq(store_set_snapshot(shell->store, what->name, key,
+                                        service_kind_layout(what), state,
+                                        what->bytes, head),
+                     EVT_OK);
+    cr_assert_eq(store_commit(shell->store), EVT_OK);
+}
+
+static unsigned below(struct cluster *cluster, unsigned limit)
+{
+    return (unsigned)must_random(&cluster->random, limit);
+}
+
+static const char *const skus[] = {"widget", "gadget", "gizmo"};
+static const char *const customers[] = {"alice", "bob", "carol"};
+
+static const char *random_sku(struct cluster *cluster)
+{
+    return skus[below(cluster, 3)];
+}
+
+static const char *random_order(struct cluster *cluster, char id[ID_BYTES])
+{
+    snprintf(id, ID_BYTES, "o-%d", (int)below(cluster, 12));
+    return id;
+}
+
+static void random_command(struct cluster *cluster)
+{
+    const char *customer = customers[below(cluster, 3)];
+    int64_t pieces = 1 + (int64_t)below(cluster, 4);
+    const char *sku = random_sku(cluster), *second = random_sku(cluster);
+    char id[ID_BYTES];
+
+    switch (below(cluster, 8)) {
+    case 0:
+        cluster_stock(cluster, sku, pieces);
+        break;
+    case 1:
+        cluster_fund(cluster, customer, 1000 * pieces);
+        break;
+    case 2:
+        cluster_product(cluster, sku, 100 * pieces);
+        break;
+    case 3:
+        cluster_cancel(cluster, random_order(cluster, id));
+        break;
+    case 4:
+        cluster_expire(cluster);
+        break;
+    default:
+        cluster_place(cluster, random_order(cluster, id), customer, sku, pieces,
+                      sku != second ? second : NULL, 1);
+    }
+}
+
+static void random_snapshot(struct cluster *cluster)
+{
+    static const unsigned kinds[SERVICES] = {1, 1, 1}; /* product, shelf,
+                                                          account */
+    unsigned log = below(cluster, SERVICES);
+
+    snapshot(cluster, log, kinds[log],
+             log == PAYMENT_SVC ? customers[below(cluster, 3)]
+                                : random_sku(cluster));
+}
+
+/* @steps random ones: commands, deadlines, snapshots, and mostly takes. */
+static void walk(struct cluster *cluster, unsigned steps)
+{
+    for (size_t i = 0; i < 3; i++) {
+        cluster_product(cluster, skus[i], 500);
+        cluster_stock(cluster, skus[i], 6);
+        cluster_fund(cluster, customers[i], 3000);
+    }
+    while (steps-- > 0) {
+        uint64_t choice = below(cluster, 20);
+
+        if (choice < 3)
+            random_command(cluster);
+        else if (choice == 3)
+            random_snapshot(cluster);
+        else
+            (void)cluster_take(cluster, below(cluster, SERVICES),
+                               below(cluster, SERVICES));
+    }
+}
+
 /* Random sagas; every second one is cut off where it stands. */
 static void valid_triple(uint64_t seed)
 {
-    struct triple triple;
+    struct cluster *cluster;
     struct check_options options;
     bool quiet = seed % 2 == 1;
 
-    triple_open(&triple, seed);
-    triple_walk(&triple, 40 + (unsigned)triple_random(&triple, 400));
+    cluster = by_hand(seed);
+    walk(cluster, 40 + below(cluster, 400));
     if (quiet)
-        triple_settle(&triple);
-    triple_close(&triple);
-    options = options_for(&triple);
+        cluster_settle(cluster);
+    cluster_stop_all(cluster);
+    options = options_for(cluster);
     options.final = quiet;
     options.order_runs = true;
-    options.journal = journal_of(&triple);
+    options.journal = journal_of(cluster);
     if (seed % 10 == 1) {
-        triple_build_views(&triple);
-        options.views = triple_views;
+        cluster_build_views(cluster->directory);
+        options.views = roster_views;
     }
     assert_holds(&options);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 Test(check, three_hundred_valid_triples_hold)
@@ -132,46 +242,57 @@ Test(check, what_is_under_way_moves_once_it_is_saved)
     char why[STORE_WHY_BYTES] = "";
     struct check_summary summary;
     struct check_options options;
-    struct triple triple;
+    struct cluster *cluster = by_hand(5);
 
-    triple_open(&triple, 5);
-    triple_product(&triple, "widget", 100);
-    triple_stock(&triple, "widget", 3);
-    triple_fund(&triple, "alice", 1000);
-    triple_settle(&triple);
-    triple_place(&triple, "o-1", "alice", "widget", 1, NULL, 0);
-    triple_close(&triple);
-    options = options_for(&triple);
+    cluster_product(cluster, "widget", 100);
+    cluster_stock(cluster, "widget", 3);
+    cluster_fund(cluster, "alice", 1000);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-1", "alice", "widget", 1, NULL, 0);
+    cluster_stop_all(cluster);
+    options = options_for(cluster);
     options.final = true;
     cr_assert_eq(check_run(&options, see_waits, waits, &summary, why), EVT_OK,
                  "%s", why);
-    cr_assert_eq(waits[CHECK_Q1].service, INVENTORY_LOG);
-    cr_assert_eq(waits[CHECK_Q1].source, ORDER_LOG);
+    cr_assert_eq(waits[CHECK_Q1].service, INVENTORY_SVC);
+    cr_assert_eq(waits[CHECK_Q1].source, ORDER_SVC);
     cr_assert_eq(waits[CHECK_Q1].head, waits[CHECK_Q1].at + 1);
     cr_assert_not(check_moved(&options, &waits[CHECK_Q1]));
     cr_assert_not(check_moved(&options, &waits[CHECK_Q2]));
-    triple_reopen(&triple);
-    triple_settle(&triple);
-    triple_close(&triple);
+    cluster_start_by_hand(cluster);
+    cluster_settle(cluster);
+    cluster_stop_all(cluster);
     cr_assert(check_moved(&options, &waits[CHECK_Q1]));
     cr_assert(check_moved(&options, &waits[CHECK_Q2]));
     assert_holds(&options);
-    triple_remove(&triple);
+    cluster_remove(cluster);
+}
+
+/* @reader's cursor passes all of order's log, and nothing comes of it. */
+static void pass_over(struct cluster *cluster, unsigned reader)
+{
+    struct store *order = cluster->writers[ORDER_SVC].shell->store;
+    struct store *store = cluster->writers[reader].shell->store;
+    struct cursor cursor = {.at.seq = 0};
+
+    memcpy(cursor.at.log_id, store_log_id(order), LOG_ID_BYTES);
+    cr_assert_eq(store_head(order, &cursor.at.seq, cursor.hash), EVT_OK);
+    cr_assert_eq(store_begin(store), EVT_OK);
+    cr_assert_eq(store_set_cursor(store, "order", &cursor), EVT_OK);
+    cr_assert_eq(store_commit(store), EVT_OK);
 }
 
 Test(check, what_nobody_has_left_to_read_is_not_under_way)
 {
-    struct triple triple;
+    struct cluster *cluster = by_hand(5);
     struct check_options options;
     struct seen seen = {.ids = 0};
     struct check_summary summary;
 
-    triple_open(&triple, 5);
-    triple_product(&triple, "widget", 100);
-    triple_settle(&triple);
-    triple_place(&triple, "o-1", "alice", "widget", 1, NULL, 0);
-    triple_close(&triple);
-    options = options_for(&triple);
+    cluster_product(cluster, "widget", 100);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-1", "alice", "widget", 1, NULL, 0);
+    options = options_for(cluster);
     options.final = true;
     cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
     cr_assert_eq(seen.ids, 1u << CHECK_Q1 | 1u << CHECK_Q2, "%s", seen.text);
@@ -181,77 +302,74 @@ Test(check, what_nobody_has_left_to_read_is_not_under_way)
     cr_assert_eq(seen.for_good, 1u << CHECK_Q2, "%s", seen.text);
     options.now_ms -= 3600000;
     seen.for_good = 0;
-    triple_reopen(&triple);
-    triple_accept(&triple, INVENTORY_LOG, ORDER_LOG);
-    triple_accept(&triple, PAYMENT_LOG, ORDER_LOG);
-    triple_settle(&triple); /* saves the cursors */
-    triple_close(&triple);
+    pass_over(cluster, INVENTORY_SVC);
+    pass_over(cluster, PAYMENT_SVC);
     cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
     cr_assert_eq(seen.for_good, 1u << CHECK_Q1, "%s", seen.text);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 Test(check, empty_logs_hold_and_are_quiet)
 {
-    struct triple triple;
+    struct cluster *cluster;
     struct check_options options;
 
-    triple_open(&triple, 1);
-    triple_close(&triple);
-    options = options_for(&triple);
+    cluster = by_hand(1);
+    cluster_stop_all(cluster);
+    options = options_for(cluster);
     options.final = true;
     assert_holds(&options);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 /* Three files are not read at one instant, and nobody stops for it. */
 Test(check, logs_that_grow_meanwhile_hold)
 {
-    struct triple triple;
+    struct cluster *cluster;
     struct check_options options;
     int status;
     pid_t writer;
 
-    triple_open(&triple, 7);
-    triple_close(&triple);
-    options = options_for(&triple);
+    cluster = by_hand(7);
+    cluster_stop_all(cluster);
+    options = options_for(cluster);
     writer = fork();
     if (writer == 0) {
-        triple_reopen(&triple);
-        triple_walk(&triple, 8000);
+        cluster_start_by_hand(cluster);
+        walk(cluster, 8000);
         _exit(0);
     }
     while (waitpid(writer, &status, WNOHANG) == 0)
         assert_holds(&options);
     cr_assert_eq(status, 0);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 Test(check, what_cannot_be_looked_at_is_no_verdict)
 {
-    struct triple triple;
+    struct cluster *cluster;
     struct check_options options;
     struct check_summary summary;
     struct seen seen = {.ids = 0};
-    char path[160];
+    char path[192];
     FILE *file;
 
-    triple_open(&triple, 1);
-    triple_close(&triple);
-    options = options_for(&triple);
+    cluster = by_hand(1);
+    cluster_stop_all(cluster);
+    options = options_for(cluster);
     options.directory = "/nonexistent";
     cr_assert_eq(run(&options, &seen, &summary), EVT_NONE);
-    options.directory = triple.directory;
+    options.directory = cluster->directory;
     options.journal = "/nonexistent";
     cr_assert_eq(run(&options, &seen, &summary), EVT_NONE);
     options.journal = NULL;
-    snprintf(path, sizeof path, "%s/order/log.db", triple.directory);
+    snprintf(path, sizeof path, "%s/order/log.db", cluster->directory);
     file = fopen(path, "w");
     fputs("this is no database, and never was one", file);
     fclose(file);
     cr_assert_neq(run(&options, &seen, &summary), EVT_OK);
     cr_assert_eq(seen.ids, 0, "%s", seen.text);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 /* ---- the triple that is spoilt --------------------------------------------
@@ -259,49 +377,49 @@ Test(check, what_cannot_be_looked_at_is_no_verdict)
 
 /* o-1 confirmed, o-2 declined, o-3 rejected, o-4 refunded, o-5 voided behind
  * a tombstone, o-6 timed out.  All is quiet. */
-static void tell_the_stories(struct triple *triple)
+static void tell_the_stories(struct cluster *cluster)
 {
-    triple_product(triple, "widget", 500);
-    triple_product(triple, "gadget", 700);
-    triple_stock(triple, "widget", 20);
-    triple_stock(triple, "gadget", 10);
-    triple_fund(triple, "alice", 100000);
-    triple_fund(triple, "bob", 300);
-    triple_place(triple, "o-1", "alice", "widget", 2, "gadget", 1);
-    triple_settle(triple);
-    triple_place(triple, "o-2", "bob", "gadget", 1, NULL, 0);
-    triple_settle(triple);
-    triple_place(triple, "o-3", "alice", "widget", 100, NULL, 0);
-    triple_settle(triple);
-    triple_place(triple, "o-4", "alice", "widget", 3, NULL, 0);
-    triple_drain(triple, INVENTORY_LOG, ORDER_LOG);
-    triple_drain(triple, PAYMENT_LOG, INVENTORY_LOG);
-    triple_cancel(triple, "o-4");
-    triple_settle(triple);
-    triple_place(triple, "o-5", "alice", "gadget", 2, NULL, 0);
-    triple_cancel(triple, "o-5");
-    triple_drain(triple, PAYMENT_LOG, ORDER_LOG);
-    triple_drain(triple, INVENTORY_LOG, PAYMENT_LOG);
-    triple_settle(triple);
-    triple_place(triple, "o-6", "alice", "widget", 1, NULL, 0);
-    triple_drain(triple, INVENTORY_LOG, ORDER_LOG);
-    triple_expire(triple);
-    triple_drain(triple, PAYMENT_LOG, ORDER_LOG);
-    triple_snapshot(triple, ORDER_LOG, 1, "widget");
-    triple_snapshot(triple, INVENTORY_LOG, 1, "widget");
-    triple_snapshot(triple, PAYMENT_LOG, 1, "alice");
-    triple_settle(triple);
+    cluster_product(cluster, "widget", 500);
+    cluster_product(cluster, "gadget", 700);
+    cluster_stock(cluster, "widget", 20);
+    cluster_stock(cluster, "gadget", 10);
+    cluster_fund(cluster, "alice", 100000);
+    cluster_fund(cluster, "bob", 300);
+    cluster_place(cluster, "o-1", "alice", "widget", 2, "gadget", 1);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-2", "bob", "gadget", 1, NULL, 0);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-3", "alice", "widget", 100, NULL, 0);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-4", "alice", "widget", 3, NULL, 0);
+    cluster_drain(cluster, INVENTORY_SVC, ORDER_SVC);
+    cluster_drain(cluster, PAYMENT_SVC, INVENTORY_SVC);
+    cluster_cancel(cluster, "o-4");
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-5", "alice", "gadget", 2, NULL, 0);
+    cluster_cancel(cluster, "o-5");
+    cluster_drain(cluster, PAYMENT_SVC, ORDER_SVC);
+    cluster_drain(cluster, INVENTORY_SVC, PAYMENT_SVC);
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-6", "alice", "widget", 1, NULL, 0);
+    cluster_drain(cluster, INVENTORY_SVC, ORDER_SVC);
+    cluster_expire(cluster);
+    cluster_drain(cluster, PAYMENT_SVC, ORDER_SVC);
+    snapshot(cluster, ORDER_SVC, 1, "widget");
+    snapshot(cluster, INVENTORY_SVC, 1, "widget");
+    snapshot(cluster, PAYMENT_SVC, 1, "alice");
+    cluster_settle(cluster);
 }
 
 /* o-7 is reserved and waits for payment; o-8 is about to be cancelled. */
-static void tell_unfinished_stories(struct triple *triple)
+static void tell_unfinished_stories(struct cluster *cluster)
 {
-    triple_place(triple, "o-7", "alice", "widget", 1, NULL, 0);
-    triple_drain(triple, INVENTORY_LOG, ORDER_LOG);
-    triple_place(triple, "o-8", "alice", "widget", 1, NULL, 0);
-    triple_cancel(triple, "o-8");
-    triple_settle(triple);
-    triple_place(triple, "o-9", "alice", "widget", 1, NULL, 0);
+    cluster_place(cluster, "o-7", "alice", "widget", 1, NULL, 0);
+    cluster_drain(cluster, INVENTORY_SVC, ORDER_SVC);
+    cluster_place(cluster, "o-8", "alice", "widget", 1, NULL, 0);
+    cluster_cancel(cluster, "o-8");
+    cluster_settle(cluster);
+    cluster_place(cluster, "o-9", "alice", "widget", 1, NULL, 0);
 }
 
 enum {
@@ -595,7 +713,7 @@ static void execute(sqlite3 *db, const char *sql)
 }
 
 /* All three logs in one connection, append-only no more. */
-static sqlite3 *open_logs(const struct triple *triple, bool with_views)
+static sqlite3 *open_logs(const struct cluster *cluster, bool with_views)
 {
     static const char *const names[SERVICES] = {"o", "i", "p"};
     sqlite3 *db = NULL;
@@ -610,10 +728,10 @@ static sqlite3 *open_logs(const struct triple *triple, bool with_views)
         char drops[1024] = "";
 
         snprintf(sql, sizeof sql, "ATTACH '%s/%s/log.db' AS %s",
-                 triple->directory, shop_services[i], names[i]);
+                 cluster->directory, shop_services[i], names[i]);
         execute(db, sql);
         snprintf(sql, sizeof sql, "ATTACH '%s/%s/view.1.db' AS %sv",
-                 triple->directory, shop_services[i], names[i]);
+                 cluster->directory, shop_services[i], names[i]);
         if (with_views)
             execute(db, sql);
         snprintf(sql, sizeof sql,
@@ -729,7 +847,7 @@ static void cover_up(sqlite3 *db)
     char sql[256];
 
     for (unsigned i = 0; i < SERVICES; i++)
-        rechain(db, names[i], triple_services[i]);
+        rechain(db, names[i], roster_services[i]);
     for (unsigned reader = 0; reader < SERVICES; reader++) {
         snprintf(sql, sizeof sql, "DELETE FROM %s.snapshot", names[reader]);
         execute(db, sql); /* a log may have none */
@@ -753,18 +871,19 @@ static void check_with_journal(const char *lines, struct seen *seen,
 {
     struct check_summary summary;
     struct check_options options;
-    struct triple triple;
-    char path[160], log[2 * LOG_ID_BYTES + 1];
+    struct cluster *cluster;
+    char path[192], log[2 * LOG_ID_BYTES + 1];
     FILE *file;
 
-    triple_open(&triple, 5);
-    triple_product(&triple, "widget", 500);
-    triple_stock(&triple, "widget", 20);
-    triple_place(&triple, "o-1", "alice", "widget", 1, NULL, 0);
-    triple_place(&triple, "o-2", "alice", "widget", 1, NULL, 0);
-    text_hex(store_log_id(triple.logs[ORDER_LOG].store), LOG_ID_BYTES, log);
-    triple_close(&triple);
-    snprintf(path, sizeof path, "%s/journal", triple.directory);
+    cluster = by_hand(5);
+    cluster_product(cluster, "widget", 500);
+    cluster_stock(cluster, "widget", 20);
+    cluster_place(cluster, "o-1", "alice", "widget", 1, NULL, 0);
+    cluster_place(cluster, "o-2", "alice", "widget", 1, NULL, 0);
+    text_hex(store_log_id(cluster->writers[ORDER_SVC].shell->store),
+             LOG_ID_BYTES, log);
+    cluster_stop_all(cluster);
+    snprintf(path, sizeof path, "%s/journal", cluster->directory);
     file = fopen(path, "w");
     for (; *lines != '\0'; lines++)
         if (*lines == '@')
@@ -772,10 +891,10 @@ static void check_with_journal(const char *lines, struct seen *seen,
         else
             fputc(*lines, file);
     fclose(file);
-    options = options_for(&triple);
+    options = options_for(cluster);
     options.journal = path;
     cr_expect_eq(run(&options, seen, &summary), wanted, "%s", seen->text);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 #define DONE(command, type, seq)                                               \
@@ -868,24 +987,24 @@ static unsigned expected_ids(const struct mutation *mutation)
     return ids;
 }
 
-static void restore_backup(const struct triple *triple,
-                           const struct triple *backup)
+static void restore_backup(const struct cluster *cluster,
+                           const struct cluster *backup)
 {
     char command[512];
 
     snprintf(command, sizeof command, "cp '%s'/inventory/* '%s'/inventory/",
-             backup->directory, triple->directory);
+             backup->directory, cluster->directory);
     cr_assert_eq(system(command), 0);
 }
 
-static void spoil(const struct triple *triple, const struct mutation *mutation,
-                  const struct triple *backup)
+static void spoil(const struct cluster *cluster,
+                  const struct mutation *mutation, const struct cluster *backup)
 {
     sqlite3 *db;
 
     if (mutation->flags & STALE)
-        restore_backup(triple, backup);
-    db = open_logs(triple, mutation->flags & VIEWS);
+        restore_backup(cluster, backup);
+    db = open_logs(cluster, mutation->flags & VIEWS);
     execute(db, mutation->sql);
     if (!(mutation->flags & (RAW | STALE)))
         cover_up(db);
@@ -893,21 +1012,22 @@ static void spoil(const struct triple *triple, const struct mutation *mutation,
 }
 
 static void try_mutation(const struct mutation *mutation,
-                         const struct triple *base, const struct triple *backup)
+                         const struct cluster *base,
+                         const struct cluster *backup)
 {
     struct check_options options;
     struct check_summary summary;
     struct seen seen = {.wanted_id = mutation->id,
                         .wanted_subject = mutation->subject};
-    struct triple triple;
+    struct cluster *cluster;
 
-    triple_copy(&triple, base);
+    cluster = cluster_copy(base);
     if (mutation->flags & VIEWS)
-        triple_build_views(&triple);
-    spoil(&triple, mutation, backup);
-    options = options_for(&triple);
+        cluster_build_views(cluster->directory);
+    spoil(cluster, mutation, backup);
+    options = options_for(cluster);
     options.final = mutation->id[0] == 'Q';
-    options.views = mutation->flags & VIEWS ? triple_views : NULL;
+    options.views = mutation->flags & VIEWS ? roster_views : NULL;
     if (mutation->flags & LATE) {
         options.order_runs = true;
         options.now_ms += 3600000;
@@ -919,30 +1039,30 @@ static void try_mutation(const struct mutation *mutation,
     cr_expect_eq(seen.ids, expected_ids(mutation),
                  "%s must be reported as %s and %s only:\n%s", mutation->what,
                  mutation->id, mutation->also, seen.text);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 Test(check, every_mutation_is_reported_under_its_invariant)
 {
-    struct triple backup, quiet, live;
+    struct cluster *backup, *quiet, *live;
 
-    triple_open(&quiet, 3);
-    triple_product(&quiet, "gizmo", 1);
-    triple_close(&quiet);
-    triple_copy(&backup, &quiet);
-    triple_reopen(&quiet);
-    tell_the_stories(&quiet);
-    triple_close(&quiet);
-    triple_copy(&live, &quiet);
-    triple_reopen(&live);
-    tell_unfinished_stories(&live);
-    triple_close(&live);
+    quiet = by_hand(3);
+    cluster_product(quiet, "gizmo", 1);
+    cluster_stop_all(quiet);
+    backup = cluster_copy(quiet);
+    cluster_start_by_hand(quiet);
+    tell_the_stories(quiet);
+    cluster_stop_all(quiet);
+    live = cluster_copy(quiet);
+    cluster_start_by_hand(live);
+    tell_unfinished_stories(live);
+    cluster_stop_all(live);
     for (size_t i = 0; i < MUTATIONS; i++)
-        try_mutation(&mutations[i], mutations[i].flags & LIVE ? &live : &quiet,
-                     &backup);
-    triple_remove(&backup);
-    triple_remove(&quiet);
-    triple_remove(&live);
+        try_mutation(&mutations[i], mutations[i].flags & LIVE ? live : quiet,
+                     backup);
+    cluster_remove(backup);
+    cluster_remove(quiet);
+    cluster_remove(live);
 }
 
 /* ---- what a client was told, against spoilt logs --------------------------
@@ -981,56 +1101,56 @@ static size_t read_journal(const char *path, struct noted noted[NOTED_MAX])
 
 /* Spoils a copy of @base in SQL and checks it with its journal: @id must be
  * reported about @command, whatever else the SQL has broken. */
-static void try_journal(const struct triple *base, const struct noted *noted,
+static void try_journal(const struct cluster *base, const struct noted *noted,
                         const char *id, const char *sql)
 {
     struct mutation mutation = {.flags = 0, .what = noted->command, .sql = sql};
     struct seen seen = {.wanted_id = id, .wanted_subject = noted->command};
     struct check_summary summary;
     struct check_options options;
-    struct triple triple;
+    struct cluster *cluster;
 
-    triple_copy(&triple, base);
-    spoil(&triple, &mutation, NULL);
-    options = options_for(&triple);
-    options.journal = journal_of(&triple);
+    cluster = cluster_copy(base);
+    spoil(cluster, &mutation, NULL);
+    options = options_for(cluster);
+    options.journal = journal_of(cluster);
     cr_expect_eq(run(&options, &seen, &summary), EVT_OK, "%s", seen.text);
     cr_expect(seen.hit, "%s must be %s:\n%s", noted->command, id, seen.text);
-    triple_remove(&triple);
+    cluster_remove(cluster);
 }
 
 /* A log without its tail, and with it every command that was in there. */
 Test(check, every_acknowledged_command_that_is_lost_is_named)
 {
     static struct noted noted[NOTED_MAX];
-    struct triple base;
+    struct cluster *base;
     size_t count;
     char sql[256];
 
-    triple_open(&base, 3);
-    tell_the_stories(&base);
-    triple_close(&base);
-    count = read_journal(journal_of(&base), noted);
+    base = by_hand(3);
+    tell_the_stories(base);
+    cluster_stop_all(base);
+    count = read_journal(journal_of(base), noted);
     cr_assert_gt(count, 12);
     for (size_t i = 0; i < count; i++) {
         snprintf(sql, sizeof sql, "DELETE FROM %c.event WHERE seq >= %d",
                  noted[i].service[0], noted[i].seq);
-        try_journal(&base, &noted[i], "J1", sql);
+        try_journal(base, &noted[i], "J1", sql);
     }
-    triple_remove(&base);
+    cluster_remove(base);
 }
 
 Test(check, every_acknowledged_command_that_counts_twice_is_named)
 {
     static struct noted noted[NOTED_MAX];
-    struct triple base;
+    struct cluster *base;
     size_t count;
     char sql[1024];
 
-    triple_open(&base, 3);
-    tell_the_stories(&base);
-    triple_close(&base);
-    count = read_journal(journal_of(&base), noted);
+    base = by_hand(3);
+    tell_the_stories(base);
+    cluster_stop_all(base);
+    count = read_journal(journal_of(base), noted);
     for (size_t i = 0; i < count; i++) {
         char log = noted[i].service[0];
 
@@ -1041,26 +1161,38 @@ Test(check, every_acknowledged_command_that_counts_twice_is_named)
                  " order_id, time_ms, cause_source, cause_log, cause_seq,"
                  " command_id, data, hash FROM %c.event WHERE seq = %d",
                  log, log, log, noted[i].seq);
-        try_journal(&base, &noted[i], "J2", sql);
+        try_journal(base, &noted[i], "J2", sql);
     }
-    triple_remove(&base);
+    cluster_remove(base);
+}
+
+static void accept_inventory(struct cluster *cluster, unsigned service)
+{
+    json_t *reply = cluster_control(
+        cluster, service, "{\"do\":\"accept\",\"source\":\"inventory\"}");
+
+    cr_assert(json_is_true(json_object_get(reply, "done")));
+    json_decref(reply);
 }
 
 /* Inventory loses all that the stories wrote, and the others accept that.  Both
  * are the caller's to remove. */
-static void lose_and_accept(struct triple *triple, struct triple *backup)
+static struct cluster *lose_and_accept(struct cluster **backup)
 {
-    triple_open(triple, 3);
-    triple_close(triple);
-    triple_copy(backup, triple);
-    triple_reopen(triple);
-    tell_the_stories(triple);
-    triple_close(triple);
-    restore_backup(triple, backup);
-    triple_reopen(triple);
-    triple_settle(triple);
-    triple_accept(triple, ORDER_LOG, INVENTORY_LOG);
-    triple_accept(triple, PAYMENT_LOG, INVENTORY_LOG);
+    struct cluster *cluster = by_hand(3);
+
+    cluster_stop_all(cluster);
+    *backup = cluster_copy(cluster);
+    cluster_start_by_hand(cluster);
+    tell_the_stories(cluster);
+    cluster_stop_all(cluster);
+    restore_backup(cluster, *backup);
+    cluster_start_by_hand(cluster);
+    accept_inventory(cluster, ORDER_SVC);
+    accept_inventory(cluster, PAYMENT_SVC);
+    cluster->by_hand = false; /* inventory is told so by its next pulls */
+    cluster_run(cluster, 3000);
+    return cluster;
 }
 
 /* HC11: after `saga accept` the services go on, and the damage is listed. */
@@ -1069,18 +1201,18 @@ Test(check, a_backup_that_was_accepted_names_the_damaged_orders)
     struct check_summary summary;
     struct check_options options;
     struct seen seen = {.wanted_id = "S8", .wanted_subject = "o-2"};
-    struct triple triple, backup;
+    struct cluster *cluster, *backup;
 
-    lose_and_accept(&triple, &backup);
-    triple_settle(&triple);
-    triple_close(&triple);
-    options = options_for(&triple);
+    cluster = lose_and_accept(&backup);
+    cluster_settle(cluster);
+    cluster_stop_all(cluster);
+    options = options_for(cluster);
     cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
     cr_assert(seen.hit, "%s", seen.text);
     cr_assert(summary.broken[CHECK_S2] > 0, "%s", seen.text);
     cr_assert(summary.broken[CHECK_S10] > 0, "%s", seen.text);
-    triple_remove(&backup);
-    triple_remove(&triple);
+    cluster_remove(backup);
+    cluster_remove(cluster);
 }
 
 /* HC11: what was placed afterwards is not to blame, though its events stand
@@ -1090,24 +1222,26 @@ Test(check, an_order_placed_after_the_damage_is_not_named)
     struct check_summary summary;
     struct check_options options;
     struct seen seen = {.ids = 0};
-    struct triple triple, backup;
+    struct cluster *cluster, *backup;
     char id[8], named[16];
 
-    lose_and_accept(&triple, &backup);
-    triple_stock(&triple, "widget", 20);
+    cluster = lose_and_accept(&backup);
+    cluster_stock(cluster, "widget", 20);
     for (int i = 0; i < 9; i++) {
         snprintf(id, sizeof id, "new-%d", i);
-        triple_place(&triple, id, "alice", "widget", 1, NULL, 0);
-        triple_settle(&triple);
+        cr_assert_eq(
+            cluster_place(cluster, id, "alice", "widget", 1, NULL, 0).code,
+            ANSWER_DONE);
+        cluster_settle(cluster);
     }
-    triple_close(&triple);
-    options = options_for(&triple);
+    cluster_stop_all(cluster);
+    options = options_for(cluster);
     cr_assert_eq(run(&options, &seen, &summary), EVT_OK);
     cr_assert_not_null(strstr(seen.text, "o-2"), "%s", seen.text);
     for (int i = 0; i < 9; i++) {
         snprintf(named, sizeof named, " new-%d: ", i);
         cr_assert_null(strstr(seen.text, named), "%s", seen.text);
     }
-    triple_remove(&backup);
-    triple_remove(&triple);
+    cluster_remove(backup);
+    cluster_remove(cluster);
 }

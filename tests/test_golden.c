@@ -3,11 +3,12 @@
  * For each directory under tests/golden/: the logs open (and migrate), chain
  * to the same hash, fold to the same states, keep every invariant, and make
  * views; and every payload means what it meant.  HC42 HC43. */
+#include "audit/check.h"
+#include "cluster.h"
 #include "core/json.h"
 #include "golden.h"
 #include "host/options.h"
 #include "scratch.h"
-#include "triple.h"
 
 #include "read/view_db.h"
 #include "shop/invariants.h"
@@ -135,18 +136,16 @@ Test(golden, every_released_log_keeps_every_invariant)
         const char *directory = load(found.gl_pathv[i], i);
         struct check_options options = {.invariants = &shop_invariants,
                                         .directory = directory,
-                                        .services = triple_services,
-                                        .views = triple_views,
+                                        .services = roster_services,
+                                        .views = roster_views,
                                         .final = true,
                                         .order_runs = true,
                                         .scratch = directory};
-        struct triple triple = {.random = 1};
         char why[STORE_WHY_BYTES] = "";
         struct check_summary summary;
 
-        text_copy(triple.directory, sizeof triple.directory, directory);
         json_decref(golden_states(directory)); /* migrated */
-        triple_build_views(&triple);
+        cluster_build_views(directory);
         cr_assert_eq(
             check_run(&options, report, found.gl_pathv[i], &summary, why),
             EVT_OK, "%s", why);
@@ -198,14 +197,14 @@ Test(golden, every_version_of_every_event_is_in_a_log)
 Test(golden, a_balance_stands_on_deposits_of_both_versions)
 {
     char path[300], why[STORE_WHY_BYTES] = "";
-    struct triple triple = {.random = 1};
-    struct view_files place = {triple_views[PAYMENT_LOG], path, NULL};
+    struct view_files place = {roster_views[PAYMENT_SVC], path, NULL};
     json_t *states, *account, *answer, *statement, *request;
+    const char *directory;
     struct view_db *db;
 
     snprintf(path, sizeof path, "%s/0.1.0", golden_directory());
-    text_copy(triple.directory, sizeof triple.directory, load(path, 0));
-    states = golden_states(triple.directory);
+    directory = load(path, 0);
+    states = golden_states(directory);
     account = json_object_get(
         json_object_get(json_object_get(states, "payment"), "states"),
         "account alice");
@@ -215,8 +214,8 @@ Test(golden, a_balance_stands_on_deposits_of_both_versions)
                  10000);
     json_decref(states);
 
-    triple_build_views(&triple);
-    snprintf(path, sizeof path, "%s/payment", triple.directory);
+    cluster_build_views(directory);
+    snprintf(path, sizeof path, "%s/payment", directory);
     cr_assert_eq(view_db_open(&place, 1, &db, why), EVT_OK, "%s", why);
     request = json_pack("{s:s,s:s}", "get", "account", "customer", "alice");
     answer = place.view->query(db, request);

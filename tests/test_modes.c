@@ -1,8 +1,8 @@
 /* test_modes.c - what a service says while it cannot do everything: each mode
  * of write/modes.h, brought about for real, and the answers to a command, to
  * an operator and in the status. */
+#include "cluster.h"
 #include "payment-svc/payment.h"
-#include "trio.h"
 #include "write/shell_internal.h"
 
 #include <criterion/criterion.h>
@@ -12,7 +12,7 @@
 
 enum { PARKED = 200 };
 
-static struct trio *trio;
+static struct cluster *cluster;
 static sqlite3 *outsider;
 
 static struct answer deposit(unsigned number)
@@ -21,7 +21,7 @@ static struct answer deposit(unsigned number)
                               .data = {.customer = "alice", .amount_cents = 1}};
 
     snprintf(command.command_id, ID_BYTES, "d-%u", number);
-    return trio_command(trio, PAYMENT_SVC, &command);
+    return cluster_command(cluster, PAYMENT_SVC, &command);
 }
 
 static void run_sql(sqlite3 *db, const char *sql)
@@ -64,15 +64,15 @@ static void nothing(void)
 static void be_starting(void)
 {
     for (unsigned i = 0; i < SERVICES; i++)
-        trio_stop(trio, i);
-    cr_assert_eq(trio_start(trio, PAYMENT_SVC), EVT_OK);
+        cluster_stop(cluster, i);
+    cr_assert_eq(cluster_start(cluster, PAYMENT_SVC), EVT_OK);
 }
 
 static void fill_disk(void)
 {
     unsigned number = 1000;
 
-    run_sql(store_connection(trio->nodes[PAYMENT_SVC].shell->store),
+    run_sql(store_connection(cluster->writers[PAYMENT_SVC].shell->store),
             "PRAGMA max_page_count=1");
     while (deposit(number).code == ANSWER_DONE)
         cr_assert_lt(number++, 2000, "the disk does not become full");
@@ -80,7 +80,7 @@ static void fill_disk(void)
 
 static void make_room(void)
 {
-    run_sql(store_connection(trio->nodes[PAYMENT_SVC].shell->store),
+    run_sql(store_connection(cluster->writers[PAYMENT_SVC].shell->store),
             "PRAGMA max_page_count=100000");
 }
 
@@ -98,7 +98,7 @@ static void unlock(void)
 /* As if order-svc's reply had said that it has read more than there is. */
 static void fall_behind(void)
 {
-    struct shell *shell = trio->nodes[PAYMENT_SVC].shell;
+    struct shell *shell = cluster->writers[PAYMENT_SVC].shell;
     struct subscription *sub = &shell->subscriptions[0];
     uint8_t hash[HASH_BYTES];
 
@@ -106,13 +106,13 @@ static void fall_behind(void)
     sub->on_us.at.seq++;
     memcpy(sub->on_us.at.log_id, store_log_id(shell->store), LOG_ID_BYTES);
     sub->owes_me = true;
-    cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    cr_assert_eq(cluster_step(cluster, PAYMENT_SVC), EVT_OK);
 }
 
 static void be_accepted(void)
 {
-    trio->nodes[PAYMENT_SVC].shell->subscriptions[0].owes_me = false;
-    cr_assert_eq(trio_step(trio, PAYMENT_SVC), EVT_OK);
+    cluster->writers[PAYMENT_SVC].shell->subscriptions[0].owes_me = false;
+    cr_assert_eq(cluster_step(cluster, PAYMENT_SVC), EVT_OK);
 }
 
 static const struct {
@@ -137,22 +137,24 @@ static void enter(enum shell_mode mode)
 {
     struct shell_status status;
 
-    trio = trio_open(NULL);
-    trio_run(trio, 100);
-    trio_seed(trio);
-    trio_run(trio, 1000);
-    cr_assert_eq(sqlite3_open(trio->nodes[PAYMENT_SVC].path, &outsider),
+    cluster = cluster_open(NULL, 1);
+    cluster_start_all(cluster, false);
+    cluster_run(cluster, 100);
+    cr_assert_eq(cluster_product(cluster, "widget", 1990).code, ANSWER_DONE);
+    cr_assert_eq(cluster_fund(cluster, "alice", 100000).code, ANSWER_DONE);
+    cluster_run(cluster, 1000);
+    cr_assert_eq(sqlite3_open(cluster->writers[PAYMENT_SVC].path, &outsider),
                  SQLITE_OK);
     park_many();
     expected[mode].enter();
-    trio_status(trio, PAYMENT_SVC, &status);
+    cluster_status(cluster, PAYMENT_SVC, &status);
     cr_assert_str_eq(modes[status.mode].state, expected[mode].state);
 }
 
 static void leave(void)
 {
     sqlite3_close(outsider);
-    trio_close(trio);
+    cluster_remove(cluster);
 }
 
 /* Refused for as long as the table says, and then decided. */
@@ -167,10 +169,10 @@ static void commands_in(enum shell_mode mode)
     cr_expect_str_eq(answer.reason, modes[mode].reason);
     expected[mode].end();
     if (expected[mode].over_ms > 0) {
-        trio->mono_ms += expected[mode].over_ms - 1;
+        cluster->mono_ms += expected[mode].over_ms - 1;
         cr_expect_eq(deposit(2).code, expected[mode].code,
                      "%s is over too early", expected[mode].state);
-        trio->mono_ms++;
+        cluster->mono_ms++;
     }
     cr_expect_eq(deposit(2).code, ANSWER_DONE, "%s is not over",
                  expected[mode].state);
@@ -183,7 +185,7 @@ static void controls_in(enum shell_mode mode)
     int code;
 
     enter(mode);
-    reply = trio_control(trio, PAYMENT_SVC, "{\"do\":\"redrive\"}");
+    reply = cluster_control(cluster, PAYMENT_SVC, "{\"do\":\"redrive\"}");
     code = (int)json_integer_value(json_object_get(reply, "code"));
     cr_expect_eq(code, expected[mode].json_code, "%s: %d", expected[mode].state,
                  code);
@@ -217,14 +219,14 @@ Test(modes, one_follows_another)
     struct shell *shell;
 
     enter(SHELL_FULL);
-    shell = trio->nodes[PAYMENT_SVC].shell;
+    shell = cluster->writers[PAYMENT_SVC].shell;
     run_sql(outsider, "BEGIN IMMEDIATE");
-    trio->mono_ms += 500;
+    cluster->mono_ms += 500;
     cr_assert_eq(deposit(2).code, ANSWER_BUSY);
     cr_assert_eq(shell->mode, SHELL_LOCKED);
     unlock();
     make_room();
-    trio->mono_ms += 20;
+    cluster->mono_ms += 20;
     cr_assert_eq(deposit(2).code, ANSWER_DONE);
     cr_assert_eq(shell->mode, SHELL_RUNNING);
     fall_behind();

@@ -1,4 +1,4 @@
-/* fuzz.c - see fuzz.h.  Next: stage.h, for targets that run a whole service. */
+/* fuzz.c - see fuzz.h.  Next: acts.h, for targets that run a whole service. */
 #include "fuzz.h"
 
 #include "base/logger.h"
@@ -12,12 +12,6 @@
 
 /* Whose files are the golden ones; any released version will do. */
 #define GOLDEN "tests/golden/0.1.0"
-
-void fuzz_fail(const char *file, int line, const char *condition)
-{
-    fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, condition);
-    abort();
-}
 
 /* ---- inputs --------------------------------------------------------------
  */

@@ -10,6 +10,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include "../must.h"
 #include "core/service.h"
 #include "shop/roster.h"
 
@@ -19,11 +20,6 @@
 
 /* Returns 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
-
-/* Ends the process, loudly, when @condition does not hold. */
-#define MUST(condition)                                                        \
-    ((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, #condition))
-_Noreturn void fuzz_fail(const char *file, int line, const char *condition);
 
 /* An input is taken from the front; beyond its end everything is 0. */
 struct taker {

@@ -4,9 +4,9 @@
  * The three golden logs with their views, and a list of edits: bytes of a file
  * changed or cut off, or values of a row changed in SQL, where any type may
  * stand in any column.  Whatever they hold, there is a verdict. */
+#include "../cluster.h"
 #include "audit/check.h"
 #include "fuzz.h"
-#include "read/view_db.h"
 #include "shop/invariants.h"
 
 #include <sqlite3.h>
@@ -68,67 +68,21 @@ static void fill_tables(const char *path)
     MUST(sqlite3_close(db) == SQLITE_OK);
 }
 
-static void project(struct view_db *db, const struct view *view,
-                    const char *source)
-{
-    struct cursor cursor = {.at.seq = 0};
-    char path[160], name[40], why[STORE_WHY_BYTES];
-    const char *what, *field;
-    struct event event;
-    struct store *log;
-    struct row row;
-
-    snprintf(name, sizeof name, "d/%s/log.db", source);
-    text_copy(path, sizeof path, fuzz_path(name));
-    MUST(store_open_readonly(path, source, NULL, &log, why) == EVT_OK);
-    MUST(store_scan(log, NULL, 0, UINT64_MAX) == EVT_OK);
-    while (store_next(log, &row, cursor.hash) == EVT_OK) {
-        MUST(codec_from_row(source, store_log_id(log), &row, &event, &what,
-                            &field) == EVT_OK);
-        MUST(view->project(db, &event) == EVT_OK);
-        cursor.at = event.at;
-    }
-    store_scan_end(log);
-    MUST(view_db_set_position(db, source, &cursor) == EVT_OK);
-    store_close(log);
-}
-
-static void make_view(unsigned number)
-{
-    char directory[160], name[40], why[STORE_WHY_BYTES];
-    struct view_files place = {roster_views[number], directory, NULL};
-    struct view_db *db = NULL;
-
-    snprintf(name, sizeof name, "d/%s", shop_services[number]);
-    text_copy(directory, sizeof directory, fuzz_path(name));
-    MUST(view_db_create(&place, 1, &db, why) == EVT_OK);
-    MUST(view_db_begin(db) == EVT_OK);
-    for (size_t i = 0; place.view->sources[i] != NULL; i++)
-        project(db, place.view, place.view->sources[i]);
-    MUST(view_db_commit(db) == EVT_OK);
-    view_db_close(db);
-    MUST(generation_publish(&place, 1, why) == EVT_OK);
-}
-
 static void make_files(void)
 {
-    char name[40];
+    struct cluster *cluster = cluster_open(fuzz_path("d"), 1);
 
-    MUST(mkdir(fuzz_path("d"), 0700) == 0);
     for (unsigned i = 0; i < SERVICES; i++) {
-        snprintf(name, sizeof name, "d/%s", shop_services[i]);
-        MUST(mkdir(fuzz_path(name), 0700) == 0);
-        snprintf(name, sizeof name, "d/%s/log.db", shop_services[i]);
-        text_copy(files[i].path, sizeof files[i].path, fuzz_path(name));
+        const struct cluster_node *node = &cluster->writers[i];
+
+        text_copy(files[i].path, sizeof files[i].path, node->path);
+        snprintf(files[SERVICES + i].path, sizeof files[0].path,
+                 "%.140s/view.1.db", node->directory);
         fuzz_golden(shop_services[i], files[i].path);
         fill_tables(files[i].path);
     }
-    for (unsigned i = 0; i < SERVICES; i++) {
-        make_view(i);
-        snprintf(name, sizeof name, "d/%s/view.1.db", shop_services[i]);
-        text_copy(files[SERVICES + i].path, sizeof files[0].path,
-                  fuzz_path(name));
-    }
+    cluster_close(cluster);
+    cluster_build_views(fuzz_path("d"));
     for (unsigned i = 0; i < FILES; i++)
         files[i].bytes = fuzz_read(files[i].path, &files[i].count);
 }

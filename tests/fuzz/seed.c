@@ -205,7 +205,7 @@ static void seed_json(void)
     json_decref(request);
 }
 
-/* Acts of stage.h; 0x80 would be "and now step", which 7 acts leave free. */
+/* Acts of acts.h; 0x80 would be "and now step", which 7 acts leave free. */
 enum { REQUEST, FRAME, REPLY, CONNECTED, TRUE_FRAME, TRUE_REPLY, TIME, ACTS };
 
 static void put_request(struct seed *seed, const void *bytes, size_t count)
