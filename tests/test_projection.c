@@ -2,6 +2,7 @@
  * a simulated clock and bus: the order view, folded from three logs that the
  * test writes itself. */
 #include "base/fault.h"
+#include "cluster.h"
 #include "order-svc/order.h"
 #include "read/reader.h"
 
@@ -17,53 +18,20 @@
 
 /* ---- three logs, one reader, and the bus between them -------------------- */
 
-enum { ORDER, INVENTORY, PAYMENT, TOKENS = 512, QUEUE_MAX = 1024 };
+enum { ORDER, INVENTORY, PAYMENT, TOKENS = 512 };
 
-static char directory[256], why[STORE_WHY_BYTES];
-static uint64_t now_ms, random_state;
+static char why[STORE_WHY_BYTES];
+static struct cluster *cluster;
+static struct cluster_node *node; /* where the reader runs */
 static struct store *logs[SERVICES];
 static bool away[SERVICES]; /* answers no pull */
 static struct view view;    /* the order view, or a spoiled copy */
 static struct projection *reader;
-static bool alone; /* a read side without a log */
-static struct input queue[QUEUE_MAX];
-static size_t queued;
+static bool alone;              /* a read side without a log */
 static json_t *answers[TOKENS]; /* by token */
 static size_t raw_answers, pulls[2 * SERVICES];
 static struct pull_reply raw_reply;
 static uint8_t raw_bytes[MESSAGE_MAX];
-
-static uint64_t clock_ms(void *ctx)
-{
-    (void)ctx;
-    return now_ms;
-}
-
-static int64_t wall_ms(void *ctx)
-{
-    (void)ctx;
-    return (int64_t)now_ms;
-}
-
-static void random_bytes(void *ctx, void *bytes, size_t count)
-{
-    (void)ctx;
-    for (size_t i = 0; i < count; i++) {
-        random_state = random_state * 6364136223846793005u + 1;
-        ((uint8_t *)bytes)[i] = (uint8_t)(random_state >> 40);
-    }
-}
-
-static void enqueue(enum input_kind kind, uint64_t from, const void *bytes,
-                    size_t count)
-{
-    void *copy = malloc(count + 1);
-
-    cr_assert_lt(queued, QUEUE_MAX);
-    cr_assert_not_null(copy);
-    memcpy(copy, bytes, count);
-    queue[queued++] = (struct input){kind, from, copy, count};
-}
 
 static void answer_pull(uint64_t to, const void *bytes, size_t count)
 {
@@ -77,10 +45,10 @@ static void answer_pull(uint64_t to, const void *bytes, size_t count)
     if (away[to % SERVICES])
         return;
     cr_assert_eq(pull_answer(logs[to % SERVICES], &pull, reply, &size), EVT_OK);
-    enqueue(INPUT_REPLY, to, reply, size);
+    cluster_give(node, INPUT_REPLY, to, reply, size);
 }
 
-static void take_sent(void *ctx, enum channel channel, uint64_t to,
+static bool take_sent(void *ctx, enum channel channel, uint64_t to,
                       const void *bytes, size_t count)
 {
     (void)ctx;
@@ -96,16 +64,14 @@ static void take_sent(void *ctx, enum channel channel, uint64_t to,
         cr_assert(pull_reply_read(raw_bytes, count, &raw_reply));
         raw_answers++;
     }
+    return false;
 }
-
-static const struct env env = {NULL,         clock_ms,  wall_ms,
-                               random_bytes, take_sent, NULL};
 
 static const char *path_of(const char *name)
 {
     static char path[320];
 
-    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(path, sizeof path, "%s/%s", cluster->directory, name);
     return path;
 }
 
@@ -131,42 +97,31 @@ static void open_reader(void)
     config = (struct projection_config){
         .service = "order",
         .log_path = alone ? NULL : log_path,
-        .directory = directory,
+        .directory = cluster->directory,
     };
-    cr_assert_eq(projection_open(&view, &env, &config, &reader, why), EVT_OK,
-                 "%s", why);
+    cr_assert_eq(projection_open(&view, &node->env, &config, &reader, why),
+                 EVT_OK, "%s", why);
+    node->reader = reader;
 }
 
 static void set_up(void)
 {
-    const char *top = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
-
-    snprintf(directory, sizeof directory, "%s/test-projection-XXXXXX", top);
-    cr_assert_not_null(mkdtemp(directory));
-    now_ms = 100000;
+    cluster = cluster_open(NULL, 1);
+    cluster_pass(cluster, 100000);
+    cluster->sent = take_sent;
+    node = &cluster->readers[ORDER];
     view = order_view;
     for (int i = 0; i < SERVICES; i++)
         open_log(i, (uint8_t)('a' + i));
 }
 
-static void remove_files(void)
-{
-    char command[320];
-
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    cr_assert_eq(system(command), 0);
-}
-
 static void tear_down(void)
 {
-    projection_close(reader);
     for (int i = 0; i < SERVICES; i++)
         store_close(logs[i]);
     for (int i = 0; i < TOKENS; i++)
         json_decref(answers[i]);
-    for (size_t i = 0; i < queued; i++)
-        free((void *)(uintptr_t)queue[i].bytes);
-    remove_files();
+    cluster_remove(cluster);
 }
 
 TestSuite(projection, .init = set_up, .fini = tear_down);
@@ -175,7 +130,7 @@ TestSuite(projection, .init = set_up, .fini = tear_down);
 
 static void append(int log, enum message_type type, const char *order_id)
 {
-    struct event event = {.type = type, .time_ms = (int64_t)now_ms};
+    struct event event = {.type = type, .time_ms = cluster->wall_ms};
     uint8_t data[DATA_MAX], hash[HASH_BYTES];
     struct row row;
 
@@ -244,21 +199,13 @@ static void publish(int log, uint64_t first, uint64_t last)
     while (store_next(logs[log], &row, hash) == EVT_OK)
         cr_assert(frame_add(&frame, &row, hash));
     store_scan_end(logs[log]);
-    enqueue(INPUT_FRAME, (uint64_t)log, message, frame_finish(&frame, message));
+    cluster_give(node, INPUT_FRAME, (uint64_t)log, message,
+                 frame_finish(&frame, message));
 }
 
 static enum evt_status step(void)
 {
-    static struct input inputs[QUEUE_MAX];
-    size_t count = queued;
-    enum evt_status rc;
-
-    memcpy(inputs, queue, sizeof queue);
-    queued = 0;
-    rc = projection_step(reader, inputs, count);
-    for (size_t i = 0; i < count; i++)
-        free((void *)(uintptr_t)inputs[i].bytes);
-    return rc;
+    return cluster_step_node(node);
 }
 
 /* Steps until there is nothing left to do now. */
@@ -269,13 +216,14 @@ static void settle(void)
     do {
         cr_assert_eq(step(), EVT_OK, "%s", projection_error(reader));
         cr_assert_lt(++steps, 10000, "it never comes to rest");
-    } while (queued > 0 || projection_wake_ms(reader) <= now_ms);
+    } while (node->queue.count > 0 ||
+             projection_wake_ms(reader) <= cluster->mono_ms);
 }
 
 /* Lets the clock run for @ms, stopping where the reader wants to be woken. */
 static void pass_ms(uint64_t ms)
 {
-    uint64_t end = now_ms + ms;
+    uint64_t end = cluster->mono_ms + ms;
 
     for (;;) {
         uint64_t wake;
@@ -284,15 +232,15 @@ static void pass_ms(uint64_t ms)
         wake = projection_wake_ms(reader);
         if (wake > end)
             break;
-        now_ms = wake;
+        cluster_pass(cluster, wake - cluster->mono_ms);
     }
-    now_ms = end;
+    cluster_pass(cluster, end - cluster->mono_ms);
     settle();
 }
 
 static void ask(uint64_t token, const char *request)
 {
-    enqueue(INPUT_REQUEST, token, request, strlen(request));
+    cluster_give(node, INPUT_REQUEST, token, request, strlen(request));
 }
 
 /* The answer so far; NULL: still waiting. */
@@ -424,10 +372,11 @@ Test(projection, noise_on_the_bus_is_counted_and_dropped) /* F34 */
 {
     open_reader();
     sagas(1, 1);
-    enqueue(INPUT_FRAME, ORDER, "noise", 5);
-    enqueue(INPUT_REPLY, PAYMENT, "\x93", 1);
-    enqueue(INPUT_REPLY, SERVICES + PAYMENT, "\x93", 1); /* no rebuild */
-    enqueue(INPUT_CONNECTED, INVENTORY, "", 0);
+    cluster_give(node, INPUT_FRAME, ORDER, "noise", 5);
+    cluster_give(node, INPUT_REPLY, PAYMENT, "\x93", 1);
+    cluster_give(node, INPUT_REPLY, SERVICES + PAYMENT, "\x93",
+                 1); /* no rebuild */
+    cluster_give(node, INPUT_CONNECTED, INVENTORY, "", 0);
     settle();
     cr_assert_eq(sql_number("SELECT count(*) FROM timeline"), 5);
 }
@@ -1044,7 +993,7 @@ Test(projection, pulls_are_answered_from_the_log)
 
     sagas(1, 3);
     open_reader();
-    enqueue(INPUT_REQUEST, 1, message, pull_write(&pull, message));
+    cluster_give(node, INPUT_REQUEST, 1, message, pull_write(&pull, message));
     settle();
     cr_assert_eq(raw_answers, 1);
     cr_assert_eq(raw_reply.nonce, 77);
@@ -1052,7 +1001,7 @@ Test(projection, pulls_are_answered_from_the_log)
     cr_assert(frame_read(raw_reply.frame, raw_reply.frame_bytes, &frame));
     cr_assert_eq(frame.count, 6);
     text_copy(pull.source, sizeof pull.source, "payment");
-    enqueue(INPUT_REQUEST, 2, message, pull_write(&pull, message));
+    cluster_give(node, INPUT_REQUEST, 2, message, pull_write(&pull, message));
     settle();
     cr_assert_eq(number(answers[2], "code"), 65); /* not my log */
 }
@@ -1065,7 +1014,7 @@ Test(projection, a_lone_read_side_has_no_log_to_answer_from)
     alone = true;
     sagas(1, 3);
     open_reader();
-    enqueue(INPUT_REQUEST, 1, message, pull_write(&pull, message));
+    cluster_give(node, INPUT_REQUEST, 1, message, pull_write(&pull, message));
     settle();
     cr_assert_eq(number(answers[1], "code"), 69);
     cr_assert_eq(number(answer_to("{\"get\":\"log\"}"), "code"), 69);
@@ -1128,8 +1077,8 @@ Test(projection, hostile_requests_are_answered_with_an_error) /* F48 */
         ask(i, hostile[i]);
     memset(deep, '[', MESSAGE_MAX + 10);
     memcpy(deep, "{\"get\":", 7);
-    enqueue(INPUT_REQUEST, count, deep, MESSAGE_MAX);
-    enqueue(INPUT_REQUEST, count + 1, deep, MESSAGE_MAX + 10);
+    cluster_give(node, INPUT_REQUEST, count, deep, MESSAGE_MAX);
+    cluster_give(node, INPUT_REQUEST, count + 1, deep, MESSAGE_MAX + 10);
     free(deep);
     settle();
     for (size_t i = 0; i < count + 2; i++)
