@@ -223,13 +223,21 @@ static void set_up_node(struct cluster *cluster, unsigned number)
     (void)mkdir(node->directory, 0700); /* it may be there */
 }
 
-/* In @directory, or in a fresh one: in memory, if there is /dev/shm. */
+/* Where fresh directories go: in memory, if there is /dev/shm. */
+static const char *top_directory(void)
+{
+    const char *top = getenv("TMPDIR");
+
+    if (top != NULL && strlen(top) < 80)
+        return top;
+    return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+}
+
 static void set_up(struct cluster *cluster, const char *directory)
 {
     if (directory == NULL) {
         snprintf(cluster->directory, sizeof cluster->directory,
-                 "%s/cluster-XXXXXX",
-                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+                 "%s/cluster-XXXXXX", top_directory());
         MUST(mkdtemp(cluster->directory) != NULL);
     } else {
         MUST(strlen(directory) < sizeof cluster->directory);
