@@ -11,7 +11,6 @@
 #include "payment-svc/payment.h"
 #include "start.h"
 #include "write/cache.h"
-#include "write/shell.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -277,85 +276,58 @@ static void account(const char *directory, uint64_t count)
  * to a log of @count events that it has never heard of. */
 struct late {
     struct store *publisher;
-    struct shell *shell;
-    struct input reply;
-    uint8_t bytes[MESSAGE_MAX];
+    struct cluster *cluster;
 };
 
-static uint64_t late_mono_ms(void *ctx)
-{
-    (void)ctx;
-    return (uint64_t)(now_s() * 1e3);
-}
-
-static int64_t late_wall_ms(void *ctx)
-{
-    return (int64_t)late_mono_ms(ctx);
-}
-
-static void late_random(void *ctx, void *bytes, size_t count)
-{
-    (void)ctx;
-    randombytes_buf(bytes, count);
-}
-
-static void late_send(void *ctx, enum channel channel, uint64_t to,
+static bool late_asks(void *ctx, enum channel channel, uint64_t to,
                       const void *bytes, size_t count)
 {
+    static uint8_t reply[MESSAGE_MAX];
     struct late *late = ctx;
     struct pull pull;
     size_t length;
 
     if (channel != TO_PUBLISHER || !pull_read(bytes, count, &pull) ||
         strcmp(pull.source, "order") != 0)
-        return; /* inventory stays away */
-    must(late->publisher,
-         pull_answer(late->publisher, &pull, late->bytes, &length));
-    late->reply = (struct input){INPUT_REPLY, to, late->bytes, length};
+        return false; /* inventory stays away */
+    must(late->publisher, pull_answer(late->publisher, &pull, reply, &length));
+    cluster_give(&late->cluster->writers[PAYMENT_SVC], INPUT_REPLY, to, reply,
+                 length);
+    return false;
 }
 
 /* How many events a second it takes from the log of order, @count long. */
 static double catch_up_rate(const char *directory, uint64_t count)
 {
-    struct late *late = calloc(1, sizeof *late);
-    struct env env = {.ctx = late,
-                      .mono_ms = late_mono_ms,
-                      .wall_ms = late_wall_ms,
-                      .random = late_random,
-                      .send = late_send};
-    char path[PATH_BYTES], why[STORE_WHY_BYTES] = "";
-    struct shell_config config = {.path = path};
+    struct cluster *cluster = cluster_open(directory, 1);
+    const char *path = cluster->writers[PAYMENT_SVC].path;
+    struct late late = {.cluster = cluster};
+    struct shell_status status = {0};
+    char why[STORE_WHY_BYTES] = "";
     double begun;
 
-    if (late == NULL)
-        abort();
-    log_path(directory, "order", path);
-    if (store_open_readonly(path, "order", NULL, &late->publisher, why) !=
-        EVT_OK)
-        fail(path, why);
-    log_path(directory, "payment", path);
+    cluster->sent = late_asks;
+    cluster->ctx = &late;
+    if (store_open_readonly(cluster->writers[ORDER_SVC].path, "order", NULL,
+                            &late.publisher, why) != EVT_OK)
+        fail("the log of order", why);
     if (unlink(path) != 0 && errno != ENOENT) /* of a smaller log */
         fail(path, strerror(errno));
-    if (shell_open(&payment_service, &env, &config, &late->shell, why) !=
-        EVT_OK)
-        fail(path, why);
+    if (cluster_start(cluster, PAYMENT_SVC) != EVT_OK)
+        fail(path, "does not open");
     begun = now_s();
-    for (struct shell_status status = {0};;) {
-        struct input input = late->reply;
-
-        late->reply.count = 0;
-        if (shell_step(late->shell, &input, input.count > 0) != EVT_OK)
-            fail("catching up", shell_error(late->shell));
-        shell_status(late->shell, &status);
-        if (status.subscriptions[0].cursor.at.seq == count)
-            break;
+    while (status.subscription_count == 0 ||
+           status.subscriptions[0].cursor.at.seq < count) {
+        if (cluster_step(cluster, PAYMENT_SVC) != EVT_OK)
+            fail("catching up",
+                 shell_error(cluster->writers[PAYMENT_SVC].shell));
+        cluster_status(cluster, PAYMENT_SVC, &status);
         if (now_s() > begun + 600)
             fail("catching up", "takes longer than ten minutes");
     }
     begun = now_s() - begun;
-    shell_close(late->shell);
-    store_close(late->publisher);
-    free(late);
+    store_close(late.publisher);
+    cluster_close(cluster);
     return (double)count / begun;
 }
 

@@ -1,6 +1,7 @@
 /* test_views.c - the rows that the three views make of events, and what they
  * answer.  Straight on the view's functions: no logs, no reader. */
 #include "inventory-svc/inventory.h"
+#include "must.h"
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
 #include "read/view_db.h"
@@ -190,22 +191,16 @@ static void make_logs(void)
 
 static uint64_t choices;
 
-static unsigned choose(unsigned count)
-{
-    choices = choices * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(choices >> 33) % count;
-}
-
 /* Each log in its own order, mixed as @seed says. */
 static void project_mixed(uint64_t seed)
 {
     size_t next[SERVICES] = {0}, left = 0;
 
-    choices = seed;
+    choices = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
     for (int i = 0; i < SERVICES; i++)
         left += logs[i].count;
     while (left > 0) {
-        unsigned i = choose(SERVICES);
+        unsigned i = (unsigned)must_random(&choices, SERVICES);
 
         if (next[i] == logs[i].count)
             continue;
