@@ -99,8 +99,14 @@ void cluster_give(struct cluster_node *node, enum input_kind kind,
 
 static void empty(struct cluster_queue *queue)
 {
-    while (queue->count > 0)
-        free((void *)(uintptr_t)queue->inputs[--queue->count].bytes);
+    while (queue->count > 0) {
+        union {
+            const void *borrowed;
+            void *owned;
+        } bytes = {.borrowed = queue->inputs[--queue->count].bytes};
+
+        free(bytes.owned);
+    }
 }
 
 size_t cluster_lose(struct cluster *cluster, unsigned service)
@@ -634,6 +640,7 @@ const char *cluster_story(struct cluster *cluster, const char *order)
 {
     static char story[1024];
     char tag[TAG_BYTES], why[STORE_WHY_BYTES];
+    size_t bytes = 0;
 
     story[0] = '\0';
     event_tag(TAG_ORDER, order, tag);
@@ -645,10 +652,9 @@ const char *cluster_story(struct cluster *cluster, const char *order)
                                  why) == EVT_OK);
         MUST(store_scan(log, tag, 0, UINT64_MAX) == EVT_OK);
         while (store_next(log, &row, NULL) == EVT_OK) {
-            MUST(strlen(story) + sizeof row.type + 2 < sizeof story);
-            if (story[0] != '\0')
-                strcat(story, " ");
-            strcat(story, row.type);
+            MUST(bytes + sizeof row.type + 1 < sizeof story);
+            bytes += (size_t)snprintf(story + bytes, sizeof story - bytes,
+                                      "%s%s", bytes > 0 ? " " : "", row.type);
         }
         store_scan_end(log);
         store_close(log);
