@@ -220,7 +220,7 @@ static bool take_act(struct acts *acts, struct taker *taker)
         cluster_give(acts->node, INPUT_CONNECTED, link, NULL, 0);
         return true;
     case ACT_TIME:
-        cluster_pass(acts->cluster, 250u * take_byte(taker));
+        cluster_pass(acts->cluster, UINT64_C(250) * take_byte(taker));
         return false;
     default:
         return true_act(acts, act, link, taker);
