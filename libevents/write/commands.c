@@ -66,17 +66,17 @@ static const char *envelope_problem(const struct shell *shell,
                                     const struct command *command)
 {
     const struct rule *rule = service_rule(shell->service, command->type);
+    enum saga_rule saga = shop_saga_rule(command->type);
 
     if (rule == NULL || !shop_message(command->type)->is_command)
         return "not a command of this service";
     for (size_t i = 0; i < shell->service->timer_count; i++)
         if (shell->service->timers[i].send == command->type)
             return "only a timer may say so";
-    if (command->type == PLACE_ORDER &&
+    if (saga == OPENS_SAGA &&
         strcmp(command->order_id, command->command_id) != 0)
         return "an order's id is its command's id";
-    if ((command->type == PLACE_ORDER || command->type == CANCEL_ORDER) !=
-        (command->order_id[0] != '\0'))
+    if ((saga != NO_SAGA) != (command->order_id[0] != '\0'))
         return "an order id is missing, or one too many";
     return NULL;
 }
