@@ -9,6 +9,7 @@
 #include "order-svc/order.h"
 #include "orders.h"
 #include "payment-svc/payment.h"
+#include "read/pull_answer.h"
 #include "start.h"
 #include "write/cache.h"
 

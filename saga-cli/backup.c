@@ -7,6 +7,7 @@
  * may have consumed what was written after the first was frozen; then they
  * are thawed and frozen anew, which takes microseconds where a commit takes an
  * fsync.  Only then is copied, from the frozen transactions. */
+#include "log/store.h"
 #include "saga.h"
 #include "verbs.h"
 

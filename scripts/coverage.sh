@@ -25,12 +25,13 @@ libevents/base/text.c
 libevents/core/event.c libevents/core/codec.c libevents/core/json.c
 libevents/core/service.c libevents/log/store.c libevents/log/store_open.c
 libevents/log/store_tables.c libevents/log/sql.c
-libevents/stream/wire.c libevents/stream/subscription.c
+libevents/stream/wire.c libevents/stream/frame.c libevents/stream/pull.c
+libevents/stream/request.c libevents/stream/subscription.c
 libevents/write/cache.c libevents/write/shell.c libevents/write/inbox.c
 libevents/write/commands.c libevents/write/outbox.c libevents/write/timers.c
 libevents/write/modes.c libevents/write/router.c libevents/write/control.c
 libevents/read/projection.c libevents/read/view_db.c
-libevents/read/queries.c libevents/read/log_query.c
+libevents/read/queries.c libevents/read/log_query.c libevents/read/pull_answer.c
 order-svc/order.c inventory-svc/inventory.c payment-svc/payment.c
 '
 

@@ -4,6 +4,7 @@
 
 #include "base/logger.h"
 #include "must.h"
+#include "read/pull_answer.h"
 #include "write/shell_internal.h"
 
 #include <stdio.h>

@@ -4,10 +4,13 @@
  * are stepped by hand in one thread, as the host's loops would.  All waiting is
  * run_until: for a condition, with a bound. */
 #include "base/logger.h"
+#include "log/store.h"
 #include "net/bus.h"
 #include "net/nng/close_bounded.h"
 #include "net/nng/probe.h"
+#include "read/pull_answer.h"
 #include "scratch.h"
+#include "stream/request.h"
 #include "stream/subscription.h"
 
 #include <criterion/criterion.h>

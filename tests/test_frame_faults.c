@@ -3,7 +3,7 @@
 #include "base/fault.h"
 #include "host/clock.h"
 #include "host/frame_faults.h"
-#include "stream/wire.h"
+#include "stream/frame.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

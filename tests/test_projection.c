@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "cluster.h"
 #include "order-svc/order.h"
+#include "read/pull_answer.h"
 #include "read/reader.h"
 
 #include <criterion/criterion.h>

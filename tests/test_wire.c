@@ -2,9 +2,11 @@
  *
  * All of it is bytes of a stranger on the receiving side: cut, damaged,
  * oversized.  Payloads inside are the codec's business (test_codec.c). */
+#include "log/store.h"
 #include "sample.h"
-#include "scratch.h"
-#include "stream/wire.h"
+#include "stream/frame.h"
+#include "stream/pull.h"
+#include "stream/request.h"
 
 #include <criterion/criterion.h>
 #include <msgpack.h>
@@ -702,120 +704,4 @@ Test(wire, one_malformed_command_does_not_spoil_the_others) /* HC21 */
     }
     cr_assert_eq(commands_out[0].data.amount_cents, 5);
     cr_assert_str_eq(commands_out[9].order_id, "o-9");
-}
-
-/* ---- answering a pull ---------------------------------------------------- */
-
-static struct scratch scratch;
-static struct store *log_file;
-
-static void open_log(void)
-{
-    char why[STORE_WHY_BYTES] = "";
-
-    scratch_open(&scratch);
-    cr_assert_eq(store_open(scratch_file(&scratch, "log.db"), "order", NULL,
-                            log_id, &log_file, why),
-                 EVT_OK, "%s", why);
-}
-
-static void append(size_t count)
-{
-    cr_assert_eq(store_begin(log_file), EVT_OK);
-    for (size_t i = 0; i < count; i++) {
-        struct event event = {.type = ORDER_PLACED};
-        uint8_t bytes[DATA_MAX], hash[HASH_BYTES];
-        struct row row;
-
-        sample_largest(shop_message(ORDER_PLACED), &event.data);
-        cr_assert_eq(store_append(log_file, 0, &event, bytes, &row, hash),
-                     EVT_OK);
-    }
-    cr_assert_eq(store_commit(log_file), EVT_OK);
-}
-
-static void close_log(void)
-{
-    store_close(log_file);
-    scratch_close(&scratch);
-}
-
-static struct pull_reply reply_to(const struct pull *pull)
-{
-    struct pull_reply reply;
-    size_t bytes;
-
-    cr_assert_eq(pull_answer(log_file, pull, message, &bytes), EVT_OK);
-    cr_assert(pull_reply_read(message, bytes, &reply));
-    cr_assert_eq(reply.nonce, pull->nonce);
-    return reply;
-}
-
-/* From nothing to the head, window by window, every row chained. */
-Test(wire, pulls_walk_a_whole_log, .init = open_log,
-     .fini = close_log) /* HC12 */
-{
-    struct pull pull = {.nonce = 5, .reader = "payment", .source = "order"};
-    uint8_t hash[HASH_BYTES];
-    unsigned windows = 0;
-    uint64_t seq = 0;
-
-    append(300);
-    event_genesis("order", log_id, hash);
-    for (;; windows++) {
-        struct pull_reply reply = reply_to(&pull);
-
-        cr_assert_eq(reply.verdict, PULL_OK);
-        cr_assert_eq(reply.head_seq, 300);
-        cr_assert(frame_read(reply.frame, reply.frame_bytes, &frame));
-        cr_assert_eq(frame.first_seq, seq + 1);
-        if (frame.count == 0)
-            break;
-        for (size_t i = 0; i < frame.count; i++, seq++)
-            event_hash(hash, &frame.rows[i], hash);
-        cr_assert_arr_eq(hash, frame.last_hash, HASH_BYTES);
-        pull.cursor.at.seq = seq;
-        memcpy(pull.cursor.at.log_id, log_id, LOG_ID_BYTES);
-        memcpy(pull.cursor.hash, hash, HASH_BYTES);
-    }
-    cr_assert_eq(seq, 300);
-    cr_assert_gt(windows, 3);
-}
-
-Test(wire, a_pull_is_judged_by_its_cursor, .init = open_log,
-     .fini = close_log) /* HC11 */
-{
-    struct pull pull = {.nonce = 5, .reader = "payment", .source = "order"};
-
-    append(9);
-    memcpy(pull.cursor.at.log_id, log_id, LOG_ID_BYTES);
-    pull.cursor.at.seq = 9;
-    cr_assert_eq(store_hash_at(log_file, 9, pull.cursor.hash), EVT_OK);
-    cr_assert_eq(reply_to(&pull).verdict, PULL_OK);
-    pull.cursor.hash[31] ^= 1;
-    cr_assert_eq(reply_to(&pull).verdict, PULL_FORKED);
-    pull.cursor.at.seq = 10;
-    cr_assert_eq(reply_to(&pull).verdict, PULL_AHEAD);
-    pull.cursor.at.log_id[0] ^= 1;
-    cr_assert_eq(reply_to(&pull).verdict, PULL_OTHER_LOG);
-    pull.cursor.at.seq = 0;
-    cr_assert_eq(reply_to(&pull).verdict, PULL_OK, "nothing was consumed");
-    text_copy(pull.source, SERVICE_BYTES, "payment");
-    cr_assert_eq(reply_to(&pull).verdict, PULL_OTHER_LOG);
-}
-
-Test(wire, a_reply_tells_the_publishers_own_cursors, .init = open_log,
-     .fini = close_log)
-{
-    struct pull pull = {.nonce = 5, .reader = "payment", .source = "order"};
-    struct cursor cursor = {.at.seq = 31};
-    struct pull_reply reply;
-
-    cr_assert_eq(store_begin(log_file), EVT_OK);
-    cr_assert_eq(store_set_cursor(log_file, "payment", &cursor), EVT_OK);
-    cr_assert_eq(store_commit(log_file), EVT_OK);
-    reply = reply_to(&pull);
-    cr_assert_eq(reply.cursor_count, 1);
-    cr_assert_str_eq(reply.cursors[0].source, "payment");
-    cr_assert_eq(reply.cursors[0].cursor.at.seq, 31);
 }

@@ -26,6 +26,12 @@ struct position {
     uint64_t seq;                 /* 1-based; 0 = before the first event */
 };
 
+/* What a reader has consumed of one log. */
+struct cursor {
+    struct position at;
+    uint8_t hash[HASH_BYTES]; /* of the event at that position */
+};
+
 /* Why something happened: an event of a log, or a command. */
 struct cause {
     char source[SERVICE_BYTES]; /* "" when a command was the cause */

@@ -7,7 +7,7 @@
 
 #include "base/fault.h"
 #include "host/clock.h"
-#include "stream/wire.h"
+#include "stream/frame.h"
 
 #include <stdlib.h>
 #include <string.h>

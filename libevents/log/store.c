@@ -39,6 +39,8 @@ static const char *const sql[STATEMENTS] = {
     [SET_CURSOR] = "INSERT INTO inbox (source, log_id, seq, hash)"
                    " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (source) DO UPDATE"
                    " SET log_id = ?2, seq = ?3, hash = ?4",
+    [NEXT_CURSOR] = "SELECT log_id, seq, hash, source FROM inbox"
+                    " WHERE source > ?1 ORDER BY source LIMIT 1",
     [SNAPSHOT] = "SELECT layout, seq, bytes FROM snapshot"
                  " WHERE kind = ?1 AND key = ?2",
     [SET_SNAPSHOT] = "INSERT OR REPLACE INTO snapshot"

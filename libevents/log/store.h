@@ -124,18 +124,18 @@ MUST_CHECK enum evt_status store_hash_at(struct store *store, uint64_t seq,
 /* ---- the inbox: one cursor per publisher ------------------------------------
  */
 
-/* What a reader has consumed of one log. */
-struct cursor {
-    struct position at;
-    uint8_t hash[HASH_BYTES]; /* of the event at that position */
-};
-
 /* EVT_NONE: nothing consumed of @source yet. */
 MUST_CHECK enum evt_status store_cursor(struct store *store, const char *source,
                                         struct cursor *cursor);
 MUST_CHECK enum evt_status store_set_cursor(struct store *store,
                                             const char *source,
                                             const struct cursor *cursor);
+
+/* The cursor on the log that comes after @source by name, written over both;
+ * start with "".  EVT_NONE: no more. */
+MUST_CHECK enum evt_status store_next_cursor(struct store *store,
+                                             char source[SERVICE_BYTES],
+                                             struct cursor *cursor);
 
 /* ---- snapshots --------------------------------------------------------------
  */
@@ -190,7 +190,7 @@ struct parked {
     struct position at;
     char order_id[ID_BYTES];
     char reason[128];
-    uint8_t raw[4096]; /* the row as one wire row (wire.h) */
+    uint8_t raw[4096]; /* the row as frame.h writes one */
     size_t raw_bytes;
 };
 MUST_CHECK enum evt_status store_park(struct store *store,

@@ -20,6 +20,7 @@ enum statement {
     HASH_AT,
     CURSOR,
     SET_CURSOR,
+    NEXT_CURSOR,
     SNAPSHOT,
     SET_SNAPSHOT,
     ARM,

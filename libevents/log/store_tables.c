@@ -7,24 +7,51 @@
 
 /* ---- the inbox ---- */
 
+/* Its columns are log_id, seq, hash. */
+static enum evt_status read_cursor(struct store *store, sqlite3_stmt *s,
+                                   const char *source, struct cursor *cursor)
+{
+    struct cursor found = {0};
+
+    found.at.seq = (uint64_t)sqlite3_column_int64(s, 1);
+    if (!sql_read_blob(s, 0, found.at.log_id, LOG_ID_BYTES, false) ||
+        !sql_read_blob(s, 2, found.hash, HASH_BYTES, false))
+        return store_fail(store, EVT_BAD, "%s: malformed cursor for %s",
+                          store->path, source);
+    *cursor = found;
+    return EVT_OK;
+}
+
 enum evt_status store_cursor(struct store *store, const char *source,
                              struct cursor *cursor)
 {
     sqlite3_stmt *s = store_statement(store, CURSOR);
-    struct cursor found = {0};
     enum evt_status rc;
 
     sql_bind_text(s, 1, source);
     rc = store_first_row(store, s, "reading a cursor");
-    if (rc == EVT_OK) {
-        found.at.seq = (uint64_t)sqlite3_column_int64(s, 1);
-        if (sql_read_blob(s, 0, found.at.log_id, LOG_ID_BYTES, false) &&
-            sql_read_blob(s, 2, found.hash, HASH_BYTES, false))
-            *cursor = found;
-        else
-            rc = store_fail(store, EVT_BAD, "%s: malformed cursor for %s",
-                            store->path, source);
-    }
+    if (rc == EVT_OK)
+        rc = read_cursor(store, s, source, cursor);
+    sqlite3_reset(s);
+    return rc;
+}
+
+enum evt_status store_next_cursor(struct store *store,
+                                  char source[SERVICE_BYTES],
+                                  struct cursor *cursor)
+{
+    sqlite3_stmt *s = store_statement(store, NEXT_CURSOR);
+    char found[SERVICE_BYTES];
+    enum evt_status rc;
+
+    sql_bind_text(s, 1, source);
+    rc = store_first_row(store, s, "reading cursors");
+    if (rc == EVT_OK && !sql_read_text(s, 3, found, SERVICE_BYTES))
+        rc = store_fail(store, EVT_BAD, "%s: malformed cursor", store->path);
+    if (rc == EVT_OK)
+        rc = read_cursor(store, s, found, cursor);
+    if (rc == EVT_OK)
+        text_copy(source, SERVICE_BYTES, found);
     sqlite3_reset(s);
     return rc;
 }

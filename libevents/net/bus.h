@@ -9,7 +9,7 @@
 #define BUS_H
 
 #include "base/env.h"
-#include "stream/wire.h"
+#include "core/codec.h"
 
 #include <poll.h>
 

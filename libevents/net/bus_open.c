@@ -4,6 +4,7 @@
 
 #include "base/logger.h"
 #include "net/nng/close_bounded.h"
+#include "stream/request.h"
 
 #include <nng/protocol/pubsub0/pub.h>
 #include <nng/protocol/pubsub0/sub.h>

@@ -4,7 +4,7 @@
 #define CLIENT_H
 
 #include "net/address.h"
-#include "stream/wire.h"
+#include "stream/request.h"
 
 #include <jansson.h>
 

@@ -6,9 +6,7 @@
 #include "read/projection.h"
 
 #include "core/json.h"
-#include "log/sql.h"
 
-#include <sqlite3.h>
 #include <string.h>
 
 enum { LOG_EVENTS_MAX = 500, LOG_TEXT_MAX = 56 * 1024 };
@@ -27,29 +25,18 @@ static json_t *store_failed(struct store *log, enum evt_status rc)
 
 /* ---- the cursors --------------------------------------------------------- */
 
-/* Whoever the service listens to: this file does not know the tables. */
 static enum evt_status cursors_json(struct store *log, json_t *cursors)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(store_connection(log),
-                                "SELECT source, log_id, seq FROM inbox", -1,
-                                &statement, NULL);
+    char source[SERVICE_BYTES] = "";
+    struct cursor cursor;
+    enum evt_status rc;
 
-    if (rc != SQLITE_OK)
-        return sql_status(rc);
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        const char *source = (const char *)sqlite3_column_text(statement, 0);
-
-        if (source == NULL ||
-            sqlite3_column_bytes(statement, 1) != LOG_ID_BYTES)
-            continue; /* not written by a service */
-        json_object_set_new(
-            cursors, source,
-            json_pack("{s:o, s:I}", "log",
-                      log_id_json(sqlite3_column_blob(statement, 1)), "seq",
-                      (json_int_t)sqlite3_column_int64(statement, 2)));
-    }
-    return sql_status(sqlite3_finalize(statement));
+    while ((rc = store_next_cursor(log, source, &cursor)) == EVT_OK)
+        json_object_set_new(cursors, source,
+                            json_pack("{s:o, s:I}", "log",
+                                      log_id_json(cursor.at.log_id), "seq",
+                                      (json_int_t)cursor.at.seq));
+    return rc == EVT_NONE ? EVT_OK : rc;
 }
 
 /* ---- the events ---------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #define PROJECTION_H
 
 #include "base/env.h"
+#include "log/store.h"
 #include "stream/subscription.h"
 
 #include <jansson.h>

@@ -5,6 +5,7 @@
  * ("after") and waits, with a bound, until the view has reached them: that is
  * how a client reads its own writes from a view that lags.  All bytes here are
  * a stranger's: each member's type and range is checked before it is used. */
+#include "read/pull_answer.h"
 #include "read/reader.h"
 
 #include <assert.h>

@@ -17,7 +17,8 @@
 #ifndef SUBSCRIPTION_H
 #define SUBSCRIPTION_H
 
-#include "stream/wire.h"
+#include "stream/frame.h"
+#include "stream/pull.h"
 
 enum {
     PULL_TIMEOUT_MS = 1000,

@@ -3,7 +3,7 @@
 #ifndef OUTBOX_H
 #define OUTBOX_H
 
-#include "stream/wire.h"
+#include "stream/frame.h"
 
 struct shell;
 

@@ -18,8 +18,8 @@ json_t *router_error(int code, const char *text)
     return json_pack("{s:s,s:i}", "error", text, "code", code);
 }
 
-static void send(struct shell *shell, uint64_t token, const void *bytes,
-                 size_t count)
+static void answer(struct shell *shell, uint64_t token, const void *bytes,
+                   size_t count)
 {
     shell->env->send(shell->env->ctx, TO_CLIENT, token, bytes, count);
 }
@@ -29,7 +29,7 @@ void router_not_a_request(struct shell *shell, uint64_t token)
     static const char text[] = "{\"error\":\"not a request\",\"code\":65}";
 
     shell->counts.garbage++;
-    send(shell, token, text, sizeof text - 1);
+    answer(shell, token, text, sizeof text - 1);
 }
 
 static const struct route *find(const struct route *route,
@@ -62,7 +62,7 @@ static void reply_with(struct shell *shell, uint64_t token, const json_t *reply)
     if (bytes > MESSAGE_MAX) /* only a long list of events can be */
         bytes = (size_t)snprintf(text, MESSAGE_MAX,
                                  "{\"done\":true,\"more\":true}");
-    send(shell, token, text, bytes);
+    answer(shell, token, text, bytes);
 }
 
 enum evt_status router_take(struct shell *shell, const struct input *input)

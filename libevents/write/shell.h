@@ -10,6 +10,8 @@
 
 #include "base/env.h"
 #include "core/service.h"
+#include "log/store.h"
+#include "stream/request.h"
 #include "stream/subscription.h"
 
 enum {

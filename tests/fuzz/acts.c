@@ -2,6 +2,8 @@
  * them. */
 #include "acts.h"
 
+#include "read/pull_answer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,9 @@
  * What one of the readers takes is within its limits, and what is written of
  * it reads as the same. */
 #include "fuzz.h"
-#include "stream/wire.h"
+#include "stream/frame.h"
+#include "stream/pull.h"
+#include "stream/request.h"
 
 #include <string.h>
 

@@ -8,7 +8,8 @@
 #include "core/json.h"
 #include "fuzz.h"
 #include "read/projection.h"
-#include "stream/wire.h"
+#include "read/pull_answer.h"
+#include "stream/request.h"
 
 #include "../sample.h"
 

@@ -5,6 +5,7 @@
  * Prints the answer (docs/protocol.md), whatever it says.  $SAGA_DIR is the
  * data directory.  Exits 0 when there was an answer, 69 when nobody listens,
  * 75 when none came.  A program of its own: tests/test_*.sh call it. */
+#include "log/store.h"
 #include "net/client.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * of the event that is parked under SEQ, as a damaged disk would change it, or
  * whoever mends it.  The log's service must not run.  A program of its own:
  * tests/test_trouble.sh calls it. */
-#include "stream/wire.h"
+#include "stream/frame.h"
 
 #include <sodium.h>
 #include <sqlite3.h>

@@ -20,7 +20,7 @@
  * connection, and counts the answers by their code.  It speaks SP over ipc and
  * tcp by itself, since a library would refuse to say such things.  A program
  * of its own: tests/test_survives.sh calls it. */
-#include "stream/wire.h"
+#include "stream/request.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

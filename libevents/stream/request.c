@@ -1,0 +1,141 @@
+/* request.c - writing and reading requests of clients and their answers. */
+#include "stream/request.h"
+
+#include "stream/wire.h"
+
+#include <assert.h>
+#include <string.h>
+
+size_t request_write(const struct command commands[], size_t count,
+                     uint8_t message[MESSAGE_MAX])
+{
+    struct wire_out out;
+
+    assert(count <= COMMANDS_PER_REQUEST);
+    wire_begin_message(&out, message, "c", 3);
+    wire_put_list(&out, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct message *type = shop_message(commands[i].type);
+        uint8_t data[DATA_MAX];
+        size_t bytes = codec_encode(type, &commands[i].data, data);
+
+        wire_put_list(&out, 4);
+        wire_put_text(&out, type->name);
+        wire_put_text(&out, commands[i].command_id);
+        wire_put_text(&out, commands[i].order_id);
+        wire_put_bin(&out, data, bytes);
+    }
+    return wire_end(&out);
+}
+
+static void set_bad(struct command *command, struct answer *answer,
+                    const char *why, const char *field)
+{
+    command->type = NO_MESSAGE;
+    answer->code = ANSWER_BAD;
+    text_copy(answer->reason, sizeof answer->reason, why);
+    text_copy(answer->field, sizeof answer->field, field ? field : "");
+}
+
+/* One command of a request; what is wrong with it alone stays with it. */
+static void take_command(struct wire_in *list, struct command *command,
+                         struct answer *answer)
+{
+    const struct message *message;
+    const char *why = "", *field = NULL;
+    const uint8_t *data;
+    struct wire_in in;
+    size_t bytes;
+    char type[32];
+
+    memset(command, 0, sizeof *command);
+    memset(answer, 0, sizeof *answer);
+    if (wire_take_list(list, &in, 4) != 4) {
+        list->good = false;
+        return;
+    }
+    wire_take_text(&in, type, sizeof type);
+    wire_take_id(&in, command->command_id, ID_BYTES);
+    wire_take_id(&in, command->order_id, ID_BYTES);
+    data = wire_take_bin(&in, &bytes);
+    message = in.good ? shop_message_named(type, 1, NULL) : NULL;
+    if (!in.good)
+        set_bad(command, answer, "not a command", NULL);
+    else if (message == NULL || !message->is_command)
+        set_bad(command, answer, "no such command", "type");
+    else if (command->command_id[0] == '\0')
+        set_bad(command, answer, "a command needs an id", "id");
+    else if (codec_decode(message, data, bytes, &command->data, &why, &field) !=
+             EVT_OK)
+        set_bad(command, answer, why, field);
+    else
+        command->type = message->type;
+}
+
+bool request_read(const void *bytes, size_t count,
+                  struct command commands[COMMANDS_PER_REQUEST],
+                  struct answer answers[COMMANDS_PER_REQUEST],
+                  size_t *command_count)
+{
+    struct wire_in in, list;
+    size_t commands_in = 0;
+
+    if (wire_open_message(&in, bytes, count, "c")) {
+        commands_in = wire_take_list(&in, &list, COMMANDS_PER_REQUEST);
+        for (size_t i = 0; in.good && i < commands_in; i++) {
+            take_command(&list, &commands[i], &answers[i]);
+            in.good = list.good;
+        }
+        in.good = in.good && commands_in > 0;
+    }
+    if (!wire_close(&in))
+        return false;
+    *command_count = commands_in;
+    return true;
+}
+
+size_t request_answers_write(const struct answer answers[], size_t count,
+                             uint8_t message[MESSAGE_MAX])
+{
+    struct wire_out out;
+
+    assert(count <= COMMANDS_PER_REQUEST);
+    wire_begin_message(&out, message, "a", 3);
+    wire_put_list(&out, count);
+    for (size_t i = 0; i < count; i++) {
+        wire_put_list(&out, 5);
+        wire_put_uint(&out, answers[i].code);
+        wire_put_bin(&out, answers[i].at.log_id, LOG_ID_BYTES);
+        wire_put_uint(&out, answers[i].at.seq);
+        wire_put_text(&out, answers[i].reason);
+        wire_put_text(&out, answers[i].field);
+    }
+    return wire_end(&out);
+}
+
+bool request_answers_read(const void *bytes, size_t count,
+                          struct answer answers[COMMANDS_PER_REQUEST],
+                          size_t *answer_count)
+{
+    struct wire_in in, list, entry;
+    size_t answers_in = 0;
+
+    if (wire_open_message(&in, bytes, count, "a")) {
+        answers_in = wire_take_list(&in, &list, COMMANDS_PER_REQUEST);
+        for (size_t i = 0; in.good && i < answers_in; i++) {
+            if (wire_take_list(&list, &entry, 5) != 5)
+                entry.good = false;
+            answers[i].code =
+                (enum answer_code)wire_take_uint(&entry, ANSWER_CODES - 1);
+            wire_take_fixed(&entry, answers[i].at.log_id, LOG_ID_BYTES, false);
+            answers[i].at.seq = wire_take_uint(&entry, INT64_MAX);
+            wire_take_text(&entry, answers[i].reason, sizeof answers[i].reason);
+            wire_take_text(&entry, answers[i].field, sizeof answers[i].field);
+            in.good = list.good && entry.good;
+        }
+    }
+    if (!wire_close(&in))
+        return false;
+    *answer_count = answers_in;
+    return true;
+}

@@ -1,0 +1,54 @@
+/* request.h - what clients send to a service: commands, and their answers.
+ *
+ * docs/protocol.md shows both.  Reading takes bytes of a stranger.  A request
+ * whose first byte is '{' is JSON instead: queries and controls. */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include "core/codec.h"
+
+enum { COMMANDS_PER_REQUEST = 64 };
+
+struct command {
+    enum message_type type;
+    char command_id[ID_BYTES]; /* chosen by the client; PlaceOrder: order id */
+    char order_id[ID_BYTES];   /* "" for stock, product and funds */
+    struct payload data;
+};
+
+/* What became of a command. */
+enum answer_code {
+    ANSWER_DONE,    /* recorded, now or when it was first sent */
+    ANSWER_REFUSED, /* by the domain: reason and field; nothing recorded */
+    ANSWER_BAD,     /* malformed: reason and field; nothing recorded */
+    ANSWER_BUSY,    /* overload or a locked database; nothing recorded */
+    ANSWER_FULL,    /* storage full; nothing recorded */
+    ANSWER_BEHIND,  /* this log has lost its tail; nothing recorded */
+    ANSWER_CODES
+};
+struct answer {
+    enum answer_code code;
+    struct position at; /* DONE: where the log holds its first event, or the
+                           head when there was nothing to do */
+    char reason[128];
+    char field[32];
+};
+
+size_t request_write(const struct command commands[], size_t count,
+                     uint8_t message[MESSAGE_MAX]);
+/* False: not a request at all; nothing was written.  A single command that is
+ * malformed does not spoil the others: its answers[i] is set to ANSWER_BAD with
+ * the reason (and commands[i].type to NO_MESSAGE), all others' code to
+ * ANSWER_DONE. */
+MUST_CHECK bool request_read(const void *bytes, size_t count,
+                             struct command commands[COMMANDS_PER_REQUEST],
+                             struct answer answers[COMMANDS_PER_REQUEST],
+                             size_t *command_count);
+size_t request_answers_write(const struct answer answers[], size_t count,
+                             uint8_t message[MESSAGE_MAX]);
+MUST_CHECK bool
+request_answers_read(const void *bytes, size_t count,
+                     struct answer answers[COMMANDS_PER_REQUEST],
+                     size_t *answer_count);
+
+#endif
