@@ -356,7 +356,7 @@ ci-timing: ## the part of .ci/run that depends on time, to run beside load
 # ---- documents --------------------------------------------------------------
 
 .PHONY: docs docs-test
-docs: ## put the code into the tutorial that it quotes
+docs: ## write the quoted code into the tutorial, the tree into architecture.md
 	$(Q)scripts/docs.sh write
 docs-test: all $(BUILD)/bench/one ## links, words, quoted code, hard cases, every command
 	$(Q)scripts/docs.sh check

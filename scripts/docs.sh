@@ -5,8 +5,9 @@
 #           SECURITY.md name are there, and every promise of the README is among the latter;
 #           a run of a scenario without something has a row in that one's table;
 #           links lead somewhere; quoted code is what stands in the source; words
-#           are known to hunspell or to docs/words.txt; lengths and widths are kept
-#   write   puts into the documents the code that they quote
+#           are known to hunspell or to docs/words.txt; lengths and widths are kept;
+#           docs/architecture.md shows the tree (scripts/architecture.sh)
+#   write   puts into the documents the code that they quote, and the tree
 #   run     the commands of FILEs (all chapters without one), as scenarios are
 #           run: what stands there is what comes out
 #
@@ -233,10 +234,12 @@ check_code() {
 
 # ---- lengths and words ----------------------------------------------------------
 
-# Prose only: no blocks, no code, no addresses.
+# Prose only: no blocks, no code, no addresses, nothing that a script writes.
 prose() {
-    awk '/^ *```/ { inside = !inside; next }
-         !inside && !/^    / && !/^<!--/' "$1" |
+    awk '/^<!-- .*: begin/ { written = 1 }
+         /^<!-- .*: end/ { written = 0 }
+         /^ *```/ { inside = !inside; next }
+         !inside && !written && !/^    / && !/^<!--/' "$1" |
         sed -e 's/`[^`]*`//g' -e 's/](\([^)]*\))/]/g' -e 's|https\?://[^ ]*||g' \
             -e 's/\<\(HC\|[SLQJF]\)[0-9][0-9]*\>//g' -e 's/n-th//g' -e "s/'s\>//g"
 }
@@ -326,6 +329,7 @@ case ${1:-} in
         check_lengths
         check_width
         check_words
+        scripts/architecture.sh check >/dev/null || bad=1
         [ $bad -eq 0 ] && echo "docs: ${#documents[@]} documents, all true"
         exit $bad
         ;;
@@ -334,6 +338,7 @@ case ${1:-} in
             with_code "$file" >"$file.new"
             mv "$file.new" "$file"
         done
+        scripts/architecture.sh write
         ;;
     run)
         shift

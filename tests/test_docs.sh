@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# scripts/architecture.sh, on copies of the tree: docs/architecture.md is wrong
+# as soon as a file, a first comment, or a function that it names has changed.
+# shellcheck source=tests/tap.sh
+#
+# shellcheck disable=SC2016  # the backticks are Markdown's
+. "$(dirname "$0")/tap.sh"
+
+script=$root/scripts/architecture.sh
+tree=$work/tree
+
+copy_tree() {
+    rm -rf "$tree"
+    mkdir -p "$tree/docs"
+    cp -r "$root"/{libevents,shop,saga-cli} "$root"/*-svc "$tree"
+    cp "$root/docs/architecture.md" "$tree/docs"
+}
+
+# The tree as it is now is wrong, and the check says PATTERN of it.
+complains() { # PATTERN
+    local said
+    said=$(ends_with 1 "$script" check "$tree" 2>&1) || {
+        echo "$said"
+        return 1
+    }
+    shows "$said" "$1"
+}
+
+shows_the_tree() {
+    copy_tree
+    "$script" check "$tree"
+    "$script" write "$tree"
+    cmp "$root/docs/architecture.md" "$tree/docs/architecture.md"
+}
+
+a_file_is_new_or_gone() {
+    copy_tree
+    echo '/* clock_skew.c - how far two clocks are apart.  Not more. */' \
+        >"$tree/libevents/base/clock_skew.c"
+    complains \
+        '^\+\| \[`clock_skew.c`\].* \| how far two clocks are apart \|$'
+    "$script" write "$tree"
+    "$script" check "$tree"
+    rm "$tree/libevents/base/clock_skew.c"
+    complains '^-\| \[`clock_skew.c`\]'
+}
+
+a_comment_is_another_or_none() {
+    copy_tree
+    sed -i '1s/ - .*/ - something else./' "$tree/libevents/log/sql.c"
+    complains '^\+\| \[`sql.c`\].* \| something else \|$'
+    copy_tree
+    sed -i 1d "$tree/shop/invariants.h"
+    complains \
+        'shop/invariants.h: must begin with /\* invariants.h - what it is'
+}
+
+a_named_function_is_gone() {
+    copy_tree
+    sed -i 's/\bplace_order\b/put_order/' "$tree/order-svc/order.c"
+    complains \
+        'there is no function place_order\(\) in order-svc/order.c$'
+    copy_tree
+    sed -i '/^enum evt_status subscription_/d; s/^size_t subscription_frame(/size_t frame(/' \
+        "$tree/libevents/stream/subscription.c"
+    complains \
+        'there is no function subscription_frame\(\) in libevents/stream/subscription.c$'
+    copy_tree
+    mv "$tree/libevents/net/client.c" "$tree/libevents/net/asking.c"
+    complains 'there is no net/client.c$'
+}
+
+a_function_without_a_file() {
+    copy_tree
+    printf '\nThen `somebody_else()` takes over.\n' >>"$tree/docs/architecture.md"
+    complains 'which file has somebody_else\(\)\?'
+}
+
+it 'docs/architecture.md shows the tree as it is' shows_the_tree
+it 'docs/architecture.md is wrong when a file is added or removed' a_file_is_new_or_gone
+it 'docs/architecture.md is wrong when a first comment changes, or is missing' \
+    a_comment_is_another_or_none
+it 'docs/architecture.md is wrong when a function that it names is gone' a_named_function_is_gone
+it 'docs/architecture.md names no function without its file' a_function_without_a_file
