@@ -6,7 +6,8 @@
 #           a run of a scenario without something has a row in that one's table;
 #           links lead somewhere; quoted code is what stands in the source; words
 #           are known to hunspell or to docs/words.txt; lengths and widths are kept;
-#           docs/architecture.md shows the tree (scripts/architecture.sh)
+#           docs/architecture.md shows the tree (scripts/architecture.sh); the
+#           index of docs/decisions/ has all records
 #   write   puts into the documents the code that they quote, and the tree
 #   run     the commands of FILEs (all chapters without one), as scenarios are
 #           run: what stands there is what comes out
@@ -22,7 +23,8 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
-documents=(*.md docs/*.md docs/tutorial/*.md scenarios/*.md lab/*.md tests/*.md)
+documents=(*.md docs/*.md docs/decisions/*.md docs/tutorial/*.md scenarios/*.md lab/*.md
+    tests/*.md)
 # Those that people write; the matrix is printed, in the words of the tests.
 written=()
 for document in "${documents[@]}"; do
@@ -136,6 +138,28 @@ check_security() {
     done < <(grep '^|' SECURITY.md | grep -oE '`[a-z0-9]+(_[a-z0-9]+){2,}`' |
         tr -d '`')
     [ $count -ge 10 ] || wrong 'SECURITY.md: where are its tests?'
+}
+
+# ---- decisions ----------------------------------------------------------------
+
+# The index has a row for each record, in order, with its title; a record has
+# its four parts; a test that one names, by at least three words, is there.
+check_decisions() { # DIRECTORY
+    local file number=0 part name
+    for file in "$1"/[0-9]*.md; do
+        number=$((number + 1)) name=${file##*/}
+        [[ $name == "$(printf '%04d' $number)"-* ]] || wrong "$file: is number $number"
+        echo "| [${name%%-*}]($name) | $(sed -n '1s/^# [0-9]* //p' "$file") |"
+        for part in Context Decision Consequences Evidence; do
+            grep -qx "## $part" "$file" || wrong "$file: has no part '$part'"
+        done
+        while read -r name; do
+            [ -n "${known[$name]:-}" ] || wrong "$file: there is no test $name"
+        done < <(grep -oE '`[a-z_]+/[a-z]+(_[a-z0-9]+){2,}`' "$file" | tr -d '`')
+    done >"$1/index.new"
+    cmp -s "$1/index.new" <(grep '^| \[' "$1/README.md") ||
+        wrong "$1/README.md: must have these rows:"$'\n'"$(<"$1/index.new")"
+    rm "$1/index.new"
 }
 
 # ---- what is left out -----------------------------------------------------------
@@ -323,6 +347,7 @@ case ${1:-} in
         check_cases
         check_guarantees
         check_security
+        check_decisions docs/decisions
         check_removals "${documents[@]}"
         check_links
         check_code
@@ -348,6 +373,11 @@ case ${1:-} in
     run-one) run_one "$2" "$3" ;; # this script's own
     removals) # FILE...: one of the checks alone, for tests
         check_removals "${@:2}"
+        exit $bad
+        ;;
+    decisions) # DIRECTORY: the same
+        know_tests
+        check_decisions "$2"
         exit $bad
         ;;
     *)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # scripts/architecture.sh, on copies of the tree: docs/architecture.md is wrong
 # as soon as a file, a first comment, or a function that it names has changed.
+# scripts/docs.sh, on copies of docs/decisions/.
 # shellcheck source=tests/tap.sh
 #
 # shellcheck disable=SC2016  # the backticks are Markdown's
@@ -76,9 +77,40 @@ a_function_without_a_file() {
     complains 'which file has somebody_else\(\)\?'
 }
 
+records=$work/decisions
+copy_records() {
+    rm -rf "$records"
+    cp -r "$root/docs/decisions" "$records"
+}
+refuses() { # PATTERN
+    local said
+    said=$(ends_with 1 "$root/scripts/docs.sh" decisions "$records" 2>&1) || {
+        echo "$said"
+        return 1
+    }
+    shows "$said" "$1"
+}
+records_are_complete() {
+    copy_records
+    "$root/scripts/docs.sh" decisions "$records"
+    sed -i '1s/.*/# 0001 Another title/' "$records"/0001-*.md
+    refuses '^\| \[0001\]\(0001-the-log-is-the-outbox.md\) \| Another title \|$'
+    copy_records
+    rm "$records"/0002-*.md
+    refuses '0003-pub-is-a-hint.md: is number 2$'
+    copy_records
+    sed -i '/^## Evidence/d' "$records"/0004-*.md
+    refuses "0004-no-topic-filters.md: has no part 'Evidence'$"
+    copy_records
+    echo '`shell/nobody_wrote_this_test`' >>"$records"/0005-no-state-rows.md
+    refuses '0005-no-state-rows.md: there is no test shell/nobody_wrote_this_test$'
+}
+
 it 'docs/architecture.md shows the tree as it is' shows_the_tree
 it 'docs/architecture.md is wrong when a file is added or removed' a_file_is_new_or_gone
 it 'docs/architecture.md is wrong when a first comment changes, or is missing' \
     a_comment_is_another_or_none
 it 'docs/architecture.md is wrong when a function that it names is gone' a_named_function_is_gone
 it 'docs/architecture.md names no function without its file' a_function_without_a_file
+it 'the index of decisions has each record, and records name tests that exist' \
+    records_are_complete
