@@ -358,7 +358,7 @@ ci-timing: ## the part of .ci/run that depends on time, to run beside load
 .PHONY: docs docs-test
 docs: ## write the quoted code into the tutorial, the tree into architecture.md
 	$(Q)scripts/docs.sh write
-docs-test: all $(BUILD)/bench/one ## links, words, quoted code, hard cases, every command
+docs-test: all $(BUILD)/bench/one ## links, words, quoted code, the tree, hard cases, every command
 	$(Q)scripts/docs.sh check
 	$(Q)scripts/docs.sh run
 

@@ -9,8 +9,9 @@
 #           docs/architecture.md shows the tree (scripts/architecture.sh); the
 #           index of docs/decisions/ has all records
 #   write   puts into the documents the code that they quote, and the tree
-#   run     the commands of FILEs (all chapters without one), as scenarios are
-#           run: what stands there is what comes out
+#   run     the commands of FILEs (without one: of all chapters and of
+#           docs/debugging.md), as scenarios are run: what stands there is what
+#           comes out
 #
 # Code is quoted by name, never pasted: the fence reads
 #     ```c libevents/write/shell.c run_batch
@@ -367,7 +368,7 @@ case ${1:-} in
         ;;
     run)
         shift
-        [ $# -gt 0 ] || set -- docs/tutorial/[0-9]*.md
+        [ $# -gt 0 ] || set -- docs/debugging.md docs/tutorial/[0-9]*.md
         run_all "$@"
         ;;
     run-one) run_one "$2" "$3" ;; # this script's own
