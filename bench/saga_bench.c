@@ -13,6 +13,7 @@
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"
 #include "shop/invariants.h"
+#include "stream/frame.h"
 #include "use.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  * inventory alone, by differences, like the shelves in inventory.c. */
 #include "inventory-svc/inventory.h"
 
-#include "read/projection.h"
+#include "read/view.h"
 
 #include <string.h>
 
@@ -79,7 +79,7 @@ static json_t *query_all(struct view_db *db, const json_t *request)
 {
     const char *past = "";
 
-    if (!request_id(request, "past", &past))
+    if (!view_request_id(request, "past", &past))
         return view_error(65, "past must be a sku");
     return view_page(db,
                      view_select(db, SKUS, "ti", past, (int64_t)SKUS_MAX + 1),
@@ -94,7 +94,7 @@ static json_t *query(struct view_db *db, const json_t *request)
 
     if (get == NULL || strcmp(get, "stock") != 0)
         return NULL;
-    if (!request_id(request, "sku", &sku))
+    if (!view_request_id(request, "sku", &sku))
         return view_error(65, "sku must be a sku");
     if (sku == NULL)
         return query_all(db, request);

@@ -10,7 +10,7 @@
 #include "order-svc/order.h"
 
 #include "core/json.h"
-#include "read/projection.h"
+#include "read/view.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -242,7 +242,7 @@ static json_t *query_order(struct view_db *db, const json_t *request)
     const char *id = NULL;
     json_t *orders, *timeline, *answer;
 
-    if (!request_id(request, "order", &id) || id == NULL)
+    if (!view_request_id(request, "order", &id) || id == NULL)
         return view_error(65, "order must be an order's id");
     orders = view_select(db, ORDER, "t", id);
     timeline = view_select(db, ORDER_TIMELINE, "t", id);
@@ -267,7 +267,7 @@ static json_t *read_before(struct view_db *db, const json_t *request,
     json_t *rows, *error = NULL;
 
     *before = INT64_MAX;
-    if (!request_id(request, "before", &id))
+    if (!view_request_id(request, "before", &id))
         return view_error(65, "before must be an order's id");
     if (id == NULL)
         return NULL;
@@ -289,9 +289,9 @@ static json_t *query_orders(struct view_db *db, const json_t *request)
     int64_t limit = LIST_DEFAULT, before;
     json_t *orders, *error;
 
-    if (!request_number(request, "limit", 1, LIST_MAX, &limit))
+    if (!view_request_number(request, "limit", 1, LIST_MAX, &limit))
         return view_error(65, "limit must be 1 to %d", LIST_MAX);
-    if (!request_id(request, "status", &status) ||
+    if (!view_request_id(request, "status", &status) ||
         (status != NULL && strcmp(status, "PENDING") != 0 &&
          strcmp(status, "CANCELLING") != 0 &&
          strcmp(status, "CONFIRMED") != 0 && strcmp(status, "CANCELLED") != 0))

@@ -5,7 +5,7 @@
  * their type, every amount is positive. */
 #include "payment-svc/payment.h"
 
-#include "read/projection.h"
+#include "read/view.h"
 
 #include <string.h>
 
@@ -84,7 +84,7 @@ static json_t *query_accounts(struct view_db *db, const json_t *request)
 {
     const char *past = "";
 
-    if (!request_id(request, "past", &past))
+    if (!view_request_id(request, "past", &past))
         return view_error(65, "past must be a customer");
     return view_page(
         db, view_select(db, ACCOUNTS, "ti", past, (int64_t)ACCOUNTS_MAX + 1),
@@ -99,9 +99,9 @@ static json_t *query_account(struct view_db *db, const json_t *request)
     int64_t before = INT64_MAX;
     json_t *accounts, *lines, *answer;
 
-    if (!request_id(request, "customer", &customer) || customer == NULL)
+    if (!view_request_id(request, "customer", &customer) || customer == NULL)
         return view_error(65, "customer must be a customer's name");
-    if (!request_number(request, "before", 1, INT64_MAX, &before))
+    if (!view_request_number(request, "before", 1, INT64_MAX, &before))
         return view_error(65, "before must be a position in the log");
     accounts = view_select(db, ACCOUNT, "t", customer);
     lines = view_select(db, STATEMENT, "tii", customer, before,

@@ -2,7 +2,7 @@
 #include "saga.h"
 
 #include "net/address.h"
-#include "read/projection.h"
+#include "read/log_query.h"
 
 #include <errno.h>
 #include <fcntl.h>

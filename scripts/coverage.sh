@@ -30,7 +30,8 @@ libevents/stream/request.c libevents/stream/subscription.c
 libevents/write/cache.c libevents/write/shell.c libevents/write/inbox.c
 libevents/write/commands.c libevents/write/outbox.c libevents/write/timers.c
 libevents/write/modes.c libevents/write/router.c libevents/write/control.c
-libevents/read/projection.c libevents/read/view_db.c
+libevents/read/projection.c libevents/read/generation.c
+libevents/read/view_db.c libevents/read/view.c
 libevents/read/queries.c libevents/read/log_query.c libevents/read/pull_answer.c
 order-svc/order.c inventory-svc/inventory.c payment-svc/payment.c
 '

@@ -8,7 +8,7 @@
 #include "shop/shop.h"
 
 struct service; /* core/service.h */
-struct view;    /* read/projection.h */
+struct view;    /* read/view.h */
 
 /* Numbered as shop_services. */
 extern const struct service *const roster_services[SERVICES];

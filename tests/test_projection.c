@@ -4,8 +4,8 @@
 #include "base/fault.h"
 #include "cluster.h"
 #include "order-svc/order.h"
+#include "read/projection_internal.h"
 #include "read/pull_answer.h"
-#include "read/reader.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

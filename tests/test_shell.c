@@ -161,7 +161,7 @@ Test(shell, more_open_orders_than_can_be_followed_are_not_taken) /* HC56 */
 {
     struct cluster *cluster = seeded();
     struct command known = cluster_order("o-1", "alice", "widget", 1);
-    struct command new_rows = cluster_order("o-2", "alice", "widget", 1);
+    struct command fresh = cluster_order("o-2", "alice", "widget", 1);
     struct command price = {.type = LIST_PRODUCT,
                             .command_id = "p-1",
                             .data = {.sku = "bolt", .price_cents = 5}};
@@ -169,16 +169,14 @@ Test(shell, more_open_orders_than_can_be_followed_are_not_taken) /* HC56 */
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &known).code, ANSWER_DONE);
     fill(cluster, OPEN_MAX, true);
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &price).code, ANSWER_DONE);
-    cr_assert_eq(cluster_command(cluster, ORDER_SVC, &new_rows).code,
-                 ANSWER_BUSY);
+    cr_assert_eq(cluster_command(cluster, ORDER_SVC, &fresh).code, ANSWER_BUSY);
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &known).code, ANSWER_DONE,
                  "what is recorded is said");
     cr_assert_eq(cancel(cluster, "o-1", "c-1").code, ANSWER_DONE,
                  "what ends an order is taken");
     fill(cluster, 0, false);
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &price).code, ANSWER_DONE);
-    cr_assert_eq(cluster_command(cluster, ORDER_SVC, &new_rows).code,
-                 ANSWER_DONE);
+    cr_assert_eq(cluster_command(cluster, ORDER_SVC, &fresh).code, ANSWER_DONE);
     cluster_remove(cluster);
 }
 

@@ -5,6 +5,7 @@
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
 #include "read/view_db.h"
+#include "stream/frame.h"
 
 #include <criterion/criterion.h>
 #include <sqlite3.h>
@@ -32,7 +33,7 @@ static void remove_directory(void)
 {
     view_db_close(db);
     db = NULL;
-    generation_clean(&place, 0);
+    view_db_clean(&place, 0);
     rmdir(directory);
 }
 
@@ -218,7 +219,7 @@ static char *all_rows(void)
     sqlite3 *file = NULL;
 
     cr_assert_eq(view_db_commit(db), EVT_OK);
-    cr_assert_eq(view_file_open(&place, 1, SQLITE_OPEN_READONLY, &file), 0);
+    cr_assert_eq(view_db_open_file(&place, 1, SQLITE_OPEN_READONLY, &file), 0);
     for (const char *const *table = place.view->tables; *table; table++) {
         char sql[64];
         sqlite3_stmt *row = NULL;
@@ -375,7 +376,7 @@ Test(views, lists_of_orders_go_by_an_index)
 
     open_view(&order_view);
     free(all_rows());
-    cr_assert_eq(view_file_open(&place, 1, SQLITE_OPEN_READONLY, &file), 0);
+    cr_assert_eq(view_db_open_file(&place, 1, SQLITE_OPEN_READONLY, &file), 0);
     for (size_t i = 0; i < order_view.sql_count; i++) {
         char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", order_view.sql[i]);
 

@@ -18,7 +18,8 @@
 #define CHECK_H
 
 #include "core/service.h"
-#include "read/projection.h"
+#include "log/store.h"
+#include "read/view.h"
 
 /* The invariants.  S: at every moment.  L: within a bound.  Q: when all is
  * quiet.  J: what a client's journal says. */

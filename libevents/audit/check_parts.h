@@ -4,6 +4,7 @@
 #define CHECK_PARTS_H
 
 #include "audit/check.h"
+#include "core/codec.h"
 
 #include <sqlite3.h>
 #include <uthash.h>

@@ -259,7 +259,7 @@ static enum evt_status open_both(struct check *check,
 {
     char path[PATH_MAX];
     sqlite3_stmt *attach = NULL;
-    int rc = view_file_open(fold, 1, SQLITE_OPEN_READONLY, db);
+    int rc = view_db_open_file(fold, 1, SQLITE_OPEN_READONLY, db);
     int length = snprintf(path, sizeof path, "%s/view.%" PRIu64 ".db",
                           seen->directory, generation);
 
@@ -293,7 +293,7 @@ static enum evt_status check_view(struct check *check, unsigned number,
     snprintf(directory, sizeof directory, "%s/%s", check->options->directory,
              check->options->services[number]->name);
     seen.directory = directory;
-    generation = generation_current(&seen);
+    generation = view_db_current(&seen);
     if (generation == 0) {
         check->summary->skipped[CHECK_Q3] = "a view.db is missing";
         return EVT_OK;
@@ -306,7 +306,7 @@ static enum evt_status check_view(struct check *check, unsigned number,
         compare(check, number, db);
     }
     sqlite3_close(db);
-    generation_remove(&fold, 1);
+    view_db_remove(&fold, 1);
     return rc;
 }
 

@@ -45,8 +45,8 @@ static bool view_position(const struct check_options *options, unsigned service,
 
     snprintf(directory, sizeof directory, "%s/%s", options->directory,
              options->services[service]->name);
-    if (view_file_open(&files, generation_current(&files), SQLITE_OPEN_READONLY,
-                       &db) == SQLITE_OK &&
+    if (view_db_open_file(&files, view_db_current(&files), SQLITE_OPEN_READONLY,
+                          &db) == SQLITE_OK &&
         sqlite3_prepare_v2(db, "SELECT seq FROM position WHERE source = ?", -1,
                            &row, NULL) == SQLITE_OK) {
         sqlite3_bind_text(row, 1, source, -1, SQLITE_STATIC);

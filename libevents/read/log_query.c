@@ -3,9 +3,10 @@
  * Used by the read side, and by `saga` on the file of a service that is down.
  * Everything is read at one instant, and bounded to what one message holds:
  * "more" says that there is more, and a client asks on after the last seq. */
-#include "read/projection.h"
+#include "read/log_query.h"
 
 #include "core/json.h"
+#include "read/view.h"
 
 #include <string.h>
 
@@ -52,10 +53,10 @@ static json_t *read_request(const json_t *json, struct log_request *request)
     const json_t *tag = json_object_get(json, "tag");
 
     *request = (struct log_request){.upto = INT64_MAX, .limit = LOG_EVENTS_MAX};
-    if (!request_number(json, "after", 0, INT64_MAX, &request->after) ||
-        !request_number(json, "upto", 0, INT64_MAX, &request->upto))
+    if (!view_request_number(json, "after", 0, INT64_MAX, &request->after) ||
+        !view_request_number(json, "upto", 0, INT64_MAX, &request->upto))
         return view_error(65, "after and upto are positions in the log");
-    if (!request_number(json, "limit", 1, INT64_MAX, &request->limit))
+    if (!view_request_number(json, "limit", 1, INT64_MAX, &request->limit))
         return view_error(65, "limit is a number of events");
     if (tag != NULL && (!json_is_string(tag) || json_string_length(tag) == 0 ||
                         json_string_length(tag) >= TAG_BYTES))

@@ -4,12 +4,14 @@
  * view is always exactly some prefix of each log; what arrives twice, or too
  * far ahead, the subscriptions sort out (subscription.c).  An event that cannot
  * be read is noted and passed over: a view never stops for one.  Questions are
- * in queries.c, the making of a new generation in rebuild.c, the file itself in
- * view_db.c; what the rows mean is the domain's (order-svc/view.c). */
-#include "read/reader.h"
+ * in queries.c, the transaction of a generation in generation.c, the making of
+ * a new one in rebuild.c, the file itself in view_db.c; what the rows mean is
+ * the domain's (order-svc/view.c). */
+#include "read/projection_internal.h"
 
 #include "base/fault.h"
 #include "base/logger.h"
+#include "core/codec.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -21,132 +23,12 @@ uint64_t projection_now(const struct projection *projection)
     return projection->env->mono_ms(projection->env->ctx);
 }
 
-/* ---- a side: one generation being folded --------------------------------- */
-
-enum evt_status side_open(struct projection *projection, struct side *side,
-                          struct view_db *db, uint64_t first_link)
-{
-    char name[SERVICE_BYTES];
-
-    memset(side, 0, sizeof *side);
-    side->db = db;
-    side->first_link = first_link;
-    side->subscription_count = projection->source_count;
-    snprintf(name, sizeof name, "%s-view", projection->view->name);
-    for (size_t i = 0; i < side->subscription_count; i++) {
-        const char *source = projection->view->sources[i];
-        enum evt_status rc = view_db_position(db, source, &side->saved[i]);
-
-        subscription_open(&side->subscriptions[i], name, source,
-                          rc == EVT_OK ? &side->saved[i] : NULL);
-        if (rc != EVT_OK && rc != EVT_NONE)
-            return rc;
-    }
-    side_unlimit(side);
-    return EVT_OK;
-}
-
-void side_close(struct side *side)
-{
-    for (size_t i = 0; i < side->subscription_count; i++)
-        subscription_close(&side->subscriptions[i]);
-    view_db_close(side->db);
-    memset(side, 0, sizeof *side);
-}
-
-void side_unlimit(struct side *side)
-{
-    for (size_t i = 0; i < side->subscription_count; i++) {
-        side->limit[i] = UINT64_MAX;
-        side->subscriptions[i].pull_wanted =
-            true; /* what the limit held back */
-    }
-}
-
-static bool side_held(const struct projection *projection,
-                      const struct side *side)
-{
-    return side->held != EVT_OK && projection_now(projection) < side->retry_ms;
-}
-
-/* Whether subscription @i may consume now: then it may ask, too. */
-static bool side_open_for(const struct projection *projection,
-                          const struct side *side, size_t i)
-{
-    return !side_held(projection, side) &&
-           side->subscriptions[i].cursor.at.seq < side->limit[i];
-}
-
-static enum evt_status side_begin(struct side *side)
-{
-    enum evt_status rc = EVT_OK;
-
-    if (!side->in_transaction)
-        rc = view_db_begin(side->db);
-    if (rc == EVT_OK)
-        side->in_transaction = true;
-    return rc;
-}
-
-static enum evt_status side_commit(struct projection *projection,
-                                   struct side *side)
-{
-    enum evt_status rc = EVT_OK;
-
-    if (!side->in_transaction)
-        return EVT_OK;
-    for (size_t i = 0; i < side->subscription_count && rc == EVT_OK; i++)
-        if (side->subscriptions[i].cursor.at.seq != side->saved[i].at.seq)
-            rc = view_db_set_position(side->db, side->subscriptions[i].source,
-                                      &side->subscriptions[i].cursor);
-    if (rc != EVT_OK)
-        return rc;
-    fault_crash("crash/read-before-commit");
-    rc = view_db_commit(side->db);
-    if (rc != EVT_OK)
-        return rc;
-    fault_crash("crash/read-after-commit");
-    for (size_t i = 0; i < side->subscription_count; i++)
-        side->saved[i] = side->subscriptions[i].cursor;
-    if (side->held != EVT_OK)
-        logger_fact(LOG_INFO, NULL, NULL, "view %s goes on",
-                    projection->view->name);
-    side->held = EVT_OK;
-    side->folded += side->batch;
-    projection->counts.events += side->batch;
-    projection->counts.commits++;
-    side->batch = 0;
-    side->in_transaction = false;
-    return EVT_OK;
-}
-
-/* The transaction failed: rows and positions are what they were.  A full disk
- * or a lock passes; the view answers from what it has meanwhile. */
-static enum evt_status side_give_up(struct projection *projection,
-                                    struct side *side, enum evt_status rc)
-{
-    view_db_rollback(side->db);
-    side->in_transaction = false;
-    side->batch = 0;
-    projection->counts.rollbacks++;
-    for (size_t i = 0; i < side->subscription_count; i++)
-        subscription_reset(&side->subscriptions[i], &side->saved[i]);
-    if (rc != EVT_FULL && rc != EVT_BUSY)
-        return EVT_IO;
-    if (side->held != rc)
-        logger_fact(LOG_WARN, NULL, NULL, "%s; trying again",
-                    view_db_error(side->db));
-    side->held = rc;
-    side->retry_ms = projection_now(projection) + VIEW_RETRY_MS;
-    return EVT_OK;
-}
-
 /* ---- folding ------------------------------------------------------------- */
 
 /* Passes over an event that this program cannot read, and says so for good: in
  * the view, since the position moves past it. */
 static enum evt_status skip_row(struct projection *projection,
-                                struct side *side,
+                                struct generation *generation,
                                 const struct subscription *sub,
                                 const struct row *row, const char *why,
                                 const char *field)
@@ -159,11 +41,11 @@ static enum evt_status skip_row(struct projection *projection,
     logger_fact(LOG_WARN, row->order_id, NULL, "%s/%llu cannot be read: %s",
                 sub->source, (unsigned long long)row->seq, reason);
     projection->counts.skipped++;
-    return view_db_skip(side->db, sub->source, row->seq, reason);
+    return view_db_skip(generation->db, sub->source, row->seq, reason);
 }
 
 static enum evt_status fold_row(struct projection *projection,
-                                struct side *side,
+                                struct generation *generation,
                                 const struct subscription *sub,
                                 const struct row *row)
 {
@@ -178,118 +60,131 @@ static enum evt_status fold_row(struct projection *projection,
         projection->counts.ignored++;
         return EVT_OK;
     case EVT_NEWER:
-        return skip_row(projection, side, sub, row,
+        return skip_row(projection, generation, sub, row,
                         "newer than this program knows", NULL);
     default:
-        return skip_row(projection, side, sub, row, why, field);
+        return skip_row(projection, generation, sub, row, why, field);
     }
-    if (side == &projection->live && event.order_id[0] != '\0')
-        query_touch(projection, event.order_id);
-    return projection->view->project(side->db, &event);
+    if (generation == &projection->live && event.order_id[0] != '\0')
+        queries_touch(projection, event.order_id);
+    return projection->view->project(generation->db, &event);
 }
 
-/* Takes row @k of reader->fresh for subscription @i of @side.  EVT_NONE: it may
- * not consume now. */
-static enum evt_status take_row(struct projection *projection,
-                                struct side *side, size_t i, size_t k)
+/* What became of a row. */
+enum take {
+    TAKEN,
+    HELD,  /* its generation may not consume it now */
+    FAILED /* *rc says how */
+};
+
+/* Takes row @k of the new rows for subscription @i of @generation. */
+static enum take take_row(struct projection *projection,
+                          struct generation *generation, size_t i, size_t k,
+                          enum evt_status *rc)
 {
     const struct new_rows *new_rows = projection->new_rows;
-    struct subscription *sub = &side->subscriptions[i];
-    enum evt_status rc;
+    struct subscription *sub = &generation->subscriptions[i];
 
-    if (!side_open_for(projection, side, i))
-        return EVT_NONE;
-    rc = side_begin(side);
-    if (rc == EVT_OK)
-        rc = fold_row(projection, side, sub, &new_rows->frame.rows[k]);
-    if (rc == EVT_OK)
+    if (!generation_may_consume(projection, generation, i))
+        return HELD;
+    *rc = generation_begin(generation);
+    if (*rc == EVT_OK)
+        *rc = fold_row(projection, generation, sub, &new_rows->frame.rows[k]);
+    if (*rc == EVT_OK)
         subscription_advance(sub, new_rows, k);
-    if (rc == EVT_OK && ++side->batch == VIEW_BATCH_MAX)
-        rc = side_commit(projection, side);
-    return rc;
+    if (*rc == EVT_OK && ++generation->batch == VIEW_BATCH_MAX)
+        *rc = generation_commit(projection, generation);
+    return *rc == EVT_OK ? TAKEN : FAILED;
 }
 
-/* Takes a frame or a reply for subscription @i of @side, and what waited for
- * it. */
+/* Takes @rows new rows, and those that were held back until these came. */
+static enum take take_new_rows(struct projection *projection,
+                               struct generation *generation, size_t i,
+                               size_t rows, enum evt_status *rc)
+{
+    struct subscription *sub = &generation->subscriptions[i];
+    struct new_rows *new_rows = projection->new_rows;
+    enum take take = TAKEN;
+
+    do {
+        for (size_t k = 0; k < rows && take == TAKEN; k++)
+            take = take_row(projection, generation, i, new_rows->first + k, rc);
+    } while (take == TAKEN && (rows = subscription_held(sub, new_rows)) > 0);
+    return take;
+}
+
+/* Takes a frame or a reply for subscription @i of @generation. */
 static enum evt_status take_rows(struct projection *projection,
-                                 struct side *side, size_t i,
+                                 struct generation *generation, size_t i,
                                  const struct input *input)
 {
-    struct subscription *sub = &side->subscriptions[i];
+    struct subscription *sub = &generation->subscriptions[i];
     struct new_rows *new_rows = projection->new_rows;
     uint64_t now = projection_now(projection);
+    struct cursor stay;
     enum evt_status rc = EVT_OK;
     size_t rows;
 
-    rows =
-        input->kind == INPUT_FRAME
-            ? subscription_frame(sub, now, input->bytes, input->count, new_rows)
-            : subscription_reply(sub, now, input->bytes, input->count,
-                                 new_rows);
-    do
-        for (size_t k = 0; k < rows && rc == EVT_OK; k++)
-            rc = take_row(projection, side, i, new_rows->first + k);
-    while (rc == EVT_OK && (rows = subscription_held(sub, new_rows)) > 0);
-    if (rc == EVT_NONE) {
-        struct cursor stay = sub->cursor;
-
+    if (input->kind == INPUT_FRAME)
+        rows =
+            subscription_frame(sub, now, input->bytes, input->count, new_rows);
+    else
+        rows =
+            subscription_reply(sub, now, input->bytes, input->count, new_rows);
+    switch (take_new_rows(projection, generation, i, rows, &rc)) {
+    case HELD: /* what is dropped here is pulled when the limit is lifted */
+        stay = sub->cursor;
         subscription_reset(sub, &stay);
         return EVT_OK;
+    case FAILED:
+        return generation_give_up(projection, generation, rc);
+    default:
+        return EVT_OK;
     }
-    return rc == EVT_OK ? EVT_OK : side_give_up(projection, side, rc);
 }
 
 static enum evt_status take_input(struct projection *projection,
                                   const struct input *input)
 {
-    struct side *side = &projection->live;
+    struct generation *generation = &projection->live;
     size_t i = (size_t)input->from;
 
     if (input->kind == INPUT_REQUEST)
         return EVT_OK; /* first learn, then answer */
     if (i >= projection->source_count) {
-        side = &projection->next;
+        generation = &projection->next;
         i -= projection->source_count;
     }
-    if (side->db == NULL)
+    if (generation->db == NULL)
         return EVT_OK; /* a reply to a rebuild that is over */
-    assert(i < side->subscription_count);
+    assert(i < generation->subscription_count);
     if (input->kind == INPUT_CONNECTED)
-        subscription_connected(&side->subscriptions[i]);
+        subscription_connected(&generation->subscriptions[i]);
     else
-        return take_rows(projection, side, i, input);
+        return take_rows(projection, generation, i, input);
     return EVT_OK;
-}
-
-/* Commits what the inputs came to. */
-static enum evt_status side_finish(struct projection *projection,
-                                   struct side *side)
-{
-    enum evt_status rc = side_commit(projection, side);
-
-    return rc == EVT_OK ? EVT_OK : side_give_up(projection, side, rc);
 }
 
 /* ---- the step ------------------------------------------------------------ */
 
-static void pull(struct projection *projection, struct side *side)
+static void pull(struct projection *projection, struct generation *generation)
 {
     const struct env *env = projection->env;
     uint64_t now = projection_now(projection), nonce;
 
-    for (size_t i = 0; i < side->subscription_count; i++) {
+    for (size_t i = 0; i < generation->subscription_count; i++) {
         size_t bytes;
 
-        if (!side_open_for(projection, side, i) ||
-            subscription_wake_ms(&side->subscriptions[i], now) > now)
+        if (!generation_may_consume(projection, generation, i) ||
+            subscription_wake_ms(&generation->subscriptions[i], now) > now)
             continue;
         do
             env->random(env->ctx, &nonce, sizeof nonce);
         while (nonce == 0);
-        bytes = subscription_pull(&side->subscriptions[i], now, nonce,
+        bytes = subscription_pull(&generation->subscriptions[i], now, nonce,
                                   projection->message);
         if (bytes > 0)
-            env->send(env->ctx, TO_PUBLISHER, side->first_link + i,
+            env->send(env->ctx, TO_PUBLISHER, generation->first_link + i,
                       projection->message, bytes);
     }
 }
@@ -315,8 +210,9 @@ static enum evt_status take_inputs(struct projection *projection,
         }
     }
     if (rc == EVT_OK)
-        rc = side_finish(projection, &projection->live);
-    if (rc == EVT_OK && side_finish(projection, &projection->next) != EVT_OK)
+        rc = generation_finish(projection, &projection->live);
+    if (rc == EVT_OK &&
+        generation_finish(projection, &projection->next) != EVT_OK)
         rebuild_abandon(projection, 74, view_db_error(projection->next.db));
     return rc;
 }
@@ -334,14 +230,14 @@ enum evt_status projection_step(struct projection *projection,
 {
     for (size_t i = 0; i < count; i++)
         if (is_pull(&inputs[i]))
-            query_take(projection, &inputs[i]);
+            queries_take(projection, &inputs[i]);
     if (take_inputs(projection, inputs, count) != EVT_OK)
         return failed(projection);
     rebuild_step(projection);
     for (size_t i = 0; i < count; i++)
         if (inputs[i].kind == INPUT_REQUEST && !is_pull(&inputs[i]))
-            query_take(projection, &inputs[i]);
-    query_reconsider(projection);
+            queries_take(projection, &inputs[i]);
+    queries_reconsider(projection);
     pull(projection, &projection->live);
     pull(projection, &projection->next);
     return view_db_failed(projection->live.db) ? failed(projection) : EVT_OK;
@@ -352,24 +248,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint64_t side_wake_ms(const struct projection *projection,
-                             const struct side *side)
-{
-    uint64_t now = projection_now(projection), wake = UINT64_MAX;
-
-    if (side_held(projection, side))
-        return side->retry_ms;
-    for (size_t i = 0; i < side->subscription_count; i++)
-        if (side_open_for(projection, side, i))
-            wake = earlier(wake,
-                           subscription_wake_ms(&side->subscriptions[i], now));
-    return wake;
-}
-
 uint64_t projection_wake_ms(const struct projection *projection)
 {
-    uint64_t wake = earlier(side_wake_ms(projection, &projection->live),
-                            side_wake_ms(projection, &projection->next));
+    uint64_t wake = earlier(generation_wake_ms(projection, &projection->live),
+                            generation_wake_ms(projection, &projection->next));
 
     for (size_t i = 0; i < projection->waiting_count; i++)
         wake = earlier(wake, projection->waiting[i].deadline_ms);
@@ -386,12 +268,11 @@ bool projection_awaited(const struct projection *projection)
 
 /* The generation that serves; or, when there is none of use, an empty one in
  * its place: it will pull the logs from the beginning. */
-static enum evt_status open_generation(struct projection *projection,
-                                       struct view_db **db,
-                                       char why[STORE_WHY_BYTES])
+static enum evt_status open_file(struct projection *projection,
+                                 struct view_db **db, char why[STORE_WHY_BYTES])
 {
     const struct view_files *files = &projection->files;
-    uint64_t generation = generation_current(files);
+    uint64_t generation = view_db_current(files);
     enum evt_status rc = EVT_NONE;
 
     snprintf(why, STORE_WHY_BYTES, "there is none yet");
@@ -402,12 +283,12 @@ static enum evt_status open_generation(struct projection *projection,
                     projection->view->name, why);
         rc = view_db_create(files, ++generation, db, why);
         if (rc == EVT_OK)
-            rc = generation_publish(files, generation, why);
+            rc = view_db_publish(files, generation, why);
         if (rc != EVT_OK)
             view_db_close(*db);
     }
     if (rc == EVT_OK)
-        generation_clean(files, generation);
+        view_db_clean(files, generation);
     return rc;
 }
 
@@ -434,9 +315,9 @@ enum evt_status projection_open(const struct view *view, const struct env *env,
     projection->new_rows = malloc(sizeof *projection->new_rows);
     if (projection->new_rows == NULL)
         abort();
-    rc = open_generation(projection, &db, why);
+    rc = open_file(projection, &db, why);
     if (rc == EVT_OK) {
-        rc = side_open(projection, &projection->live, db, 0);
+        rc = generation_open(projection, &projection->live, db, 0);
         if (rc != EVT_OK)
             snprintf(why, STORE_WHY_BYTES, "%s", view_db_error(db));
     }
@@ -455,12 +336,12 @@ void projection_close(struct projection *projection)
         return;
     if (projection->rebuild.phase != REBUILD_NONE) {
         projection->rebuild.asked_count = 0;
-        rebuild_abandon(projection, 75, "the read side is closing");
+        rebuild_abandon(projection, 75, "the read generation is closing");
     }
     json_decref(projection->rebuild.result);
     for (size_t i = 0; i < projection->waiting_count; i++)
         json_decref(projection->waiting[i].request);
-    side_close(&projection->live);
+    generation_close(&projection->live);
     store_close(projection->log);
     free(projection->new_rows);
     free(projection);

@@ -5,8 +5,9 @@
  * ("after") and waits, with a bound, until the view has reached them: that is
  * how a client reads its own writes from a view that lags.  All bytes here are
  * a stranger's: each member's type and range is checked before it is used. */
+#include "read/log_query.h"
+#include "read/projection_internal.h"
 #include "read/pull_answer.h"
-#include "read/reader.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -52,7 +53,8 @@ static json_t *fit(json_t *answer)
     return answer;
 }
 
-void query_answer(struct projection *projection, uint64_t token, json_t *answer)
+void queries_answer(struct projection *projection, uint64_t token,
+                    json_t *answer)
 {
     char *text = (char *)projection->message;
     size_t bytes;
@@ -67,36 +69,7 @@ void query_answer(struct projection *projection, uint64_t token, json_t *answer)
 static void answer_garbage(struct projection *projection, uint64_t token)
 {
     projection->counts.garbage++;
-    query_answer(projection, token, view_error(65, "not a request"));
-}
-
-/* ---- members of a request ------------------------------------------------ */
-
-bool request_id(const json_t *request, const char *name, const char **value)
-{
-    const json_t *member = json_object_get(request, name);
-
-    if (member == NULL)
-        return true;
-    if (!json_is_string(member) ||
-        !text_is_id(json_string_value(member), ID_BYTES))
-        return false;
-    *value = json_string_value(member);
-    return true;
-}
-
-bool request_number(const json_t *request, const char *name, int64_t min,
-                    int64_t max, int64_t *value)
-{
-    const json_t *member = json_object_get(request, name);
-
-    if (member == NULL)
-        return true;
-    if (!json_is_integer(member) || json_integer_value(member) < min ||
-        json_integer_value(member) > max)
-        return false;
-    *value = json_integer_value(member);
-    return true;
+    queries_answer(projection, token, view_error(65, "not a request"));
 }
 
 static bool member_is(const json_t *request, const char *name,
@@ -162,7 +135,7 @@ static void take_pull(struct projection *projection, const struct input *input)
             error = pull_failed(projection, rc);
     }
     if (error != NULL) {
-        query_answer(projection, input->from, error);
+        queries_answer(projection, input->from, error);
         return;
     }
     projection->counts.pulls_answered++;
@@ -180,10 +153,9 @@ static json_t *ask_log(struct projection *projection, const json_t *request)
 
 /* ---- status -------------------------------------------------------------- */
 
-void projection_trouble(struct projection *projection,
-                        char text[STORE_WHY_BYTES])
+void queries_trouble(struct projection *projection, char text[STORE_WHY_BYTES])
 {
-    const struct side *live = &projection->live;
+    const struct generation *live = &projection->live;
     char first[STORE_WHY_BYTES - 64] = "";
     uint64_t skipped = 0;
 
@@ -208,7 +180,7 @@ void projection_trouble(struct projection *projection,
 
 static json_t *counts_json(const struct projection *projection)
 {
-    const struct reader_counts *c = &projection->counts;
+    const struct projection_counts *c = &projection->counts;
     const struct {
         const char *name;
         uint64_t value;
@@ -250,7 +222,7 @@ static json_t *counts_json(const struct projection *projection)
 
 static json_t *view_json(struct projection *projection)
 {
-    const struct side *live = &projection->live;
+    const struct generation *live = &projection->live;
     json_t *positions = json_object(), *heads = json_object();
     char hex[2 * LOG_ID_BYTES + 1], trouble[STORE_WHY_BYTES];
     uint64_t lag = 0;
@@ -267,7 +239,7 @@ static json_t *view_json(struct projection *projection)
                             json_integer((json_int_t)sub->head_seq));
         lag += sub->head_seq > at->seq ? sub->head_seq - at->seq : 0;
     }
-    projection_trouble(projection, trouble);
+    queries_trouble(projection, trouble);
     return json_pack("{s:s, s:I, s:o, s:o, s:I, s:b, s:s, s:o}", "name",
                      projection->view->name, "generation",
                      (json_int_t)view_db_generation(live->db), "positions",
@@ -332,7 +304,7 @@ static json_t *read_want(const struct projection *projection,
     memset(want, 0, sizeof *want);
     if (service == NULL || log == NULL || strlen(log) != 2 * LOG_ID_BYTES ||
         !text_parse_hex(log, want->at.log_id, LOG_ID_BYTES) ||
-        !request_number(json, "seq", 0, INT64_MAX, &seq) || seq < 0)
+        !view_request_number(json, "seq", 0, INT64_MAX, &seq) || seq < 0)
         return view_error(65, "after is a list of {service, log, seq}");
     want->at.seq = (uint64_t)seq;
     for (; want->source < projection->source_count; want->source++)
@@ -353,7 +325,8 @@ static json_t *read_waiting(const struct projection *projection,
     json_t *error = NULL;
 
     memset(waiting, 0, sizeof *waiting);
-    if (!request_number(request, "timeout_ms", 0, WAIT_MS_MAX, &timeout_ms))
+    if (!view_request_number(request, "timeout_ms", 0, WAIT_MS_MAX,
+                             &timeout_ms))
         return view_error(65, "timeout_ms must be 0 to %d", WAIT_MS_MAX);
     if (until != NULL && !member_is(request, "until", "ended"))
         return view_error(65, "until can only be \"ended\"");
@@ -367,7 +340,7 @@ static json_t *read_waiting(const struct projection *projection,
         error =
             read_want(projection, want, &waiting->wants[waiting->want_count++]);
     }
-    if (request_id(request, "order", &order))
+    if (view_request_id(request, "order", &order))
         text_copy(waiting->order, sizeof waiting->order, order);
     waiting->until_ended = until != NULL;
     waiting->look = true;
@@ -440,7 +413,7 @@ static void take_query(struct projection *projection, uint64_t token,
     if (answer == NULL && projection->waiting_count == WAITING_MAX)
         answer = view_error(75, "too many waiting");
     if (answer != NULL) {
-        query_answer(projection, token, answer);
+        queries_answer(projection, token, answer);
         return;
     }
     json_incref(request);
@@ -448,7 +421,7 @@ static void take_query(struct projection *projection, uint64_t token,
     projection->waiting[projection->waiting_count++] = waiting;
 }
 
-void query_touch(struct projection *projection, const char *order_id)
+void queries_touch(struct projection *projection, const char *order_id)
 {
     for (size_t i = 0; i < projection->waiting_count; i++) {
         struct waiting *waiting = &projection->waiting[i];
@@ -458,7 +431,7 @@ void query_touch(struct projection *projection, const char *order_id)
     }
 }
 
-void query_reconsider(struct projection *projection)
+void queries_reconsider(struct projection *projection)
 {
     uint64_t now = projection_now(projection);
 
@@ -474,7 +447,7 @@ void query_reconsider(struct projection *projection)
             i++;
             continue;
         }
-        query_answer(projection, waiting->token, answer);
+        queries_answer(projection, waiting->token, answer);
         json_decref(waiting->request);
         projection->waiting[i] =
             projection->waiting[--projection->waiting_count];
@@ -491,15 +464,15 @@ static void take_json(struct projection *projection, uint64_t token,
     else if (!json_is_string(json_object_get(request, "get")))
         answer_garbage(projection, token);
     else if (member_is(request, "get", "status"))
-        query_answer(projection, token, ask_status(projection));
+        queries_answer(projection, token, ask_status(projection));
     else if (member_is(request, "get", "log") ||
              member_is(request, "get", "parked"))
-        query_answer(projection, token, ask_log(projection, request));
+        queries_answer(projection, token, ask_log(projection, request));
     else
         take_query(projection, token, request);
 }
 
-void query_take(struct projection *projection, const struct input *input)
+void queries_take(struct projection *projection, const struct input *input)
 {
     json_t *request;
 

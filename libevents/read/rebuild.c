@@ -10,7 +10,7 @@
  * Asked for by `saga rebuild`, or by itself when a log has turned out to be
  * another one than the view was made from: a view has no memory that is worth
  * protecting from that. */
-#include "read/reader.h"
+#include "read/projection_internal.h"
 
 #include "base/logger.h"
 
@@ -25,7 +25,7 @@ static void answer(struct projection *projection, json_t *reply)
     struct rebuild *rebuild = &projection->rebuild;
 
     for (size_t i = 0; i < rebuild->asked_count; i++)
-        query_answer(projection, rebuild->asked[i].token, json_incref(reply));
+        queries_answer(projection, rebuild->asked[i].token, json_incref(reply));
     rebuild->asked_count = 0;
     json_decref(reply);
 }
@@ -49,9 +49,9 @@ void rebuild_abandon(struct projection *projection, int code, const char *why)
                 projection->view->name, why);
     answer(projection, view_error(code, "rebuild given up: %s", why));
     forget(&projection->rebuild);
-    side_close(&projection->next);
-    side_unlimit(&projection->live);
-    generation_remove(&projection->files, generation);
+    generation_close(&projection->next);
+    generation_unlimit(&projection->live);
+    view_db_remove(&projection->files, generation);
 }
 
 static enum evt_status begin(struct projection *projection,
@@ -63,12 +63,12 @@ static enum evt_status begin(struct projection *projection,
         view_db_create(&projection->files, generation, &db, why);
 
     if (rc == EVT_OK) {
-        rc = side_open(projection, &projection->next, db,
-                       projection->source_count);
+        rc = generation_open(projection, &projection->next, db,
+                             projection->source_count);
         if (rc != EVT_OK) {
             snprintf(why, STORE_WHY_BYTES, "%s", view_db_error(db));
-            side_close(&projection->next);
-            generation_remove(&projection->files, generation);
+            generation_close(&projection->next);
+            view_db_remove(&projection->files, generation);
         }
     }
     if (rc != EVT_OK) {
@@ -100,9 +100,11 @@ void rebuild_ask(struct projection *projection, uint64_t token,
     enum evt_status rc = EVT_OK;
     json_t *reply = NULL;
 
-    if (!request_number(request, "timeout_ms", 0, WAIT_MS_MAX, &timeout_ms))
+    if (!view_request_number(request, "timeout_ms", 0, WAIT_MS_MAX,
+                             &timeout_ms))
         reply = view_error(65, "timeout_ms must be 0 to %d", WAIT_MS_MAX);
-    else if (!request_number(request, "generation", 1, INT64_MAX, &generation))
+    else if (!view_request_number(request, "generation", 1, INT64_MAX,
+                                  &generation))
         reply = view_error(65, "generation must be a number from 1 on");
     else if (is_done(projection, generation))
         reply = json_incref(rebuild->result);
@@ -114,7 +116,7 @@ void rebuild_ask(struct projection *projection, uint64_t token,
     if (rc != EVT_OK)
         reply = view_error(rc == EVT_IO ? 74 : 75, "%s", why);
     if (reply != NULL) {
-        query_answer(projection, token, reply);
+        queries_answer(projection, token, reply);
         return;
     }
     rebuild->asked[rebuild->asked_count++] = (struct asked){
@@ -163,7 +165,7 @@ static bool aligned(const struct projection *projection)
 /* Neither side goes further than the one that is ahead. */
 static void begin_cut(struct projection *projection)
 {
-    struct side *live = &projection->live, *next = &projection->next;
+    struct generation *live = &projection->live, *next = &projection->next;
 
     for (size_t i = 0; i < projection->source_count; i++) {
         uint64_t a = live->saved[i].at.seq, b = next->saved[i].at.seq;
@@ -205,18 +207,18 @@ static void urge(struct projection *projection)
 /* A publisher does not answer: the old side must not stand still for it. */
 static void end_cut(struct projection *projection)
 {
-    side_unlimit(&projection->live);
-    side_unlimit(&projection->next);
+    generation_unlimit(&projection->live);
+    generation_unlimit(&projection->next);
     projection->rebuild.phase = REBUILD_CATCHING_UP;
 }
 
 /* ---- comparing and switching --------------------------------------------- */
 
-static const struct subscription *diverged(const struct side *side)
+static const struct subscription *diverged(const struct generation *generation)
 {
-    for (size_t i = 0; i < side->subscription_count; i++)
-        if (side->subscriptions[i].diverged)
-            return &side->subscriptions[i];
+    for (size_t i = 0; i < generation->subscription_count; i++)
+        if (generation->subscriptions[i].diverged)
+            return &generation->subscriptions[i];
     return NULL;
 }
 
@@ -277,16 +279,16 @@ static void swap(struct projection *projection)
     uint64_t generation = view_db_generation(projection->next.db);
     char why[STORE_WHY_BYTES] = "";
 
-    if (generation_publish(&projection->files, generation, why) != EVT_OK) {
+    if (view_db_publish(&projection->files, generation, why) != EVT_OK) {
         rebuild_abandon(projection, 74, why);
         return;
     }
-    side_close(&projection->live);
-    generation_remove(&projection->files, old);
+    generation_close(&projection->live);
+    view_db_remove(&projection->files, old);
     projection->live = projection->next;
     memset(&projection->next, 0, sizeof projection->next);
     projection->live.first_link = 0;
-    side_unlimit(&projection->live);
+    generation_unlimit(&projection->live);
     for (size_t i = 0; i < projection->source_count; i++)
         subscription_connected(
             &projection->live.subscriptions[i]); /* a reply on the old link is
@@ -354,8 +356,8 @@ static void answer_late(struct projection *projection)
 
     for (size_t i = rebuild->asked_count; i-- > 0;)
         if (projection_now(projection) >= rebuild->asked[i].deadline_ms) {
-            query_answer(projection, rebuild->asked[i].token,
-                         still_rebuilding(projection));
+            queries_answer(projection, rebuild->asked[i].token,
+                           still_rebuilding(projection));
             rebuild->asked[i] = rebuild->asked[--rebuild->asked_count];
         }
 }

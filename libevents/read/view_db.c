@@ -5,9 +5,10 @@
  * with its rows, and the pulls bring the rest again.  For the same reason a
  * damaged file is no tragedy: its link is taken away, and the next start
  * builds another.  Read projection.c for the loop, rebuild.c for the swap. */
-#include "read/view_db.h"
+#include "read/view_db_internal.h"
 
 #include "log/sql.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -24,16 +25,6 @@ enum {
     RECIPE_BYTES = 16,
     VIEW_CHECKPOINT_PAGES = 4000,
     VIEW_CACHE_KIB = 16384
-};
-
-struct view_db {
-    struct view_files files;
-    uint64_t generation;
-    sqlite3 *sqlite;
-    sqlite3_stmt **statements; /* view->sql_count of them */
-    sqlite3_stmt *begin, *commit, *set_position;
-    bool failed;
-    char error[STORE_WHY_BYTES];
 };
 
 static const char own_schema[] =
@@ -56,7 +47,7 @@ static bool file_name(const struct view_files *files, uint64_t generation,
 }
 
 /* The N of "view.N.db" and whatever follows it; 0: another name. */
-static uint64_t generation_of(const char *name)
+static uint64_t number_in(const char *name)
 {
     unsigned long long generation = 0;
     int end = 0;
@@ -66,7 +57,7 @@ static uint64_t generation_of(const char *name)
     return generation;
 }
 
-uint64_t generation_current(const struct view_files *files)
+uint64_t view_db_current(const struct view_files *files)
 {
     char path[PATH_MAX], target[NAME_MAX + 1];
     ssize_t length;
@@ -76,22 +67,21 @@ uint64_t generation_current(const struct view_files *files)
     if (length <= 0)
         return 0;
     target[length] = '\0';
-    return generation_of(target);
+    return number_in(target);
 }
 
-enum evt_status generation_publish(const struct view_files *files,
-                                   uint64_t generation,
-                                   char why[STORE_WHY_BYTES])
+enum evt_status view_db_publish(const struct view_files *files,
+                                uint64_t generation, char why[STORE_WHY_BYTES])
 {
-    char target[64], link[PATH_MAX], new_rows[PATH_MAX];
+    char target[64], link[PATH_MAX], next[PATH_MAX];
 
     snprintf(target, sizeof target, "view.%llu.db",
              (unsigned long long)generation);
     snprintf(link, sizeof link, "%s/view.db", files->directory);
-    snprintf(new_rows, sizeof new_rows, "%s/view.db.new", files->directory);
-    if (unlink(new_rows) != 0 && errno != ENOENT)
+    snprintf(next, sizeof next, "%s/view.db.new", files->directory);
+    if (unlink(next) != 0 && errno != ENOENT)
         goto fail;
-    if (symlink(target, new_rows) != 0 || rename(new_rows, link) != 0)
+    if (symlink(target, next) != 0 || rename(next, link) != 0)
         goto fail;
     return EVT_OK;
 fail:
@@ -101,7 +91,7 @@ fail:
 
 /* Through the VFS, so that a simulated disk forgets the file, too.  What
  * cannot be removed now is removed at the next start. */
-void generation_remove(const struct view_files *files, uint64_t generation)
+void view_db_remove(const struct view_files *files, uint64_t generation)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     sqlite3_vfs *vfs = sqlite3_vfs_find(files->vfs);
@@ -114,7 +104,7 @@ void generation_remove(const struct view_files *files, uint64_t generation)
             vfs->xDelete(vfs, full, 0);
 }
 
-void generation_clean(const struct view_files *files, uint64_t keep)
+void view_db_clean(const struct view_files *files, uint64_t keep)
 {
     DIR *directory = opendir(files->directory);
     const struct dirent *entry;
@@ -122,18 +112,18 @@ void generation_clean(const struct view_files *files, uint64_t keep)
     if (directory == NULL)
         return;
     while ((entry = readdir(directory)) != NULL) {
-        uint64_t generation = generation_of(entry->d_name);
+        uint64_t generation = number_in(entry->d_name);
 
         if (generation != 0 && generation != keep)
-            generation_remove(files, generation);
+            view_db_remove(files, generation);
     }
     closedir(directory);
 }
 
 /* ---- opening ------------------------------------------------------------- */
 
-int view_file_open(const struct view_files *files, uint64_t generation,
-                   int flags, sqlite3 **sqlite)
+int view_db_open_file(const struct view_files *files, uint64_t generation,
+                      int flags, sqlite3 **sqlite)
 {
     char path[PATH_MAX];
 
@@ -171,8 +161,7 @@ static void recipe(const struct view *view, uint8_t out[RECIPE_BYTES])
     crypto_generichash_final(&state, out, RECIPE_BYTES);
 }
 
-/* Keeps the reason.  A damaged file loses its link: see the top. */
-static enum evt_status fail(struct view_db *db, int rc)
+enum evt_status view_db_fail(struct view_db *db, int rc)
 {
     enum evt_status status = sql_status(rc);
 
@@ -184,7 +173,7 @@ static enum evt_status fail(struct view_db *db, int rc)
         return status;
     rc &= 0xff;
     if ((rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB) &&
-        generation_current(&db->files) == db->generation) {
+        view_db_current(&db->files) == db->generation) {
         char link[PATH_MAX];
 
         snprintf(link, sizeof link, "%s/view.db", db->files.directory);
@@ -287,7 +276,7 @@ static int settle(struct view_db *db)
 static enum evt_status opened(struct view_db *db, int rc, struct view_db **out,
                               char why[STORE_WHY_BYTES])
 {
-    enum evt_status status = fail(db, rc);
+    enum evt_status status = view_db_fail(db, rc);
 
     if (status == EVT_OK) {
         *out = db;
@@ -304,8 +293,8 @@ enum evt_status view_db_open(const struct view_files *files,
 {
     struct view_db *db = view_db_new(files, generation);
     bool same = false;
-    int rc =
-        view_file_open(files, generation, SQLITE_OPEN_READWRITE, &db->sqlite);
+    int rc = view_db_open_file(files, generation, SQLITE_OPEN_READWRITE,
+                               &db->sqlite);
 
     if (rc == SQLITE_OK)
         rc = settle(db);
@@ -342,10 +331,10 @@ enum evt_status view_db_create(const struct view_files *files,
     struct view_db *db = view_db_new(files, generation);
     int rc;
 
-    generation_remove(files, generation);
-    rc =
-        view_file_open(files, generation,
-                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db->sqlite);
+    view_db_remove(files, generation);
+    rc = view_db_open_file(files, generation,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                           &db->sqlite);
     if (rc == SQLITE_OK)
         rc = settle(db);
     if (rc == SQLITE_OK)
@@ -394,21 +383,20 @@ bool view_db_failed(const struct view_db *db)
 
 /* ---- transactions and positions ------------------------------------------ */
 
-/* Runs a statement that returns no rows. */
-static enum evt_status step(struct view_db *db, sqlite3_stmt *statement)
+enum evt_status view_db_step(struct view_db *db, sqlite3_stmt *statement)
 {
     (void)sqlite3_step(statement); /* reset says it again */
-    return fail(db, sqlite3_reset(statement));
+    return view_db_fail(db, sqlite3_reset(statement));
 }
 
 enum evt_status view_db_begin(struct view_db *db)
 {
-    return step(db, db->begin);
+    return view_db_step(db, db->begin);
 }
 
 enum evt_status view_db_commit(struct view_db *db)
 {
-    return step(db, db->commit);
+    return view_db_step(db, db->commit);
 }
 
 void view_db_rollback(struct view_db *db)
@@ -428,7 +416,7 @@ enum evt_status view_db_position(struct view_db *db, const char *source,
         -1, &statement, NULL);
 
     if (rc != SQLITE_OK)
-        return fail(db, rc);
+        return view_db_fail(db, rc);
     sqlite3_bind_text(statement, 1, source, -1, SQLITE_STATIC);
     if (sqlite3_step(statement) == SQLITE_ROW &&
         sqlite3_column_bytes(statement, 0) == LOG_ID_BYTES &&
@@ -440,7 +428,7 @@ enum evt_status view_db_position(struct view_db *db, const char *source,
         status = EVT_OK;
     }
     rc = sqlite3_finalize(statement);
-    return rc == SQLITE_OK ? status : fail(db, rc);
+    return rc == SQLITE_OK ? status : view_db_fail(db, rc);
 }
 
 enum evt_status view_db_set_position(struct view_db *db, const char *source,
@@ -453,7 +441,7 @@ enum evt_status view_db_set_position(struct view_db *db, const char *source,
                       SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, (int64_t)cursor->at.seq);
     sqlite3_bind_blob(statement, 4, cursor->hash, HASH_BYTES, SQLITE_STATIC);
-    return step(db, statement);
+    return view_db_step(db, statement);
 }
 
 enum evt_status view_db_skip(struct view_db *db, const char *source,
@@ -465,12 +453,12 @@ enum evt_status view_db_skip(struct view_db *db, const char *source,
                                 -1, &statement, NULL);
 
     if (rc != SQLITE_OK)
-        return fail(db, rc);
+        return view_db_fail(db, rc);
     sqlite3_bind_text(statement, 1, source, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, (int64_t)seq);
     sqlite3_bind_text(statement, 3, reason, -1, SQLITE_STATIC);
     (void)sqlite3_step(statement);
-    return fail(db, sqlite3_finalize(statement));
+    return view_db_fail(db, sqlite3_finalize(statement));
 }
 
 enum evt_status view_db_skipped(struct view_db *db, char *first, size_t size,
@@ -484,7 +472,7 @@ enum evt_status view_db_skipped(struct view_db *db, char *first, size_t size,
         -1, &statement, NULL);
 
     if (rc != SQLITE_OK)
-        return fail(db, rc);
+        return view_db_fail(db, rc);
     *count = 0;
     first[0] = '\0';
     if (sqlite3_step(statement) == SQLITE_ROW) {
@@ -493,144 +481,5 @@ enum evt_status view_db_skipped(struct view_db *db, char *first, size_t size,
         *count = (uint64_t)sqlite3_column_int64(statement, 0);
         snprintf(first, size, "%s", text != NULL ? (const char *)text : "");
     }
-    return fail(db, sqlite3_finalize(statement));
-}
-
-/* ---- statements of the view ---------------------------------------------- */
-
-static void bind(sqlite3_stmt *statement, const char *types, va_list arguments)
-{
-    for (int i = 0; types[i] != '\0'; i++) {
-        if (types[i] == 'i') {
-            sqlite3_bind_int64(statement, i + 1, va_arg(arguments, int64_t));
-        } else {
-            assert(types[i] == 't');
-            sqlite3_bind_text(statement, i + 1, va_arg(arguments, const char *),
-                              -1, SQLITE_STATIC);
-        }
-    }
-}
-
-enum evt_status view_run(struct view_db *db, unsigned sql, const char *types,
-                         ...)
-{
-    sqlite3_stmt *statement = db->statements[sql];
-    va_list arguments;
-
-    va_start(arguments, types);
-    bind(statement, types, arguments);
-    va_end(arguments);
-    return step(db, statement);
-}
-
-enum evt_status view_update(struct view_db *db, unsigned update,
-                            unsigned insert, const char *types, ...)
-{
-    const unsigned both[] = {update, insert};
-    enum evt_status rc = EVT_OK;
-
-    for (int i = 0; i < 2 && rc == EVT_OK; i++) {
-        sqlite3_stmt *statement = db->statements[both[i]];
-        va_list arguments;
-
-        va_start(arguments, types);
-        bind(statement, types, arguments);
-        va_end(arguments);
-        rc = step(db, statement);
-        if (sqlite3_changes(db->sqlite) > 0)
-            break;
-    }
-    return rc;
-}
-
-/* "lines_json": the column's name without that suffix; 0: it has none. */
-static size_t json_suffix(const char *name)
-{
-    size_t length = strlen(name);
-
-    return length > 5 && strcmp(name + length - 5, "_json") == 0 ? length - 5
-                                                                 : 0;
-}
-
-static json_t *column_value(sqlite3_stmt *statement, int column, bool parse)
-{
-    const char *text;
-    size_t bytes;
-    json_t *value;
-
-    if (sqlite3_column_type(statement, column) == SQLITE_INTEGER)
-        return json_integer(sqlite3_column_int64(statement, column));
-    if (sqlite3_column_type(statement, column) != SQLITE_TEXT)
-        return json_null();
-    text = (const char *)sqlite3_column_text(statement, column);
-    bytes = (size_t)sqlite3_column_bytes(statement, column);
-    value =
-        parse ? json_loadb(text, bytes, 0, NULL) : json_stringn(text, bytes);
-    return value != NULL ? value : json_null(); /* somebody edited the file */
-}
-
-static json_t *row_object(sqlite3_stmt *statement)
-{
-    json_t *row = json_object();
-
-    for (int i = 0; i < sqlite3_column_count(statement); i++) {
-        const char *name = sqlite3_column_name(statement, i);
-        size_t shortened = json_suffix(name);
-        char key[64];
-
-        snprintf(key, sizeof key, "%.*s",
-                 (int)(shortened > 0 ? shortened : strlen(name)), name);
-        json_object_set_new(row, key,
-                            column_value(statement, i, shortened > 0));
-    }
-    return row;
-}
-
-json_t *view_select(struct view_db *db, unsigned sql, const char *types, ...)
-{
-    sqlite3_stmt *statement = db->statements[sql];
-    json_t *rows = json_array();
-    va_list arguments;
-
-    va_start(arguments, types);
-    bind(statement, types, arguments);
-    va_end(arguments);
-    while (sqlite3_step(statement) == SQLITE_ROW)
-        json_array_append_new(rows, row_object(statement));
-    if (fail(db, sqlite3_reset(statement)) == EVT_OK)
-        return rows;
-    json_decref(rows);
-    return NULL;
-}
-
-json_t *view_error(int code, const char *format, ...)
-{
-    char text[512];
-    json_t *message;
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    message = json_string(text);
-    if (message == NULL) /* cut within a character */
-        message = json_string("an error that cannot be shown");
-    return json_pack("{s:o, s:i}", "error", message, "code", code);
-}
-
-json_t *view_unreadable(const struct view_db *db)
-{
-    return view_error(db->failed ? 74 : 75, "%s", db->error);
-}
-
-json_t *view_page(const struct view_db *db, json_t *rows, size_t most,
-                  const char *name)
-{
-    bool more = json_array_size(rows) > most;
-
-    if (rows == NULL)
-        return view_unreadable(db);
-    if (more)
-        json_array_remove(rows, most);
-    return json_pack("{s:o, s:b}", name, rows, "more", more);
+    return view_db_fail(db, sqlite3_finalize(statement));
 }

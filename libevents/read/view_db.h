@@ -5,12 +5,12 @@
  * writes N+1 beside it and moves the link, which is one rename: whoever opens
  * view.db sees the one or the other, whole.  What no link names is left over
  * from a crash and is removed at the next start.
- *
- * Internal to the read side: projection.c, queries.c and rebuild.c. */
+ */
 #ifndef VIEW_DB_H
 #define VIEW_DB_H
 
-#include "read/projection.h"
+#include "log/store.h"
+#include "read/view.h"
 
 /* Where a view's files live. */
 struct view_files {
@@ -20,14 +20,14 @@ struct view_files {
 };
 
 /* The generation that view.db names; 0: none. */
-uint64_t generation_current(const struct view_files *files);
+uint64_t view_db_current(const struct view_files *files);
 /* view.db names @generation from now on: EVT_OK, EVT_FULL or EVT_IO. */
-MUST_CHECK enum evt_status generation_publish(const struct view_files *files,
-                                              uint64_t generation,
-                                              char why[STORE_WHY_BYTES]);
-void generation_remove(const struct view_files *files, uint64_t generation);
+MUST_CHECK enum evt_status view_db_publish(const struct view_files *files,
+                                           uint64_t generation,
+                                           char why[STORE_WHY_BYTES]);
+void view_db_remove(const struct view_files *files, uint64_t generation);
 /* Removes every generation but @keep. */
-void generation_clean(const struct view_files *files, uint64_t keep);
+void view_db_clean(const struct view_files *files, uint64_t keep);
 
 /* Opens @generation.  EVT_NONE: there is no such file, or it is damaged, or it
  * was made by another revision, schema or catalogue: build another. */
@@ -67,29 +67,9 @@ MUST_CHECK enum evt_status view_db_skip(struct view_db *db, const char *source,
 MUST_CHECK enum evt_status view_db_skipped(struct view_db *db, char *first,
                                            size_t size, uint64_t *count);
 
-/* ---- what differs between two generations (view_diff.c) -------------------
- */
-
-enum { DIFFERENCES_MAX = 20 }; /* told one by one; the rest is counted */
-
-struct view_diff;
-
-/* Both generations as they are at this instant: they may go on meanwhile. */
-MUST_CHECK enum evt_status view_diff_open(const struct view_files *files,
-                                          uint64_t old_generation,
-                                          uint64_t new_generation,
-                                          struct view_diff **diff,
-                                          char why[STORE_WHY_BYTES]);
-/* Compares about @rows more.  EVT_NONE: that was all. */
-MUST_CHECK enum evt_status view_diff_step(struct view_diff *diff, size_t rows);
-/* In words, a new reference: "orders o-7: status CONFIRMED, rebuilt PENDING".
- */
-json_t *view_diff_texts(const struct view_diff *diff);
-void view_diff_close(struct view_diff *diff);
-
 /* Opens a generation's file with @flags of sqlite3_open_v2. */
 struct sqlite3;
-int view_file_open(const struct view_files *files, uint64_t generation,
-                   int flags, struct sqlite3 **sqlite);
+int view_db_open_file(const struct view_files *files, uint64_t generation,
+                      int flags, struct sqlite3 **sqlite);
 
 #endif

@@ -4,7 +4,7 @@
  * side by side in key order, a slice at a time: the read side goes on folding
  * and answering meanwhile.  It knows nothing of what the tables mean; keys and
  * columns are what SQLite says they are.  Used by rebuild.c. */
-#include "read/view_db.h"
+#include "read/view_diff.h"
 
 #include "log/sql.h"
 #include <sqlite3.h>
@@ -50,8 +50,8 @@ enum evt_status view_diff_open(const struct view_files *files,
     diff->view = files->view;
     diff->texts = json_array();
     for (int i = 0; i < FILES; i++) {
-        int rc = view_file_open(files, generations[i], SQLITE_OPEN_READONLY,
-                                &diff->files[i]);
+        int rc = view_db_open_file(files, generations[i], SQLITE_OPEN_READONLY,
+                                   &diff->files[i]);
 
         if (rc == SQLITE_OK)
             rc = freeze(diff->files[i]);

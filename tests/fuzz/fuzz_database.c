@@ -7,6 +7,7 @@
 #include "../cluster.h"
 #include "audit/check.h"
 #include "fuzz.h"
+#include "read/log_query.h"
 #include "shop/invariants.h"
 
 #include <sqlite3.h>

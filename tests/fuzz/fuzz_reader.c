@@ -4,7 +4,7 @@
  * The first byte chooses the view.  Every request is answered exactly once,
  * at the latest when its time is up, and nothing ends the process. */
 #include "acts.h"
-#include "read/reader.h"
+#include "read/projection_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     struct taker taker = {bytes, count};
     struct actor *actor = choose(take_byte(&taker));
-    const struct reader_counts *counts = &actor->acts.node->reader->counts;
-    struct reader_counts before = *counts;
+    const struct projection_counts *counts = &actor->acts.node->reader->counts;
+    struct projection_counts before = *counts;
     bool only_queries = acts_play(&actor->acts, &taker);
 
     settle(&actor->acts);

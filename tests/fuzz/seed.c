@@ -7,6 +7,7 @@
 #include "core/codec.h"
 #include "core/json.h"
 #include "fuzz.h"
+#include "read/log_query.h"
 #include "read/projection.h"
 #include "read/pull_answer.h"
 #include "stream/request.h"

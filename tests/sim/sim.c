@@ -6,7 +6,7 @@
 #include "sim.h"
 
 #include "log/store_internal.h"
-#include "read/reader.h"
+#include "read/projection_internal.h"
 #include "simvfs.h"
 #include "write/shell_internal.h"
 #include "write/timers.h"

@@ -31,7 +31,7 @@ struct file {
     char *name;
     int disk;
     bool exists, named; /* now; and after a power cut */
-    bool new_rows;      /* not synced since it was made */
+    bool fresh;         /* not synced since it was made */
     struct image now, safe /* as the last sync left it */;
     uint8_t *sectors;
     size_t sector_room;
@@ -172,7 +172,7 @@ static struct file *create(const char *name)
                 file_count = i + 1;
         }
     assert(file != NULL);
-    file->exists = file->new_rows = true;
+    file->exists = file->fresh = true;
     file->named = false;
     image_resize(&file->now, 0);
     if (file->sectors != NULL)
@@ -191,9 +191,9 @@ static void sync_file(struct file *file)
 {
     size_t sectors = (file->now.size + SECTOR - 1) / SECTOR;
 
-    if (file->new_rows) { /* what had this name before is no more */
+    if (file->fresh) { /* what had this name before is no more */
         image_resize(&file->safe, 0);
-        file->new_rows = false;
+        file->fresh = false;
     }
     image_resize(&file->safe, file->now.size);
     for (size_t i = 0; i < sectors && i < file->sector_room; i++) {
@@ -320,7 +320,7 @@ static size_t cut_sectors(struct file *file, uint64_t *state)
     size_t lost = 0;
     struct image *now = &file->now, *safe = &file->safe;
 
-    if (file->new_rows) /* another file had this name when it was synced */
+    if (file->fresh) /* another file had this name when it was synced */
         image_resize(safe, 0);
     if (now->size != safe->size && !survives(state)) {
         size_t kept = now->size;
@@ -352,7 +352,7 @@ static size_t cut_name(struct file *file, uint64_t *state)
             return 0;
         }
         file->exists = true;
-        file->new_rows = false;
+        file->fresh = false;
         image_resize(&file->now, 0);
         image_resize(&file->now, file->safe.size);
         memcpy(file->now.bytes, file->safe.bytes, file->safe.size);
@@ -379,7 +379,7 @@ size_t simvfs_power_cut(int disk, uint64_t state)
             continue;
         lost += cut_sectors(file, &state);
         file->named = true;
-        file->new_rows = false;
+        file->fresh = false;
     }
     return lost;
 }
