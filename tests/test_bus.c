@@ -217,7 +217,7 @@ static bool caught_up(void)
     uint64_t seq;
 
     cr_assert_eq(store_head(publisher.log, &seq, hash), EVT_OK);
-    return reader.applied == seq && reader.sub.answered &&
+    return reader.applied == seq && subscription_answered(&reader.sub) &&
            memcmp(reader.sub.cursor.hash, hash, HASH_BYTES) == 0;
 }
 

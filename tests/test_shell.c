@@ -797,7 +797,7 @@ Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
     cluster_run(cluster, 3000);
 
     cluster_status(cluster, PAYMENT_SVC, &status);
-    cr_assert(status.subscriptions[1].diverged);
+    cr_assert_eq(status.subscriptions[1].state, SUB_DIVERGED);
     cr_assert_eq(status.subscriptions[1].verdict, PULL_AHEAD);
     cluster_status(cluster, INVENTORY_SVC, &status);
     cr_assert(status.mode == SHELL_BEHIND);
@@ -869,7 +869,8 @@ Test(shell, accept_looks_at_a_log_that_was_not_found_diverged_yet) /* HC11 */
     cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
 
     cluster_status(cluster, PAYMENT_SVC, &status);
-    cr_assert_not(status.subscriptions[1].diverged, "nobody has noticed");
+    cr_assert_neq(status.subscriptions[1].state, SUB_DIVERGED,
+                  "nobody has noticed");
     reply = patiently(cluster, PAYMENT_SVC, accept);
     cr_assert(json_is_true(json_object_get(reply, "done")));
     json_decref(reply);
@@ -954,7 +955,7 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
                  ANSWER_DONE);
     cluster_run(cluster, 3000);
     cluster_status(cluster, PAYMENT_SVC, &status);
-    cr_assert(status.subscriptions[1].diverged);
+    cr_assert_eq(status.subscriptions[1].state, SUB_DIVERGED);
     cr_assert_eq(status.subscriptions[1].verdict, PULL_OTHER_LOG);
     /* It has only been asked so far; which log it is, a heartbeat tells. */
     cr_assert_eq(told(cluster, PAYMENT_SVC,
@@ -968,7 +969,7 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
                  0);
     cluster_run(cluster, 1000);
     cluster_status(cluster, PAYMENT_SVC, &status);
-    cr_assert_not(status.subscriptions[1].diverged);
+    cr_assert_neq(status.subscriptions[1].state, SUB_DIVERGED);
     cluster_remove(cluster);
 }
 

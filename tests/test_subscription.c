@@ -2,8 +2,11 @@
 #include "stream/subscription.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { EVENTS = 9 };
 
@@ -87,7 +90,7 @@ static struct subscription subscription_at(uint64_t seq)
     memcpy(cursor.hash, hashes[seq], HASH_BYTES);
     subscription_open(&sub, "payment", "order", &cursor);
     sub.pull_wanted = false;
-    sub.met = true;
+    sub.state = SUB_LIVE;
     return sub;
 }
 
@@ -201,7 +204,7 @@ Test(subscription,
     cr_assert_eq(sub.cursor.at.seq, 3);
     cr_assert_eq(sub.counts.unchained, 1);
     cr_assert(sub.pull_wanted);
-    cr_assert_not(sub.diverged);
+    cr_assert(sub.state != SUB_DIVERGED);
     cr_assert_eq(sub.held_bytes, 0);
 }
 
@@ -278,7 +281,7 @@ Test(subscription, a_heartbeat_that_differs_is_a_reason_to_ask) /* HC3 */
     hashes[5][0] ^= 1; /* the same seq, but not what we consumed */
     take(&sub, frame_of(6, 5));
     cr_assert(sub.pull_wanted);
-    cr_assert_not(sub.diverged, "a heartbeat is a hint");
+    cr_assert(sub.state != SUB_DIVERGED, "a heartbeat is a hint");
 }
 
 Test(subscription, rows_that_do_not_chain_are_dropped) /* HC21 HC48 F34 */
@@ -289,7 +292,7 @@ Test(subscription, rows_that_do_not_chain_are_dropped) /* HC21 HC48 F34 */
     cr_assert_eq(take(&sub, frame_of(3, 5)), 0);
     cr_assert_eq(sub.counts.unchained, 1);
     cr_assert(sub.pull_wanted);
-    cr_assert_not(sub.diverged);
+    cr_assert(sub.state != SUB_DIVERGED);
 }
 
 Test(subscription, only_a_reply_to_the_pull_in_flight_counts) /* F38 F50 */
@@ -297,16 +300,16 @@ Test(subscription, only_a_reply_to_the_pull_in_flight_counts) /* F38 F50 */
     struct subscription sub = subscription_at(2);
 
     cr_assert_eq(take_reply(&sub, reply_of(5, PULL_AHEAD, 0, 0)), 0);
-    cr_assert_not(sub.diverged);
+    cr_assert(sub.state != SUB_DIVERGED);
     sub.pull_wanted = true;
     cr_assert_gt(subscription_pull(&sub, 1000, 6, message), 0);
     cr_assert_eq(take_reply(&sub, reply_of(5, PULL_OTHER_LOG, 0, 0)), 0);
-    cr_assert_not(sub.diverged);
+    cr_assert(sub.state != SUB_DIVERGED);
     cr_assert_eq(sub.counts.stale, 2);
     cr_assert_eq(take_reply(&sub, reply_of(6, PULL_AHEAD, 0, 0)), 0);
-    cr_assert(sub.diverged);
+    cr_assert(sub.state == SUB_DIVERGED);
     cr_assert_eq(take_reply(&sub, reply_of(6, PULL_OK, 3, 4)), 0);
-    cr_assert(sub.diverged, "a nonce is good for one reply");
+    cr_assert(sub.state == SUB_DIVERGED, "a nonce is good for one reply");
 }
 
 /* Or `saga accept` would go on from a head that is no more: HC11. */
@@ -338,7 +341,7 @@ Test(subscription,
     cr_assert_eq(subscription_pull(&sub, 1001, 7, message), 0);
     cr_assert_gt(subscription_pull(&sub, 1000 + PULL_IDLE_MS, 7, message), 0);
     cr_assert_eq(take_reply(&sub, reply_of(7, PULL_OK, 3, EVENTS)), 7);
-    cr_assert_not(sub.diverged);
+    cr_assert(sub.state != SUB_DIVERGED);
     cr_assert_str_eq(subscription_trouble(&sub), "");
 }
 
@@ -348,12 +351,12 @@ Test(subscription, a_log_that_contradicts_its_own_hashes_stops_the_stream)
 
     text_copy(rows[3].order_id, ID_BYTES, "o-2");
     for (uint64_t nonce = 1; nonce <= 2; nonce++) {
-        cr_assert_not(sub.diverged);
+        cr_assert(sub.state != SUB_DIVERGED);
         sub.pull_wanted = true;
         cr_assert_gt(subscription_pull(&sub, 1000, nonce, message), 0);
         cr_assert_eq(take_reply(&sub, reply_of(nonce, PULL_OK, 3, 5)), 0);
     }
-    cr_assert(sub.diverged);
+    cr_assert(sub.state == SUB_DIVERGED);
     cr_assert_eq(sub.heard_head.at.seq, EVENTS, "without a heartbeat, too");
     cr_assert_eq(memcmp(sub.heard_head.at.log_id, log_id, LOG_ID_BYTES), 0);
 }
@@ -399,7 +402,7 @@ Test(subscription, frames_count_after_the_first_answer_of_a_life)
 {
     struct subscription sub = subscription_at(2);
 
-    sub.met = false;
+    sub.state = SUB_STARTING;
     cr_assert_eq(take(&sub, frame_of(3, 5)), 0);
     cr_assert(sub.pull_wanted);
     cr_assert_gt(subscription_pull(&sub, 1000, 9, message), 0);
@@ -434,4 +437,174 @@ Test(subscription, a_rollback_takes_the_cursor_back)
     cr_assert_null(sub.held);
     cr_assert(sub.pull_wanted);
     cr_assert_eq(take(&sub, frame_of(3, 5)), 3);
+}
+
+/* ---- the states ---------------------------------------------------------- */
+
+enum { BY_SOUND, BY_UNSOUND, BY_VERDICT, BY_CONNECTION, BY_ACCEPTANCE, MOVES };
+
+static void pull_and_take(struct subscription *sub, enum verdict verdict)
+{
+    static uint64_t nonce;
+    uint64_t due = subscription_wake_ms(sub, 1000);
+
+    cr_assert_gt(subscription_pull(sub, due, ++nonce, message), 0);
+    take_reply(sub, reply_of(sub->nonce, verdict, 3, 4));
+}
+
+static void move_by(struct subscription *sub, int how)
+{
+    struct cursor cursor = sub->cursor;
+
+    make_log();
+    switch (how) {
+    case BY_SOUND:
+        pull_and_take(sub, PULL_OK);
+        break;
+    case BY_UNSOUND:
+        text_copy(rows[3].order_id, ID_BYTES, "o-2");
+        pull_and_take(sub, PULL_OK);
+        break;
+    case BY_VERDICT:
+        pull_and_take(sub, PULL_AHEAD);
+        break;
+    case BY_CONNECTION:
+        subscription_connected(sub);
+        break;
+    case BY_ACCEPTANCE:
+        subscription_accept(sub, &cursor);
+        break;
+    }
+}
+
+static struct subscription in_state(int state)
+{
+    static const int way[SUB_STATES] = {
+        [SUB_REJOINED] = BY_CONNECTION,
+        [SUB_LIVE] = BY_SOUND,
+        [SUB_SUSPECT] = BY_UNSOUND,
+        [SUB_DIVERGED] = BY_VERDICT,
+    };
+    struct subscription sub = subscription_at(2);
+    struct cursor cursor = sub.cursor;
+
+    subscription_open(&sub, "payment", "order", &cursor);
+    if (state == SUB_REJOINED)
+        move_by(&sub, BY_SOUND);
+    if (state != SUB_STARTING)
+        move_by(&sub, way[state]);
+    sub.cursor = cursor; /* so that the same rows are new again */
+    cr_assert_eq(sub.state, state);
+    return sub;
+}
+
+/* Each state, each thing that may happen: -1 must not. */
+static const int ends[SUB_STATES][MOVES] = {
+    [SUB_STARTING] = {SUB_LIVE, SUB_SUSPECT, SUB_DIVERGED, SUB_STARTING, -1},
+    [SUB_REJOINED] = {SUB_LIVE, SUB_SUSPECT, SUB_DIVERGED, SUB_REJOINED, -1},
+    [SUB_LIVE] = {SUB_LIVE, SUB_SUSPECT, SUB_DIVERGED, SUB_REJOINED, -1},
+    [SUB_SUSPECT] = {SUB_LIVE, SUB_DIVERGED, SUB_DIVERGED, SUB_REJOINED, -1},
+    [SUB_DIVERGED] = {SUB_LIVE, SUB_DIVERGED, SUB_DIVERGED, SUB_DIVERGED,
+                      SUB_LIVE},
+};
+
+Test(subscription, every_legal_move_ends_where_the_picture_says)
+{
+    for (int state = 0; state < SUB_STATES; state++)
+        for (int how = 0; how < MOVES; how++) {
+            struct subscription sub = in_state(state);
+
+            if (ends[state][how] < 0)
+                continue;
+            move_by(&sub, how);
+            cr_expect_eq((int)sub.state, ends[state][how],
+                         "from %d by %d to %d", state, how, (int)sub.state);
+            cr_expect_eq(subscription_answered(&sub),
+                         sub.state != SUB_STARTING &&
+                             sub.state != SUB_REJOINED);
+            subscription_close(&sub);
+        }
+}
+
+Test(subscription, every_illegal_move_is_an_error_of_the_program)
+{
+    for (int state = 0; state < SUB_STATES; state++)
+        for (int how = 0; how < MOVES; how++) {
+            struct subscription sub = in_state(state);
+            int status = 0;
+            pid_t child;
+
+            if (ends[state][how] >= 0)
+                continue;
+            child = fork();
+            if (child == 0) {
+                fclose(stderr); /* it would say which assertion */
+                move_by(&sub, how);
+                _exit(0);
+            }
+            cr_assert_eq(waitpid(child, &status, 0), child);
+            cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
+                      "from %d by %d", state, how);
+        }
+}
+
+/* Only replies, a new connection and an operator tell how we stand. */
+Test(subscription, frames_and_rollbacks_move_no_state)
+{
+    for (int state = 0; state < SUB_STATES; state++) {
+        struct subscription sub = in_state(state);
+        struct cursor cursor = sub.cursor;
+
+        make_log();
+        take(&sub, frame_of(3, 4));
+        take(&sub, frame_of(8, 9));
+        take(&sub, frame_of(6, 5));
+        text_copy(rows[5].order_id, ID_BYTES, "o-2");
+        take(&sub, frame_of(5, 6));
+        cr_expect_eq((int)sub.state, state);
+        subscription_reset(&sub, &cursor);
+        cr_expect_eq((int)sub.state, state);
+        subscription_close(&sub);
+    }
+}
+
+/* ---- sending a pull ------------------------------------------------------ */
+
+static unsigned drawn, sent;
+static uint64_t sent_to;
+
+static void draw(void *ctx, void *bytes, size_t count)
+{
+    (void)ctx;
+    memset(bytes, (int)drawn++, count); /* the first is no nonce */
+}
+
+static void send_pull(void *ctx, enum channel channel, uint64_t to,
+                      const void *bytes, size_t count)
+{
+    struct pull pull;
+
+    (void)ctx;
+    cr_assert_eq(channel, TO_PUBLISHER);
+    cr_assert(pull_read(bytes, count, &pull));
+    cr_assert_neq(pull.nonce, 0);
+    sent_to = to;
+    sent++;
+}
+
+Test(subscription, a_pull_is_sent_when_it_is_due_and_no_chance_is_drawn_before)
+{
+    struct env env = {.random = draw, .send = send_pull};
+    struct subscription sub = subscription_at(2);
+
+    sub.heard_ms = 1000;
+    subscription_poll(&sub, &env, 1000, 7, message);
+    cr_assert_eq(drawn + sent, 0, "nothing is missing");
+    subscription_urge(&sub);
+    subscription_poll(&sub, &env, 1000, 7, message);
+    cr_assert_eq(sent, 1);
+    cr_assert_eq(sent_to, 7);
+    cr_assert_eq(drawn, 2, "a nonce is never 0");
+    subscription_poll(&sub, &env, 1000, 7, message);
+    cr_assert_eq(sent, 1, "one is in flight");
 }

@@ -45,8 +45,8 @@ void generation_unlimit(struct generation *generation)
 {
     for (size_t i = 0; i < generation->subscription_count; i++) {
         generation->limit[i] = UINT64_MAX;
-        generation->subscriptions[i].pull_wanted =
-            true; /* what the limit held back */
+        subscription_urge(
+            &generation->subscriptions[i]); /* what it held back */
     }
 }
 

@@ -169,24 +169,13 @@ static enum evt_status take_input(struct projection *projection,
 
 static void pull(struct projection *projection, struct generation *generation)
 {
-    const struct env *env = projection->env;
-    uint64_t now = projection_now(projection), nonce;
+    uint64_t now = projection_now(projection);
 
-    for (size_t i = 0; i < generation->subscription_count; i++) {
-        size_t bytes;
-
-        if (!generation_may_consume(projection, generation, i) ||
-            subscription_wake_ms(&generation->subscriptions[i], now) > now)
-            continue;
-        do
-            env->random(env->ctx, &nonce, sizeof nonce);
-        while (nonce == 0);
-        bytes = subscription_pull(&generation->subscriptions[i], now, nonce,
-                                  projection->message);
-        if (bytes > 0)
-            env->send(env->ctx, TO_PUBLISHER, generation->first_link + i,
-                      projection->message, bytes);
-    }
+    for (size_t i = 0; i < generation->subscription_count; i++)
+        if (generation_may_consume(projection, generation, i))
+            subscription_poll(&generation->subscriptions[i], projection->env,
+                              now, generation->first_link + i,
+                              projection->message);
 }
 
 static enum evt_status failed(struct projection *projection)

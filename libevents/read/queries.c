@@ -161,7 +161,7 @@ void queries_trouble(struct projection *projection, char text[STORE_WHY_BYTES])
 
     text[0] = '\0';
     for (size_t i = 0; i < live->subscription_count && text[0] == '\0'; i++)
-        if (live->subscriptions[i].diverged)
+        if (live->subscriptions[i].state == SUB_DIVERGED)
             snprintf(text, STORE_WHY_BYTES, "%s has %s",
                      live->subscriptions[i].source,
                      subscription_trouble(&live->subscriptions[i]));

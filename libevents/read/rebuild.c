@@ -129,7 +129,7 @@ void rebuild_ask(struct projection *projection, uint64_t token,
  * new one only has to have all that there is. */
 static bool has_all(const struct subscription *sub)
 {
-    return sub->answered && sub->cursor.at.seq >= sub->head_seq;
+    return subscription_answered(sub) && sub->cursor.at.seq >= sub->head_seq;
 }
 
 static bool nearly_there(const struct projection *projection)
@@ -138,7 +138,7 @@ static bool nearly_there(const struct projection *projection)
         const struct subscription *live = &projection->live.subscriptions[i];
         const struct subscription *next = &projection->next.subscriptions[i];
 
-        if (live->diverged
+        if (live->state == SUB_DIVERGED
                 ? !has_all(next)
                 : next->cursor.at.seq + ROWS_MAX < live->cursor.at.seq)
             return false;
@@ -152,7 +152,7 @@ static bool aligned(const struct projection *projection)
         const struct cursor *live = &projection->live.saved[i];
         const struct cursor *next = &projection->next.saved[i];
 
-        if (projection->live.subscriptions[i].diverged
+        if (projection->live.subscriptions[i].state == SUB_DIVERGED
                 ? !has_all(&projection->next.subscriptions[i])
                 : live->at.seq != next->at.seq ||
                       (live->at.seq > 0 &&
@@ -170,7 +170,7 @@ static void begin_cut(struct projection *projection)
     for (size_t i = 0; i < projection->source_count; i++) {
         uint64_t a = live->saved[i].at.seq, b = next->saved[i].at.seq;
 
-        if (live->subscriptions[i].diverged)
+        if (live->subscriptions[i].state == SUB_DIVERGED)
             continue;
         live->limit[i] = next->limit[i] = a > b ? a : b;
     }
@@ -185,8 +185,9 @@ static bool lacks(const struct projection *projection, size_t i)
     const struct subscription *live = &projection->live.subscriptions[i];
     const struct subscription *next = &projection->next.subscriptions[i];
 
-    return live->diverged ? !has_all(next)
-                          : next->cursor.at.seq < live->cursor.at.seq;
+    return live->state == SUB_DIVERGED
+               ? !has_all(next)
+               : next->cursor.at.seq < live->cursor.at.seq;
 }
 
 /* Whoever is behind the other asks at once: no heartbeat tells the new side
@@ -198,9 +199,10 @@ static void urge(struct projection *projection)
         struct subscription *next = &projection->next.subscriptions[i];
 
         if (lacks(projection, i))
-            next->pull_wanted = true;
-        if (!live->diverged && live->cursor.at.seq < next->cursor.at.seq)
-            live->pull_wanted = true;
+            subscription_urge(next);
+        if (live->state != SUB_DIVERGED &&
+            live->cursor.at.seq < next->cursor.at.seq)
+            subscription_urge(live);
     }
 }
 
@@ -217,7 +219,7 @@ static void end_cut(struct projection *projection)
 static const struct subscription *diverged(const struct generation *generation)
 {
     for (size_t i = 0; i < generation->subscription_count; i++)
-        if (generation->subscriptions[i].diverged)
+        if (generation->subscriptions[i].state == SUB_DIVERGED)
             return &generation->subscriptions[i];
     return NULL;
 }
@@ -319,7 +321,8 @@ static bool is_awaited(const struct projection *projection, size_t i)
     uint64_t heard_ms = next->heard_ms > projection->rebuild.begun_ms
                             ? next->heard_ms
                             : projection->rebuild.begun_ms;
-    bool behind = !live->diverged && live->cursor.at.seq < next->cursor.at.seq;
+    bool behind = live->state != SUB_DIVERGED &&
+                  live->cursor.at.seq < next->cursor.at.seq;
 
     return (behind || lacks(projection, i)) &&
            projection_now(projection) >= heard_ms + SUBSCRIPTION_LOST_MS;

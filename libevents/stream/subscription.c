@@ -6,8 +6,50 @@
  * is its owner's business: see shell.c and projection.c. */
 #include "stream/subscription.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- the state ----------------------------------------------------------- */
+
+/* What moves it. */
+enum occasion {
+    CHAINED,   /* a reply whose rows follow the cursor */
+    UNCHAINED, /* a reply whose rows do not */
+    REFUSED,   /* a reply that says that our cursor is not on its log */
+    CONNECTED,
+    ACCEPTED,
+    OCCASIONS
+};
+
+/* The legal moves, all of them: the header draws this table. */
+enum { NO = SUB_STATES };
+// clang-format off
+static const unsigned char moves[SUB_STATES][OCCASIONS] = {
+    /*                CHAINED   UNCHAINED     REFUSED       CONNECTED */
+    [SUB_STARTING] = {SUB_LIVE, SUB_SUSPECT,  SUB_DIVERGED, SUB_STARTING, NO},
+    [SUB_REJOINED] = {SUB_LIVE, SUB_SUSPECT,  SUB_DIVERGED, SUB_REJOINED, NO},
+    [SUB_LIVE]     = {SUB_LIVE, SUB_SUSPECT,  SUB_DIVERGED, SUB_REJOINED, NO},
+    [SUB_SUSPECT]  = {SUB_LIVE, SUB_DIVERGED, SUB_DIVERGED, SUB_REJOINED, NO},
+    [SUB_DIVERGED] = {SUB_LIVE, SUB_DIVERGED, SUB_DIVERGED, SUB_DIVERGED,
+                      SUB_LIVE /* ACCEPTED: from here only */},
+};
+// clang-format on
+
+static void move(struct subscription *sub, enum occasion on)
+{
+    unsigned to = moves[sub->state][on];
+
+    assert(to != NO);
+    sub->state = (enum subscription_state)to;
+}
+
+bool subscription_answered(const struct subscription *sub)
+{
+    return sub->state != SUB_STARTING && sub->state != SUB_REJOINED;
+}
+
+/* ---- life ---------------------------------------------------------------- */
 
 void subscription_open(struct subscription *sub, const char *reader,
                        const char *source, const struct cursor *cursor)
@@ -40,7 +82,7 @@ void subscription_connected(struct subscription *sub)
     subscription_close(sub);
     sub->pull_wanted = true;
     sub->nonce = 0; /* the pull in flight may have gone to the old process */
-    sub->answered = false;
+    move(sub, CONNECTED);
 }
 
 void subscription_look(struct subscription *sub)
@@ -48,6 +90,8 @@ void subscription_look(struct subscription *sub)
     sub->pull_wanted = true;
     sub->nonce = 0;
 }
+
+/* ---- frames -------------------------------------------------------------- */
 
 static bool cursor_equal(const struct cursor *a, const struct cursor *b)
 {
@@ -197,15 +241,18 @@ size_t subscription_frame(struct subscription *sub, uint64_t now_ms,
         take_heartbeat(sub, &new_rows->frame);
         return 0;
     }
-    if (!sub->met) { /* first learn how the publisher sees us */
+    if (sub->state ==
+        SUB_STARTING) { /* first learn how the publisher sees us */
         sub->pull_wanted = true;
         return 0;
     }
-    rows = sub->diverged ? 0 : take_rows(sub, new_rows);
+    rows = sub->state == SUB_DIVERGED ? 0 : take_rows(sub, new_rows);
     if (sub->counts.gaps > gaps)
         hold(sub, &new_rows->frame, bytes, count);
     return rows;
 }
+
+/* ---- replies ------------------------------------------------------------- */
 
 /* What the publisher has consumed of our own log. */
 static void take_cursor_on_us(struct subscription *sub,
@@ -238,18 +285,18 @@ static size_t take_reply_rows(struct subscription *sub,
 {
     uint64_t unchained = sub->counts.unchained;
     size_t count = 0;
-    bool sound;
+    bool chained;
 
-    sound = read_frame(sub, reply->frame, reply->frame_bytes, new_rows);
-    if (sound) {
+    chained = read_frame(sub, reply->frame, reply->frame_bytes, new_rows);
+    if (chained) {
         adopt(sub, &new_rows->frame);
         if (new_rows->frame.count > 0)
             count = take_rows(sub, new_rows);
-        sound = unchained == sub->counts.unchained;
+        chained = unchained == sub->counts.unchained;
     }
-    sub->diverged = !sound && sub->unchained;
-    sub->verdict = sub->diverged ? PULL_FORKED : PULL_OK;
-    sub->unchained = !sound;
+    if (!chained && sub->state == SUB_SUSPECT)
+        sub->verdict = PULL_FORKED;
+    move(sub, chained ? CHAINED : UNCHAINED);
     return count;
 }
 
@@ -276,6 +323,32 @@ static void drop_unknown(struct subscription *sub, uint64_t head_seq)
             at = &(*at)->next;
 }
 
+/* Reads a reply to the pull in flight: only that one counts. */
+static bool read_reply(struct subscription *sub, const void *bytes,
+                       size_t count, struct pull_reply *reply)
+{
+    if (!pull_reply_read(bytes, count, reply)) {
+        sub->counts.garbage++;
+        return false;
+    }
+    if (sub->nonce == 0 || reply->nonce != sub->nonce) {
+        sub->counts.stale++; /* of an older pull, or of an older life */
+        return false;
+    }
+    sub->nonce = 0;
+    sub->counts.replies++;
+    return true;
+}
+
+/* Whether to pull again at once after a reply that was read up to @seq. */
+static bool wants_more(const struct subscription *sub, uint64_t head_seq,
+                       uint64_t seq)
+{
+    if (sub->state != SUB_LIVE)
+        return sub->state == SUB_SUSPECT;
+    return head_seq > seq && !held_follows(sub, seq);
+}
+
 size_t subscription_reply(struct subscription *sub, uint64_t now_ms,
                           const void *bytes, size_t count,
                           struct new_rows *new_rows)
@@ -284,37 +357,28 @@ size_t subscription_reply(struct subscription *sub, uint64_t now_ms,
     size_t rows = 0;
 
     new_rows->first = new_rows->count = 0;
-    if (!pull_reply_read(bytes, count, &reply)) {
-        sub->counts.garbage++;
+    if (!read_reply(sub, bytes, count, &reply))
         return 0;
-    }
-    if (sub->nonce == 0 || reply.nonce != sub->nonce) {
-        sub->counts.stale++; /* of an older pull, or of an older life */
-        return 0;
-    }
-    sub->nonce = 0;
     sub->heard_ms = now_ms;
-    sub->counts.replies++;
-    sub->answered = sub->met = true;
     sub->head_seq = reply.head_seq;
     drop_unknown(sub, reply.head_seq);
     take_cursor_on_us(sub, &reply);
     if (reply.verdict == PULL_OK) {
         rows = take_reply_rows(sub, &reply, new_rows);
     } else {
-        sub->diverged = true;
+        move(sub, REFUSED);
         sub->verdict = reply.verdict;
     }
     /* The last heartbeat may be older than what stops the stream; but only a
      * heartbeat tells the name of another log. */
-    if (sub->diverged && sub->verdict != PULL_OTHER_LOG)
+    if (sub->state == SUB_DIVERGED && sub->verdict != PULL_OTHER_LOG)
         note_head(sub, sub->cursor.at.log_id, reply.head_seq, reply.head_hash);
     sub->pull_wanted =
-        sub->unchained ||
-        (!sub->diverged && reply.head_seq > sub->cursor.at.seq + rows &&
-         !held_follows(sub, sub->cursor.at.seq + rows));
+        wants_more(sub, reply.head_seq, sub->cursor.at.seq + rows);
     return rows;
 }
+
+/* ---- the cursor ---------------------------------------------------------- */
 
 void subscription_advance(struct subscription *sub,
                           const struct new_rows *new_rows, size_t i)
@@ -331,6 +395,19 @@ void subscription_reset(struct subscription *sub, const struct cursor *cursor)
     sub->pull_wanted = true;
 }
 
+void subscription_accept(struct subscription *sub, const struct cursor *cursor)
+{
+    move(sub, ACCEPTED);
+    subscription_reset(sub, cursor);
+}
+
+/* ---- pulls --------------------------------------------------------------- */
+
+void subscription_urge(struct subscription *sub)
+{
+    sub->pull_wanted = true;
+}
+
 /* Since when the next pull is due.  A pull in flight is given up after a
  * while; a diverged stream is asked now and then whether it has healed. */
 static uint64_t pull_due_ms(const struct subscription *sub, uint64_t now_ms)
@@ -340,7 +417,7 @@ static uint64_t pull_due_ms(const struct subscription *sub, uint64_t now_ms)
 
     if (sub->nonce != 0)
         return sub->pulled_ms + PULL_TIMEOUT_MS;
-    if (sub->diverged)
+    if (sub->state == SUB_DIVERGED)
         return sub->pulled_ms + PULL_IDLE_MS;
     return sub->pull_wanted ? now_ms : last + PULL_IDLE_MS;
 }
@@ -363,6 +440,22 @@ size_t subscription_pull(struct subscription *sub, uint64_t now_ms,
     return pull_write(&pull, message);
 }
 
+void subscription_poll(struct subscription *sub, const struct env *env,
+                       uint64_t now_ms, uint64_t link,
+                       uint8_t message[MESSAGE_MAX])
+{
+    uint64_t nonce;
+    size_t bytes;
+
+    if (pull_due_ms(sub, now_ms) > now_ms)
+        return;
+    do
+        env->random(env->ctx, &nonce, sizeof nonce);
+    while (nonce == 0);
+    bytes = subscription_pull(sub, now_ms, nonce, message);
+    env->send(env->ctx, TO_PUBLISHER, link, message, bytes);
+}
+
 uint64_t subscription_wake_ms(const struct subscription *sub, uint64_t now_ms)
 {
     return pull_due_ms(sub, now_ms);
@@ -377,5 +470,5 @@ const char *subscription_trouble(const struct subscription *sub)
         [PULL_FORKED] = "diverged: its log differs from what I consumed",
     };
 
-    return sub->diverged ? troubles[sub->verdict] : "";
+    return sub->state == SUB_DIVERGED ? troubles[sub->verdict] : "";
 }

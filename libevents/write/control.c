@@ -163,8 +163,7 @@ accept_publisher(struct shell *shell, struct subscription *sub, json_t **reply)
         shell_undo(shell);
         return rc;
     }
-    sub->diverged = false;
-    subscription_reset(sub, &cursor);
+    subscription_accept(sub, &cursor);
     logger_fact(LOG_WARN, NULL, NULL,
                 "%s accepted at event %llu, where %llu was consumed: what lay "
                 "between is lost, `saga check` names the orders",
@@ -189,7 +188,7 @@ static bool was_looked_at(struct subscription *sub, json_int_t *look)
         subscription_look(sub);
         *look = next;
     }
-    return *look < next && !sub->unchained;
+    return *look < next && sub->state != SUB_SUSPECT;
 }
 
 /* Why @source's log, whatever a stranger calls it, is not accepted. */
@@ -217,10 +216,10 @@ static enum evt_status accept_source(void *ctx, const json_t *request,
 
         if (strcmp(sub->source, source) != 0)
             continue;
-        if (sub->diverged &&
+        if (sub->state == SUB_DIVERGED &&
             (sub->verdict != PULL_OTHER_LOG || is_another_log(sub)))
             return accept_publisher(shell, sub, reply);
-        if (!sub->diverged && was_looked_at(sub, &look)) {
+        if (sub->state != SUB_DIVERGED && was_looked_at(sub, &look)) {
             *reply = accept_error(shell, 1, source,
                                   "has not diverged, nothing to accept");
             return EVT_OK;

@@ -145,7 +145,7 @@ enum evt_status inbox_handle(struct shell *shell, const struct input *input)
     struct subscription *sub = &shell->subscriptions[input->from];
     struct new_rows *new_rows = shell->new_rows;
     uint64_t now = shell_now(shell);
-    bool diverged = sub->diverged;
+    bool diverged = sub->state == SUB_DIVERGED;
     enum evt_status rc;
 
     if (input->kind == INPUT_FRAME)
@@ -153,10 +153,10 @@ enum evt_status inbox_handle(struct shell *shell, const struct input *input)
     else
         subscription_reply(sub, now, input->bytes, input->count, new_rows);
     inbox_look_behind(shell); /* a reply tells, before its rows count */
-    if (sub->diverged != diverged)
-        logger_fact(sub->diverged ? LOG_ERROR : LOG_INFO, NULL, NULL, "%s: %s",
+    if ((sub->state == SUB_DIVERGED) != diverged)
+        logger_fact(diverged ? LOG_INFO : LOG_ERROR, NULL, NULL, "%s: %s",
                     sub->source,
-                    sub->diverged ? subscription_trouble(sub) : "agrees again");
+                    diverged ? "agrees again" : subscription_trouble(sub));
     rc = handle_rows(shell, sub);
     while (rc == EVT_OK && shell->mode != SHELL_BEHIND &&
            subscription_held(sub, new_rows) > 0)

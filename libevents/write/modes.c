@@ -58,7 +58,7 @@ static bool starting(const struct shell *shell)
     bool met = true;
 
     for (size_t i = 0; i < shell->subscription_count; i++)
-        met = met && shell->subscriptions[i].met;
+        met = met && shell->subscriptions[i].state != SUB_STARTING;
     return !met && shell_now(shell) < shell->opened_mono_ms + STARTING_MS;
 }
 

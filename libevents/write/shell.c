@@ -292,22 +292,13 @@ static enum evt_status save_idle_cursors(struct shell *shell)
  * as often as it takes to learn that this is over. */
 static void pull(struct shell *shell)
 {
-    uint64_t now = shell_now(shell), nonce;
+    uint64_t now = shell_now(shell);
 
     for (size_t i = 0; i < shell->subscription_count; i++) {
         struct subscription *sub = &shell->subscriptions[i];
-        size_t bytes;
 
-        if (subscription_wake_ms(sub, now) > now ||
-            (modes_refusing(shell) && now < sub->pulled_ms + FULL_RETRY_MS))
-            continue;
-        do {
-            shell->env->random(shell->env->ctx, &nonce, sizeof nonce);
-        } while (nonce == 0); /* 0 is no pull in flight */
-        bytes = subscription_pull(sub, now, nonce, shell->message);
-        if (bytes > 0)
-            shell->env->send(shell->env->ctx, TO_PUBLISHER, i, shell->message,
-                             bytes);
+        if (!modes_refusing(shell) || now >= sub->pulled_ms + FULL_RETRY_MS)
+            subscription_poll(sub, shell->env, now, i, shell->message);
     }
 }
 

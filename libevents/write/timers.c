@@ -95,7 +95,8 @@ static bool still_held(struct shell *shell)
     bool all_answered = true;
 
     for (size_t i = 0; i < shell->subscription_count; i++)
-        all_answered = all_answered && shell->subscriptions[i].answered &&
+        all_answered = all_answered &&
+                       subscription_answered(&shell->subscriptions[i]) &&
                        !shell->subscriptions[i].pull_wanted;
     if (all_answered || shell_now(shell) >= shell->held_until_ms)
         shell->timers_held = false;

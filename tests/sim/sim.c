@@ -616,7 +616,7 @@ static bool diverged(const struct node *node)
     bool any = false;
 
     for (size_t i = 0; i < node->shell->subscription_count; i++)
-        any = any || node->shell->subscriptions[i].diverged;
+        any = any || node->shell->subscriptions[i].state == SUB_DIVERGED;
     return any;
 }
 
@@ -799,7 +799,7 @@ static bool subscriptions_quiet(const struct sim *sim,
     for (size_t i = 0; i < count; i++)
         for (unsigned n = 0; n < SERVICES; n++)
             if (strcmp(subscriptions[i].source, shop_services[n]) == 0)
-                quiet = quiet && !subscriptions[i].diverged &&
+                quiet = quiet && subscriptions[i].state != SUB_DIVERGED &&
                         subscriptions[i].cursor.at.seq == sim->nodes[n].head;
     return quiet;
 }
@@ -851,12 +851,12 @@ static void check_fork(struct sim *sim, const struct node *node,
                 EVT_OK &&
             (sub->cursor.at.seq == 0 ||
              memcmp(hash, sub->cursor.hash, HASH_BYTES) == 0);
-    if (!whole && !sub->diverged)
+    if (!whole && sub->state != SUB_DIVERGED)
         sim_broken(sim, "fork",
                    "%s goes on with %s's log at #%" PRIu64
                    ", which is not what it consumed",
                    node->service->name, sub->source, sub->cursor.at.seq);
-    if (whole && sub->diverged)
+    if (whole && sub->state == SUB_DIVERGED)
         sim_broken(sim, "fork", "%s takes %s's log for another one",
                    node->service->name, sub->source);
     if (!whole && sub->verdict == PULL_FORKED)
