@@ -1,13 +1,13 @@
 /* check_view.c - Q3: is each read model what a fold of the logs makes?
  *
  * The view's own project function folds the logs from scratch into a file
- * that nobody else sees, and the two are compared row by row.  That finds
- * what was lost, doubled or edited on the way.  Whether the function itself
- * is right is another question: invariants.c compares its essential numbers
- * with facts that it has worked out by itself. */
+ * that nobody else sees, and view_diff.c compares the two row by row.  That
+ * finds what was lost, doubled or edited on the way.  Whether the function
+ * itself is right is another question: invariants.c compares its essential
+ * numbers with facts that it has worked out by itself. */
 #include "audit/check_parts.h"
 #include "log/sql.h"
-#include "read/view_db.h"
+#include "read/view_diff.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -16,8 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Commits while rebuilding, and differences of one table that are told. */
-enum { FOLD_BATCH = 10000, TOLD_MAX = 1000 };
+enum { FOLD_BATCH = 10000 }; /* events between commits while rebuilding */
+
+/* A view that is there, and the fold of the logs: generation 1 of its own. */
+struct both {
+    struct view_files seen, fold;
+    uint64_t number; /* of the generation that is there */
+};
 
 /* ---- folding --------------------------------------------------------------
  */
@@ -92,78 +97,6 @@ static void unreadable(struct check *check, const struct view *view,
                  sqlite3_errmsg(db));
 }
 
-/* FNV-1a over the columns of a row. */
-static uint64_t row_hash(sqlite3_stmt *row)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (int i = 0; i < sqlite3_column_count(row); i++) {
-        const uint8_t *text = sqlite3_column_text(row, i);
-        int bytes = sqlite3_column_bytes(row, i);
-
-        for (int k = 0; k <= bytes; k++) /* with its final NUL */
-            hash =
-                (hash ^ (text != NULL ? text[k] : 1)) * UINT64_C(1099511628211);
-    }
-    return hash;
-}
-
-/* The sum of the rows of one table: equal tables have equal sums, found
- * without sorting millions of rows. */
-static bool table_sum(sqlite3 *db, const char *schema, const char *table,
-                      uint64_t *sum)
-{
-    char *sql = sqlite3_mprintf("SELECT * FROM %s.%w", schema, table);
-    sqlite3_stmt *row = NULL;
-    bool good = sqlite3_prepare_v2(db, sql, -1, &row, NULL) == SQLITE_OK;
-
-    *sum = 0;
-    while (good && sqlite3_step(row) == SQLITE_ROW)
-        *sum += row_hash(row);
-    good = sqlite3_finalize(row) == SQLITE_OK && good;
-    sqlite3_free(sql);
-    return good;
-}
-
-/* Names the rows that only one of the files has, by their first column: the
- * key that people know. */
-static void tell_differences(struct check *check, const struct view *view,
-                             sqlite3 *db, const char *table)
-{
-    sqlite3_stmt *row = NULL;
-    char *sql = sqlite3_mprintf(
-        "WITH lost AS (SELECT * FROM main.%w EXCEPT SELECT * FROM seen.%w),"
-        " extra AS (SELECT * FROM seen.%w EXCEPT SELECT * FROM main.%w)"
-        " SELECT * FROM lost UNION ALL SELECT * FROM extra ORDER BY 1 LIMIT %d",
-        table, table, table, table, TOLD_MAX);
-    char last[ID_BYTES] = "";
-    int rc = sqlite3_prepare_v2(db, sql, -1, &row, NULL);
-
-    while (rc == SQLITE_OK && sqlite3_step(row) == SQLITE_ROW) {
-        const char *key = check_text(row, 0);
-
-        if (strcmp(last, key) != 0)
-            check_broken(check, CHECK_Q3, view->name,
-                         "%s %s is not what the logs say", table, key);
-        snprintf(last, sizeof last, "%s", key);
-    }
-    if (sqlite3_finalize(row) != SQLITE_OK || rc != SQLITE_OK)
-        unreadable(check, view, db);
-    sqlite3_free(sql);
-}
-
-static void compare_table(struct check *check, const struct view *view,
-                          sqlite3 *db, const char *table)
-{
-    uint64_t fold, seen;
-
-    if (!table_sum(db, "main", table, &fold) ||
-        !table_sum(db, "seen", table, &seen))
-        unreadable(check, view, db);
-    else if (fold != seen)
-        tell_differences(check, view, db, table);
-}
-
 /* The fold itself, by the facts: project may be wrong, too. */
 static void compare_facts(struct check *check, unsigned number, sqlite3 *db)
 {
@@ -204,7 +137,7 @@ static bool has_read(struct check *check, unsigned number, sqlite3 *db,
 
     if (store_head(log->later, &head, hash) != EVT_OK ||
         sqlite3_prepare_v2(db,
-                           "SELECT seq, hash FROM seen.position"
+                           "SELECT seq, hash FROM position"
                            " WHERE source = ?",
                            -1, &row, NULL) != SQLITE_OK) {
         unreadable(check, view, db);
@@ -228,54 +161,126 @@ static bool has_read(struct check *check, unsigned number, sqlite3 *db,
     return same;
 }
 
-static void compare(struct check *check, unsigned number, sqlite3 *db)
+static bool has_read_all(struct check *check, unsigned number, sqlite3 *db)
 {
     const struct view *view = check->options->views[number];
-    const char *const *name = view->sources;
-    bool all_read = true, still = true;
+    bool all = true;
 
-    for (; *name != NULL; name++) {
+    for (const char *const *name = view->sources; *name != NULL; name++) {
         int source = check_service(check, *name);
 
-        if (source < 0)
-            continue;
-        all_read =
-            has_read(check, number, db, &check->logs[source]) && all_read;
-        still = still && check->logs[source].known == check->logs[source].head;
+        if (source >= 0)
+            all = has_read(check, number, db, &check->logs[source]) && all;
     }
-    if (!all_read)
-        return; /* rows would differ, and say nothing new */
-    for (name = view->tables; *name != NULL; name++)
-        compare_table(check, view, db, *name);
-    if (still) /* the facts are those of the judged snapshot */
-        compare_facts(check, number, db);
+    return all;
 }
 
-/* Opens the fold, with the view that is there attached as "seen". */
-static enum evt_status open_both(struct check *check,
-                                 const struct view_files *fold,
-                                 const struct view_files *seen,
-                                 uint64_t generation, sqlite3 **db)
+/* Whether none of the logs that the view is made of has grown since it was
+ * judged: the facts are those of the judged snapshot. */
+static bool logs_stand_still(struct check *check, const struct view *view)
 {
-    char path[PATH_MAX];
-    sqlite3_stmt *attach = NULL;
-    int rc = view_db_open_file(fold, 1, SQLITE_OPEN_READONLY, db);
-    int length = snprintf(path, sizeof path, "%s/view.%" PRIu64 ".db",
-                          seen->directory, generation);
+    bool still = true;
 
-    if (length < 0 || (size_t)length >= sizeof path)
-        rc = SQLITE_CANTOPEN;
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(*db, "ATTACH ? AS seen", -1, &attach, NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_text(attach, 1, path, -1, SQLITE_STATIC);
-        sqlite3_step(attach);
-        rc = sqlite3_finalize(attach);
+    for (const char *const *name = view->sources; *name != NULL; name++) {
+        int source = check_service(check, *name);
+
+        still = still && (source < 0 || check->logs[source].known ==
+                                            check->logs[source].head);
     }
+    return still;
+}
+
+/* How many events the view has folded, to see whether it moves. */
+static int64_t folded_events(sqlite3 *db)
+{
+    sqlite3_stmt *row = NULL;
+    int64_t sum = -1;
+
+    if (sqlite3_prepare_v2(db, "SELECT sum(seq) FROM position", -1, &row,
+                           NULL) == SQLITE_OK &&
+        sqlite3_step(row) == SQLITE_ROW)
+        sum = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    return sum;
+}
+
+/* In words, each row in which the view that is there differs from the fold; a
+ * new reference. */
+static enum evt_status differences(struct check *check, const struct both *both,
+                                   json_t **texts)
+{
+    struct view_diff *diff = NULL;
+    enum evt_status rc = view_diff_open(&both->seen, both->number, &both->fold,
+                                        1, &diff, check->why);
+
+    if (rc != EVT_OK)
+        return rc;
+    while (view_diff_step(diff, SIZE_MAX) == EVT_OK)
+        ;
+    *texts = view_diff_texts(diff);
+    view_diff_close(diff);
+    return EVT_OK;
+}
+
+/* Compares the rows.  A view that has folded an event since it had @before was
+ * not compared with the right fold: then nothing can be said. */
+static enum evt_status compare_rows(struct check *check,
+                                    const struct both *both, sqlite3 *seen,
+                                    int64_t before)
+{
+    json_t *texts = NULL, *text;
+    enum evt_status rc = differences(check, both, &texts);
+    size_t i;
+
+    if (rc == EVT_OK && folded_events(seen) != before) {
+        check->summary->skipped[CHECK_Q3] = "a view moved while it was read";
+        json_decref(texts);
+        return EVT_OK;
+    }
+    json_array_foreach(texts, i, text)
+    {
+        check_broken(check, CHECK_Q3, both->seen.view->name, "%s",
+                     json_string_value(text));
+    }
+    json_decref(texts);
+    return rc;
+}
+
+static enum evt_status open_one(struct check *check,
+                                const struct view_files *files, uint64_t number,
+                                sqlite3 **db)
+{
+    int rc = view_db_open_file(files, number, SQLITE_OPEN_READONLY, db);
+
     if (rc != SQLITE_OK)
-        snprintf(check->why, STORE_WHY_BYTES, "view %s: %s", seen->view->name,
+        snprintf(check->why, STORE_WHY_BYTES, "view %s: %s", files->view->name,
                  sqlite3_errmsg(*db));
     return sql_status(rc);
+}
+
+static enum evt_status compare(struct check *check, unsigned number,
+                               const struct both *both)
+{
+    sqlite3 *seen = NULL, *fold = NULL;
+    enum evt_status rc = open_one(check, &both->seen, both->number, &seen);
+    bool all_read = false;
+    int64_t folded = 0;
+
+    if (rc == EVT_OK)
+        rc = open_one(check, &both->fold, 1, &fold);
+    if (rc == EVT_OK) {
+        check->summary->views++;
+        folded = folded_events(seen);
+        all_read = has_read_all(check, number, seen);
+    }
+    /* Rows of a view that has not read all would differ, and say nothing. */
+    if (rc == EVT_OK && all_read)
+        rc = compare_rows(check, both, seen, folded);
+    if (rc == EVT_OK && all_read && logs_stand_still(check, both->seen.view))
+        compare_facts(check, number, fold);
+    sqlite3_close(seen);
+    sqlite3_close(fold);
+    return rc;
 }
 
 /* One view: folds it in @scratch, compares, cleans up. */
@@ -283,30 +288,22 @@ static enum evt_status check_view(struct check *check, unsigned number,
                                   const char *scratch)
 {
     const struct view *view = check->options->views[number];
-    struct view_files fold = {view, scratch, check->options->vfs};
-    struct view_files seen = {view, NULL, check->options->vfs};
     char directory[PATH_MAX];
-    sqlite3 *db = NULL;
-    uint64_t generation;
+    struct both both = {.fold = {view, scratch, check->options->vfs},
+                        .seen = {view, directory, check->options->vfs}};
     enum evt_status rc;
 
     snprintf(directory, sizeof directory, "%s/%s", check->options->directory,
              check->options->services[number]->name);
-    seen.directory = directory;
-    generation = view_db_current(&seen);
-    if (generation == 0) {
+    both.number = view_db_current(&both.seen);
+    if (both.number == 0) {
         check->summary->skipped[CHECK_Q3] = "a view.db is missing";
         return EVT_OK;
     }
-    rc = fold_all(check, &fold);
+    rc = fold_all(check, &both.fold);
     if (rc == EVT_OK)
-        rc = open_both(check, &fold, &seen, generation, &db);
-    if (rc == EVT_OK) {
-        check->summary->views++;
-        compare(check, number, db);
-    }
-    sqlite3_close(db);
-    view_db_remove(&fold, 1);
+        rc = compare(check, number, &both);
+    view_db_remove(&both.fold, 1);
     return rc;
 }
 

@@ -238,10 +238,10 @@ static void begin_comparing(struct projection *projection)
                                 subscription_trouble(other)));
         return;
     }
-    if (view_diff_open(&projection->files,
-                       view_db_generation(projection->live.db),
-                       view_db_generation(projection->next.db), &rebuild->diff,
-                       why) == EVT_OK)
+    if (view_diff_open(
+            &projection->files, view_db_generation(projection->live.db),
+            &projection->files, view_db_generation(projection->next.db),
+            &rebuild->diff, why) == EVT_OK)
         rebuild->phase = REBUILD_COMPARING;
     else
         rebuild_abandon(projection, 74, why);

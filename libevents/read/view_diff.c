@@ -33,24 +33,25 @@ struct view_diff {
 /* A read transaction begins with the first read, not with BEGIN. */
 static int freeze(sqlite3 *sqlite)
 {
-    return sqlite3_exec(sqlite, "BEGIN; SELECT count(*) FROM meta", NULL, NULL,
-                        NULL);
+    return sqlite3_exec(sqlite, "BEGIN; SELECT count(*) FROM sqlite_master",
+                        NULL, NULL, NULL);
 }
 
-enum evt_status view_diff_open(const struct view_files *files,
-                               uint64_t old_generation, uint64_t new_generation,
-                               struct view_diff **out,
+enum evt_status view_diff_open(const struct view_files *old, uint64_t number,
+                               const struct view_files *rebuilt,
+                               uint64_t rebuilt_number, struct view_diff **out,
                                char why[STORE_WHY_BYTES])
 {
-    const uint64_t generations[FILES] = {old_generation, new_generation};
+    const struct view_files *const files[FILES] = {old, rebuilt};
+    const uint64_t numbers[FILES] = {number, rebuilt_number};
     struct view_diff *diff = calloc(1, sizeof *diff);
 
     if (diff == NULL)
         abort();
-    diff->view = files->view;
+    diff->view = old->view;
     diff->texts = json_array();
     for (int i = 0; i < FILES; i++) {
-        int rc = view_db_open_file(files, generations[i], SQLITE_OPEN_READONLY,
+        int rc = view_db_open_file(files[i], numbers[i], SQLITE_OPEN_READONLY,
                                    &diff->files[i]);
 
         if (rc == SQLITE_OK)
@@ -145,7 +146,7 @@ static void tell_missing(struct view_diff *diff, enum which in)
 
     row_name(diff, diff->scans[in], name, sizeof name);
     snprintf(text, sizeof text, "%s: %s", name,
-             in == OLD ? "in the old view only" : "was missing");
+             in == OLD ? "not in the rebuilt view" : "was missing");
     tell(diff, text);
 }
 
@@ -235,8 +236,8 @@ static void tell_broken(struct view_diff *diff, enum which in)
 {
     char text[TEXT_BYTES];
 
-    snprintf(text, sizeof text, "%s: the %s view cannot be read: %s",
-             diff->view->tables[diff->table], in == OLD ? "old" : "new",
+    snprintf(text, sizeof text, "%s: the %sview cannot be read: %s",
+             diff->view->tables[diff->table], in == OLD ? "" : "rebuilt ",
              sqlite3_errmsg(diff->files[in]));
     tell(diff, text);
     diff->broken = true;
