@@ -384,9 +384,10 @@ static int run(struct bench *bench)
         if (now - bench->last_end_ns > STALL_MS * UINT64_C(1000000))
             look_for_stalled(bench);
         if (now - bench->last_end_ns > GIVE_UP_MS * UINT64_C(1000000))
-            return saga_fail(bench->saga, SAGA_TRY_AGAIN,
-                             "no order ended for %d s: ./saga status",
-                             GIVE_UP_MS / 1000);
+            return saga_fail(
+                bench->saga, SAGA_TRY_AGAIN,
+                "no order has ended for %d s ('./saga status' shows why)",
+                GIVE_UP_MS / 1000);
         if (isatty(STDERR_FILENO) && now - shown > 200000000) {
             fprintf(stderr, "\r%llu of %llu sagas, %.0f a second ",
                     (unsigned long long)bench->ended,
@@ -711,10 +712,11 @@ static int check(const struct bench *bench, json_t *told)
         broken += summary.broken[id] > 0;
     json_object_set_new(told, "check_holds", json_boolean(broken == 0));
     if (broken > 0 && !bench->saga->json)
-        printf("  check: %u promises are broken ('./saga check' says which)\n",
-               broken);
+        printf(
+            "  check: %u invariants are broken ('./saga check' says which)\n",
+            broken);
     else if (!bench->saga->json)
-        printf("  check: every promise holds\n");
+        printf("  check: every invariant holds\n");
     return broken > 0 ? SAGA_NO : SAGA_YES;
 }
 
@@ -825,7 +827,7 @@ static int run_bench(struct saga *saga)
     bench.saga = saga;
     if (rc == SAGA_YES && saga->word_count > 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "bench takes options only, not %s ('./saga bench "
+                         "unexpected argument '%s' ('./saga bench "
                          "--help')",
                          saga->words[0]);
     if (bench.batch > bench.inflight)
@@ -844,24 +846,25 @@ static int run_bench(struct saga *saga)
 }
 
 static const struct argp_option options[] = {
-    {"sagas", 's', "N", 0, "in all (20000)", 0},
-    {"inflight", 'i', "K", 0, "placed and not yet ended (1000)", 0},
+    {"sagas", 's', "N", 0, "how many sagas in all (20000)", 0},
+    {"inflight", 'i', "K", 0, "orders in flight: placed and not ended (1000)",
+     0},
     {"batch", 'b', "B", 0, "commands in one request (1)", 0},
-    {"decline", 'd', "PCT", 0, "so many are declined by payment (0)", 0},
+    {"decline", 'd', "PCT", 0, "how many percent payment declines (0)", 0},
     {"lines", 'l', "L", 0, "lines of an order (1)", 0},
     {"rate", 'r', "R", 0,
-     "offers R orders a second, however many are in flight, and gives up what "
-     "is answered busy",
+     "offer R orders a second, however many are in flight; drop those "
+     "answered busy",
      0},
-    {"no-check", 'n', NULL, 0, "does not run `saga check` afterwards", 0},
+    {"no-check", 'n', NULL, 0, "do not run `saga check` afterwards", 0},
     {0}};
 
-const struct verb verb_bench = {.name = "bench",
-                                .group = LEARNING,
-                                .summary =
-                                    "a closed loop of orders, and what it cost",
-                                .args = "",
-                                .options = options,
-                                .parse = parse,
-                                .words_max = 1,
-                                .run = run_bench};
+const struct verb verb_bench = {
+    .name = "bench",
+    .group = LEARNING,
+    .summary = "run a closed loop of orders and measure its cost",
+    .args = "",
+    .options = options,
+    .parse = parse,
+    .words_max = 1,
+    .run = run_bench};

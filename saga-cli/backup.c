@@ -90,15 +90,15 @@ static enum evt_status fits(struct backup *backup, int reader, int publisher,
     if (rc != EVT_OK)
         return rc;
     if (memcmp(cursor.at.log_id, store_log_id(log), LOG_ID_BYTES) != 0) {
-        problem = "another log than this one";
+        problem = "a different log";
     } else {
         rc = store_hash_at(log, cursor.at.seq, hash);
         if (rc == EVT_NONE)
-            problem = "more than there is";
+            problem = "beyond the end of the log";
         else if (rc != EVT_OK)
             return rc;
         else if (memcmp(hash, cursor.hash, HASH_BYTES) != 0)
-            problem = "another event under that number";
+            problem = "a different event with this number";
     }
     *fit = *fit && problem == NULL;
     if (problem != NULL)
@@ -152,8 +152,8 @@ static int cut(struct backup *backup)
     if (interrupted)
         return saga_fail(backup->saga, SAGA_TRY_AGAIN, "interrupted");
     return saga_fail(backup->saga, SAGA_NO,
-                     "the logs do not fit each other: %s ('./saga status' and "
-                     "'./saga check' tell more)",
+                     "the logs are inconsistent: %s ('./saga status' and "
+                     "'./saga check' show more)",
                      backup->misfit);
 }
 
@@ -251,8 +251,7 @@ static int insist_on_empty(const struct backup *backup)
     if (empty)
         return SAGA_YES;
     return saga_fail(backup->saga, SAGA_USAGE,
-                     "%s is not empty: a backup goes into a directory of its "
-                     "own",
+                     "%s is not empty: a backup needs an empty directory",
                      backup->target);
 }
 
@@ -333,7 +332,7 @@ static void tell(const struct backup *backup)
         saga_print_json(
             json_pack("{s:s,s:O}", "directory", backup->target, "logs", logs));
     else
-        printf("Copied into %s; no copy refers to what another lacks.\n"
+        printf("Copied into %s; the copies are consistent with each other.\n"
                "    start from it:  %s\n",
                backup->target, run_hint(&copy, "", start));
     json_decref(logs);
@@ -353,8 +352,7 @@ static int run(struct saga *saga)
     int code = saga_parse(saga, NULL);
 
     if (code == SAGA_YES && saga->word_count == 0)
-        code = saga_fail(saga, SAGA_USAGE,
-                         "backup into which directory? ('./saga backup DIR')");
+        code = saga_fail(saga, SAGA_USAGE, "missing DIR ('./saga backup DIR')");
     if (code != SAGA_YES)
         return code;
     backup.saga = saga;
@@ -379,11 +377,11 @@ static int run(struct saga *saga)
 const struct verb verb_backup = {
     .name = "backup",
     .group = OPERATION,
-    .summary = "copies of the three logs that fit each other",
+    .summary = "copy the three logs, consistent with each other",
     .args = "DIR",
     .words_max = 1,
-    .notes = "DIR must be empty or new.  Works on running and on stopped "
-             "services.  To put a log back: end its service, remove all *.db* "
-             "beside it (a file changed under a program that has it open is "
-             "spoilt), copy, start.",
+    .notes = "DIR must be empty or new.  The services may be running or "
+             "stopped.  To restore a log: stop its service, remove all *.db* "
+             "beside it (a file that changes while a program has it open is "
+             "corrupted), copy, start.",
     .run = run};

@@ -410,22 +410,22 @@ static int run_check(struct saga *saga)
 }
 
 static const struct argp_option options[] = {
-    {"final", 'f', NULL, 0, "also that every saga has ended and views agree",
-     0},
+    {"final", 'f', NULL, 0,
+     "also check that every saga has ended and views agree", 0},
     {"journal", 'j', "FILE", 0,
-     "also that every acknowledged command is there, once", 0},
+     "also check that each acknowledged command is there, once", 0},
     {0}};
 
 const struct verb verb_check = {
     .name = "check",
     .group = QUERIES,
-    .summary = "whether the invariants hold",
+    .summary = "check the invariants",
     .args = "",
     .options = options,
     .parse = parse,
-    .notes = "With --final, what a running service has still to do is \"under "
-             "way\" as long as the service makes progress within five seconds, "
-             "and broken otherwise.\n"
-             "exits 0 all hold, 1 something is broken, 75 something is under "
+    .notes = "With --final, work that a running service has still to do is "
+             "\"under way\" if the service makes progress within five "
+             "seconds, and broken otherwise.\n"
+             "exits 0 if all hold, 1 if one is broken, 75 if work is under "
              "way ('./saga wait --quiet' returns when it is done)",
     .run = run_check};

@@ -216,10 +216,9 @@ static int product(struct saga *saga)
  */
 
 static const struct argp_option reason_option[] = {
-    {"reason", 'o', "TEXT", 0, "why (cancelled by customer)", 0}, {0}};
+    {"reason", 'o', "TEXT", 0, "the reason (cancelled by customer)", 0}, {0}};
 static const struct argp_option id_option[] = {
-    {"id", 'o', "ID", 0, "sent again under the same id, it counts once", 0},
-    {0}};
+    {"id", 'o', "ID", 0, "your own id; repeated, it counts once", 0}, {0}};
 
 const struct verb verb_cancel = {
     .name = "cancel",
@@ -229,7 +228,9 @@ const struct verb verb_cancel = {
     .options = reason_option,
     .parse = saga_parse_value,
     .words_max = 1,
-    .notes = "exits 0 the cancellation has begun, 1 too late, 66 no such order",
+    .notes =
+        "exits 0 if the cancellation has begun, 1 if it is too late, 66 if "
+        "there is no such order",
     .run = cancel};
 
 const struct verb verb_stock = {.name = "stock",
@@ -252,7 +253,7 @@ const struct verb verb_fund = {.name = "fund",
 
 const struct verb verb_product = {.name = "product",
                                   .group = COMMANDS,
-                                  .summary = "name the price of a product",
+                                  .summary = "set the price of a product",
                                   .args = "SKU PRICE",
                                   .options = id_option,
                                   .parse = saga_parse_value,

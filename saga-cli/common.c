@@ -27,7 +27,8 @@ int saga_service_number(const char *name)
 int saga_no_service(const struct saga *saga, const char *name)
 {
     return saga_fail(saga, SAGA_USAGE,
-                     "no service %s: there are order, inventory and payment",
+                     "no service %s: the services are order, inventory and "
+                     "payment",
                      name);
 }
 
@@ -144,24 +145,53 @@ const char *start_hint(const struct saga *saga, const char *service,
     return run_hint(saga, words, text);
 }
 
-/* @rest: what else there is to say, or "". */
+/* Whether any service has ever run in the data directory. */
+static bool has_shop(const struct saga *saga)
+{
+    char path[4096];
+
+    for (int i = 0; i < SERVICES; i++) {
+        snprintf(path, sizeof path, "%s/%s", saga->directory, shop_services[i]);
+        if (access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int no_shop(const struct saga *saga, int code)
+{
+    char start[START_BYTES], path[4096] = "";
+    bool chosen = strcmp(saga->directory, "./var") != 0;
+
+    if (!chosen && getcwd(path, sizeof path - 8) != NULL)
+        strcat(path, "/var");
+    return saga_fail(saga, code, "no shop in %s%s; start one with '%s'",
+                     path[0] != '\0' ? path : saga->directory,
+                     chosen ? ""
+                            : " (looked there because SAGA_DIR is not set)",
+                     run_hint(saga, "", start));
+}
+
+/* Appends @rest, which may be "", to the message. */
 static int no_answer(const struct saga *saga, const char *service,
                      enum evt_status rc, const char *rest)
 {
     char start[START_BYTES];
 
+    if (rc == EVT_NONE && !has_shop(saga))
+        return no_shop(saga, SAGA_NOT_RUNNING);
     if (rc == EVT_NONE)
         return saga_fail(saga, SAGA_NOT_RUNNING,
-                         "%s-svc does not answer: not running ('%s' starts "
-                         "it)%s",
-                         service, start_hint(saga, service, start), rest);
+                         "%s-svc is not running; start it with '%s'%s", service,
+                         start_hint(saga, service, start), rest);
     if (rc == EVT_BUSY)
-        return saga_fail(saga, SAGA_TRY_AGAIN,
-                         "%s-svc runs but does not answer ('./saga status' "
-                         "shows more)%s",
-                         service, rest);
-    return saga_fail(saga, SAGA_IO, "%s-svc gave an answer that is none%s",
-                     service, rest);
+        return saga_fail(
+            saga, SAGA_TRY_AGAIN,
+            "%s-svc is running but does not answer ('./saga status' "
+            "shows more)%s",
+            service, rest);
+    return saga_fail(saga, SAGA_IO, "%s-svc sent a malformed answer%s", service,
+                     rest);
 }
 
 int saga_not_running(const struct saga *saga, const char *service)
@@ -181,14 +211,14 @@ int saga_no_view(const struct saga *saga, const char *service,
     if (saga->read_side == NULL || rc == EVT_BAD)
         return saga_no_answer(saga, service, rc);
     return saga_fail(saga, rc == EVT_NONE ? SAGA_NOT_RUNNING : SAGA_TRY_AGAIN,
-                     "no read side of %s answers in %s "
-                     "('build/bin/%s-svc --read-side %s' starts one)",
+                     "no read side of %s answers in %s; start one with "
+                     "'build/bin/%s-svc --read-side %s'",
                      service, saga->read_side, service, saga->read_side);
 }
 
 struct store *saga_open_log(struct saga *saga, const char *service, int *code)
 {
-    char path[4096], why[STORE_WHY_BYTES], start[START_BYTES];
+    char path[4096], why[STORE_WHY_BYTES];
     struct store *log = NULL;
     enum evt_status rc;
 
@@ -197,10 +227,10 @@ struct store *saga_open_log(struct saga *saga, const char *service, int *code)
     if (rc == EVT_OK)
         return log;
     if (rc == EVT_NONE)
-        *code = saga_fail(saga, SAGA_NO_SUCH,
-                          "no data of %s-svc in %s ('%s' makes some, SAGA_DIR "
-                          "names another directory)",
-                          service, saga->directory, run_hint(saga, "", start));
+        *code = has_shop(saga)
+                    ? saga_fail(saga, SAGA_NO_SUCH, "%s-svc has no log in %s",
+                                service, saga->directory)
+                    : no_shop(saga, SAGA_NO_SUCH);
     else
         *code = saga_fail(saga,
                           rc == EVT_BUSY ? SAGA_TRY_AGAIN
@@ -298,11 +328,11 @@ static int unanswered(const struct saga *saga, const char *service,
 
     if (ran && count > 1)
         snprintf(rest, sizeof rest,
-                 "; %s to %s may be recorded: './saga ls' shows orders", id,
+                 "; %s to %s may be recorded: './saga ls' lists the orders", id,
                  commands[count - 1].command_id);
     else if (ran && commands[0].type != CANCEL_ORDER)
         snprintf(rest, sizeof rest,
-                 "; %s may be recorded: again with --id %s it counts once", id,
+                 "; %s may be recorded: to repeat it safely, use --id %s", id,
                  id);
     return no_answer(saga, service, rc, rest);
 }

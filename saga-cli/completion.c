@@ -162,11 +162,13 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count == 0 || strcmp(saga->words[0], "bash") != 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "completion for which shell? bash ('./saga completion "
-                         "bash')");
+        return saga_fail(
+            saga, SAGA_USAGE,
+            "missing shell: only bash is supported ('./saga completion "
+            "bash')");
     if (saga->json)
-        return saga_fail(saga, SAGA_USAGE, "a script is no JSON");
+        return saga_fail(saga, SAGA_USAGE,
+                         "a completion script has no JSON form");
     put_script();
     return SAGA_YES;
 }
@@ -174,7 +176,7 @@ static int run(struct saga *saga)
 const struct verb verb_completion = {
     .name = "completion",
     .group = ABOUT,
-    .summary = "words for Tab: . <(saga completion bash)",
+    .summary = "print bash completion: . <(saga completion bash)",
     .args = "bash",
     .words_max = 1,
     .run = run};

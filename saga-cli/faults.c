@@ -132,8 +132,7 @@ static void print_settings(const char *service, const json_t *reply)
             print_fault(service, fault);
     }
     if (!json_is_true(json_object_get(reply, "enabled")))
-        printf("%s: was started without --faults, so none can be set\n",
-               service);
+        printf("%s: started without --faults, so none can be set\n", service);
 }
 
 /* One table for all that answered: most points are in every service. */
@@ -256,7 +255,7 @@ static int insist_on(struct saga *saga, const char *service, const char *point,
     else if (settable && !json_is_true(json_object_get(reply, "enabled")))
         code = saga_fail(saga, SAGA_NO,
                          "%s-svc was started without --faults, so none can be "
-                         "set ('%s' starts it anew with --faults)",
+                         "set ('%s' restarts it with --faults)",
                          service, run_hint(saga, restart, start));
     json_decref(reply);
     return code;
@@ -280,7 +279,7 @@ static int set(struct saga *saga, const struct setting *setting)
 
     if (saga->word_count < 3)
         return saga_fail(saga, SAGA_USAGE,
-                         "set which fault? ('./saga fault set payment "
+                         "missing SERVICE or POINT ('./saga fault set payment "
                          "handler/slow')");
     if (saga_service_number(service) < 0)
         return saga_no_service(saga, service);
@@ -358,11 +357,11 @@ static int clear(struct saga *saga, bool all)
     if (!all && service == NULL)
         return saga_fail(
             saga, SAGA_USAGE,
-            "clear what? ('./saga fault clear payment', './saga fault "
+            "missing SERVICE ('./saga fault clear payment', './saga fault "
             "clear --all')");
     if (all && service != NULL)
         return saga_fail(saga, SAGA_USAGE,
-                         "clear one service's faults, or --all, not both");
+                         "a service and --all exclude each other");
     if (!all && saga_service_number(service) < 0)
         return saga_no_service(saga, service);
     code = all ? clear_all(saga) : clear_one(saga, service, saga->words[2]);
@@ -412,31 +411,33 @@ static int run(struct saga *saga)
         return code;
     if (!sets && !clears && strcmp(what, "ls") != 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "fault what? ls, set or clear ('./saga fault "
+                         "missing ls, set or clear ('./saga fault "
                          "--help')");
     if (options.of_set != NULL && !sets)
-        return saga_fail(saga, SAGA_USAGE, "--%s belongs to 'fault set'",
+        return saga_fail(saga, SAGA_USAGE, "--%s is an option of 'fault set'",
                          options.of_set);
     if (options.all && !clears)
-        return saga_fail(saga, SAGA_USAGE, "--all belongs to 'fault clear'");
+        return saga_fail(saga, SAGA_USAGE,
+                         "--all is an option of 'fault clear'");
     return sets     ? set(saga, &options.setting)
            : clears ? clear(saga, options.all)
                     : list(saga);
 }
 
 static const struct argp_option options[] = {
-    {"after", 'a', "N", OPTION_NO_USAGE,
-     "from the pass after the next N on (0)", 0},
-    {"times", 't', "N", OPTION_NO_USAGE, "so often (0: until cleared)", 0},
-    {"percent", 'p', "P", OPTION_NO_USAGE, "each pass with that chance (100)",
+    {"after", 'a', "N", OPTION_NO_USAGE, "start after the next N passes (0)",
      0},
-    {"all", 'c', NULL, OPTION_NO_USAGE, "of all three services", 0},
+    {"times", 't', "N", OPTION_NO_USAGE, "fire N times (0: until cleared)", 0},
+    {"percent", 'p', "P", OPTION_NO_USAGE,
+     "fire at each pass with this chance (100)", 0},
+    {"all", 'c', NULL, OPTION_NO_USAGE,
+     "clear the faults of all three services", 0},
     {0}};
 
 const struct verb verb_fault = {
     .name = "fault",
     .group = OPERATION,
-    .summary = "fault points, asked of the processes themselves",
+    .summary = "list, set and clear the fault points of the services",
     .args = "ls [SERVICE]\n"
             "set SERVICE POINT [--after N] [--times N] [--percent P]\n"
             "clear SERVICE [POINT] | --all",

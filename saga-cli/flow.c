@@ -82,7 +82,7 @@ static int run(struct saga *saga)
         flow_print_mermaid(stdout, roster_services, SERVICES);
     } else {
         flow_print_ladder(stdout, roster_services, SERVICES);
-        puts("\nAll of it: who reacts to what, and with what.\n");
+        puts("\nIn full: who reacts to what, and with what.\n");
         flow_print(stdout, roster_services, SERVICES);
     }
     return SAGA_YES;
@@ -91,11 +91,11 @@ static int run(struct saga *saga)
 static const struct argp_option options[] = {
     {"mermaid", 'o', NULL, 0, "as a diagram in mermaid", 0}, {0}};
 
-const struct verb verb_flow = {.name = "flow",
-                               .group = LEARNING,
-                               .summary =
-                                   "who reacts to what, from the rule tables",
-                               .args = "",
-                               .options = options,
-                               .parse = saga_parse_flag,
-                               .run = run};
+const struct verb verb_flow = {
+    .name = "flow",
+    .group = LEARNING,
+    .summary = "show who reacts to what, from the rule tables",
+    .args = "",
+    .options = options,
+    .parse = saga_parse_flag,
+    .run = run};

@@ -181,9 +181,9 @@ void help_print(FILE *out)
                 fprintf(out, "  %-10s  %s\n", verbs[i]->name,
                         verbs[i]->summary);
     }
-    fputs("\nBefore or behind any verb:\n", out);
+    fputs("\nBefore or after any verb:\n", out);
     print_options(out, global_options);
-    fputs("\n'./saga help VERB' tells more.  Exit codes: 0 yes, 1 no, 64 "
+    fputs("\n'./saga help VERB' shows more.  Exit codes: 0 yes, 1 no, 64 "
           "usage,\n65 bad data, 66 no such thing, 69 not running, 74 I/O, "
           "75 try again.\n",
           out);
@@ -226,7 +226,8 @@ static int run(struct saga *saga)
 
 const struct verb verb_help = {.name = "help",
                                .group = ABOUT,
-                               .summary = "this list, or all about one verb",
+                               .summary =
+                                   "show this list, or the help of one verb",
                                .args = "[VERB]",
                                .words_max = 1,
                                .run = run};

@@ -212,7 +212,7 @@ static int print_once(struct log_verb *verb, struct merge *merge)
                 (unsigned long long)verb->options.from);
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
         if (merge_from_file(merge, i))
-            fprintf(stderr, "saga: %s-svc %s: as of its file\n",
+            fprintf(stderr, "saga: %s-svc %s; its log was read from its file\n",
                     shop_services[i],
                     saga_runs(saga, shop_services[i]) ? "does not answer"
                                                       : "is not running");
@@ -317,7 +317,7 @@ static int check_words(struct log_verb *verb)
         return saga_unexpected(saga, saga->words[0]);
     if (!all && saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "log of what? order, inventory, payment or --all");
+                         "missing SERVICE: order, inventory, payment or --all");
     verb->only = all ? -1 : saga_service_number(saga->words[0]);
     if (!all && verb->only < 0)
         return saga_no_service(saga, saga->words[0]);
@@ -348,14 +348,14 @@ static int run(struct saga *saga)
 
 static const struct argp_option options[] = {
     {"all", 'a', NULL, OPTION_NO_USAGE, "the three logs together", 0},
-    {"follow", 'f', NULL, 0, "from now on, as they happen, until Ctrl-C", 0},
-    {"from", 's', "N", 0, "from event N on (with --all: of each log)", 0},
+    {"follow", 'f', NULL, 0, "new events as they happen, until Ctrl-C", 0},
+    {"from", 's', "N", 0, "start at event N (with --all: of each log)", 0},
     {"limit", 'n', "N", 0, "at most N", 0},
     {0}};
 
 const struct verb verb_log = {.name = "log",
                               .group = QUERIES,
-                              .summary = "events as they are",
+                              .summary = "print the events of a log",
                               .args = "SERVICE|--all",
                               .options = options,
                               .parse = parse,

@@ -91,7 +91,7 @@ static int run_version(struct saga *saga)
 
 const struct verb verb_version = {.name = "version",
                                   .group = ABOUT,
-                                  .summary = "which release this is",
+                                  .summary = "show the version",
                                   .args = "",
                                   .run = run_version};
 

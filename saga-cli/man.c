@@ -97,7 +97,7 @@ static void put_page(void)
          ".SH DESCRIPTION\n"
          "Sends commands to the three services of a shop, asks their read "
          "sides,\nand reads their logs.\n"
-         ".SH OPTIONS\nThey stand before or behind any verb.");
+         ".SH OPTIONS\nThese may stand before or after any verb.");
     put_options(global_options);
     for (int group = 0; group < GROUPS; group++) {
         put_title(group_titles[group]);
@@ -108,9 +108,9 @@ static void put_page(void)
     puts(".SH EXIT STATUS\n0 yes, 1 no, 64 usage, 65 bad data, 66 no such "
          "thing, 69 not running,\n74 I/O, 75 try again.\n"
          ".SH ENVIRONMENT\n"
-         ".TP\n\\fBSAGA_DIR\\fR\nthe data directory, for want of "
+         ".TP\n\\fBSAGA_DIR\\fR\nthe data directory, without "
          "\\fB\\-\\-dir\\fR\n"
-         ".TP\n\\fBSAGA_BUS\\fR\nthe address, for want of "
+         ".TP\n\\fBSAGA_BUS\\fR\nthe address, without "
          "\\fB\\-\\-bus\\fR\n"
          ".TP\n\\fBNO_COLOR\\fR\nif not empty: no colours");
 }
@@ -120,7 +120,7 @@ static int run(struct saga *saga)
     int code = saga_parse(saga, NULL);
 
     if (code == SAGA_YES && saga->json)
-        return saga_fail(saga, SAGA_USAGE, "a manual page is no JSON");
+        return saga_fail(saga, SAGA_USAGE, "a manual page has no JSON form");
     if (code == SAGA_YES)
         put_page();
     return code;
@@ -128,6 +128,7 @@ static int run(struct saga *saga)
 
 const struct verb verb_man = {.name = "man",
                               .group = ABOUT,
-                              .summary = "the manual page: saga man | man -l -",
+                              .summary =
+                                  "print the manual page: saga man | man -l -",
                               .args = "",
                               .run = run};

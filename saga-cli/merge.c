@@ -221,14 +221,14 @@ static void compare_log(struct source *source, const json_t *reply)
         return;
     if (source->log[0] != '\0' && strcmp(source->log, log) != 0) {
         fprintf(stderr,
-                "saga: %s-svc has another log now; from its first "
-                "event on\n",
+                "saga: %s-svc has a different log now; reading from its first "
+                "event\n",
                 source->service);
         source->after = source->merged = 0;
         source->more = true;
     } else if (head < source->head) {
         fprintf(stderr,
-                "saga: %s-svc's log has lost its tail: it ends at #%llu\n",
+                "saga: %s-svc's log has lost its tail; it now ends at #%llu\n",
                 source->service, (unsigned long long)head);
         if (source->after > head)
             source->after = source->merged = head;
@@ -275,7 +275,7 @@ static void on_silence(struct merge *merge, struct source *source,
     source->again_ms = saga_mono_ms() + (rc == EVT_NONE ? LOOK_MS : LEAVE_MS);
     if (!source->down) {
         fprintf(stderr,
-                "saga: %s-svc does not answer; its events come when "
+                "saga: %s-svc does not answer; its events follow when "
                 "it does\n",
                 source->service);
         if (rc == EVT_NONE)

@@ -71,8 +71,8 @@ static void print_all_parked(const json_t *all, bool more)
     json_array_foreach(all, i, parked)
         print_parked(json_text(parked, "service"), parked);
     if (more)
-        puts("and more: that is all that one answer holds");
-    puts("Once the program understands them:  ./saga redrive");
+        puts("... and more than one answer can hold");
+    puts("Once the program can read them:  ./saga redrive");
 }
 
 static int run_parked(struct saga *saga)
@@ -94,13 +94,13 @@ static int run_parked(struct saga *saga)
     return code;
 }
 
-const struct verb verb_parked = {.name = "parked",
-                                 .group = OPERATION,
-                                 .summary =
-                                     "events that could not be understood",
-                                 .args = "[SERVICE]",
-                                 .words_max = 1,
-                                 .run = run_parked};
+const struct verb verb_parked = {
+    .name = "parked",
+    .group = OPERATION,
+    .summary = "list the events that a service could not read",
+    .args = "[SERVICE]",
+    .words_max = 1,
+    .run = run_parked};
 
 /* ---- redrive --------------------------------------------------------------
  */
@@ -132,7 +132,8 @@ static void print_redriven(const char *service, const json_t *reply)
     size_t i;
 
     if (json_object_get(reply, "events") == NULL) /* too many to list */
-        printf("%s: done, more than one answer can list\n", service);
+        printf("%s: done, with more events than one answer can list\n",
+               service);
     else
         printf("%s: %" PRId64 " handled, %" PRId64 " still parked\n", service,
                json_number(reply, "redriven"), json_number(reply, "left"));
@@ -217,12 +218,13 @@ static const struct argp_option redrive_options[] = {
 const struct verb verb_redrive = {
     .name = "redrive",
     .group = OPERATION,
-    .summary = "handle parked events now, as late ones",
+    .summary = "retry parked events now",
     .args = "[SERVICE]",
     .options = redrive_options,
     .parse = parse_redrive,
     .words_max = 1,
-    .notes = "exits 0 all handled, 1 some are still parked, 66 no such",
+    .notes = "exits 0 if all were handled, 1 if some are still parked, 66 if "
+             "there is no such event",
     .run = run_redrive};
 
 /* ---- accept ---------------------------------------------------------------
@@ -238,8 +240,8 @@ static int run_accept(struct saga *saga)
         return code;
     if (saga->word_count < 2)
         return saga_fail(saga, SAGA_USAGE,
-                         "accept whose log? ('./saga accept order payment': "
-                         "order goes on with payment's)");
+                         "missing SERVICE and SOURCE ('./saga accept order "
+                         "payment': order continues with payment's log)");
     service = saga->words[0];
     source = saga->words[1];
     if (saga_service_number(service) < 0)
@@ -255,10 +257,10 @@ static int run_accept(struct saga *saga)
         saga_print_json(reply);
         return SAGA_YES;
     }
-    printf("%s goes on behind #%" PRId64
-           " of %s's log; it had consumed #%" PRId64 " of the "
-           "old one.\nWhat it had consumed and %s has lost stays lost; the "
-           "orders that suffer:  ./saga check\n",
+    printf("%s continues after #%" PRId64
+           " of %s's log; it had consumed the old one up to #%" PRId64
+           ".\nEvents that it consumed and %s lost are not recovered; list "
+           "the affected orders:  ./saga check\n",
            service, json_number(reply, "seq"), source,
            json_number(reply, "was"), source);
     json_decref(reply);
@@ -268,14 +270,14 @@ static int run_accept(struct saga *saga)
 const struct verb verb_accept = {
     .name = "accept",
     .group = OPERATION,
-    .summary = "let SERVICE go on with SOURCE's log as it is now",
+    .summary = "let SERVICE continue with SOURCE's log as it is now",
     .args = "SERVICE SOURCE",
     .words_max = 2,
     .notes =
         "For a stream that diverged: a restored backup, another database.  "
-        "SERVICE looks at SOURCE's log first, if it has not noticed yet.  "
-        "What SERVICE had consumed and SOURCE has lost stays lost; `saga "
-        "check` then names the orders that suffer.",
+        "SERVICE reads SOURCE's log first, in case it has not noticed yet.  "
+        "Events that SERVICE consumed and SOURCE lost are not recovered; `saga "
+        "check` then names the affected orders.",
     .run = run_accept};
 
 /* ---- rebuild --------------------------------------------------------------
@@ -299,7 +301,7 @@ struct rebuilding {
     char told[4 * START_BYTES]; /* what it waits for, as it was told last */
 };
 
-/* "inventory-svc does not answer ('./run.sh restart inventory' starts it)" */
+/* "inventory-svc is not running; start it with './run.sh restart inventory'" */
 static void awaited_text(struct saga *saga, const char *service, char *text,
                          size_t size)
 {
@@ -310,8 +312,8 @@ static void awaited_text(struct saga *saga, const char *service, char *text,
                  "%s-svc does not answer ('./saga status' shows more)",
                  service);
     else
-        snprintf(text, size, "%s-svc is not running ('%s' starts it)", service,
-                 start_hint(saga, service, start));
+        snprintf(text, size, "%s-svc is not running; start it with '%s'",
+                 service, start_hint(saga, service, start));
 }
 
 /* On stderr, each time that there is something new. */
@@ -387,13 +389,15 @@ static void print_rebuilt(const json_t *reply)
     size_t i;
 
     printf("%s view: generation %" PRId64 " serves, folded from %" PRId64
-           " events\n",
+           " event%s\n",
            json_text(reply, "view"), json_number(reply, "generation"),
-           json_number(reply, "events"));
+           json_number(reply, "events"),
+           json_number(reply, "events") == 1 ? "" : "s");
     json_array_foreach(json_object_get(reply, "differences"), i, difference)
-        printf("  the old one differed: %s\n", json_string_value(difference));
+        printf("  the old generation differed: %s\n",
+               json_string_value(difference));
     if (i == 0)
-        puts("  the old one was the same");
+        puts("  the old generation was identical");
 }
 
 static int run_rebuild(struct saga *saga)
@@ -407,18 +411,18 @@ static int run_rebuild(struct saga *saga)
         return code;
     if (saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "rebuild which view? order, stock or account");
+                         "missing VIEW: order, stock or account");
     i = service_of_view(saga->words[0]);
     if (i < 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "no view %s: there are order, stock and account",
+                         "no view %s: the views are order, stock and account",
                          saga->words[0]);
     rebuilding.service = i;
     for (int times = 0; times < REBUILD_TIMES && again; times++)
         reply = ask_rebuild(saga, &rebuilding, &again, &code);
     if (reply == NULL && again)
         return saga_fail(saga, SAGA_TRY_AGAIN,
-                         "the %s view is still rebuilding; it goes on by "
+                         "the %s view is still rebuilding; it continues by "
                          "itself ('./saga status' shows when it is done)",
                          view_names[i]);
     if (reply == NULL)
@@ -435,7 +439,7 @@ static int run_rebuild(struct saga *saga)
 const struct verb verb_rebuild = {
     .name = "rebuild",
     .group = OPERATION,
-    .summary = "fold a view anew from the logs, beside the old one",
+    .summary = "rebuild a view from the logs, beside the old one",
     .args = "VIEW|SERVICE",
     .words_max = 1,
     .notes = "VIEW is order, stock or account.",
@@ -508,7 +512,7 @@ static int shut_down(struct saga *saga, const char *service, bool *was_down)
     if (ended)
         return SAGA_YES;
     return saga_fail(saga, SAGA_TRY_AGAIN,
-                     "%s-svc (pid %d) was told to end and has not after %d s",
+                     "%s-svc (pid %d) was told to stop and has not after %d s",
                      service, pid, END_MS / 1000);
 }
 
@@ -522,8 +526,8 @@ static int services_to_end(struct saga *saga, int *only)
     if (code == SAGA_YES && all && saga->word_count > 0)
         code = saga_unexpected(saga, saga->words[0]);
     else if (code == SAGA_YES && !all && saga->word_count == 0)
-        code =
-            saga_fail(saga, SAGA_USAGE, "shut down what? a service, or --all");
+        code = saga_fail(saga, SAGA_USAGE,
+                         "missing SERVICE (or --all for all three)");
     return code == SAGA_YES ? saga_one_service(saga, only) : code;
 }
 
@@ -540,7 +544,7 @@ static int run_shutdown(struct saga *saga)
         code = shut_down(saga, shop_services[i], only < 0 ? &was_down : NULL);
         if (code == SAGA_YES && !saga->json)
             printf("%s-svc %s\n", shop_services[i],
-                   was_down ? "was not running" : "has ended");
+                   was_down ? "was not running" : "has stopped");
         json_object_set_new(done, shop_services[i],
                             json_string(was_down ? "was down" : "ended"));
     }
@@ -556,11 +560,11 @@ static const struct argp_option shutdown_options[] = {
 const struct verb verb_shutdown = {
     .name = "shutdown",
     .group = OPERATION,
-    .summary = "end a service: it finishes its batch first",
+    .summary = "stop a service; it finishes its batch first",
     .args = "SERVICE|--all",
     .options = shutdown_options,
     .parse = saga_parse_flag,
     .words_max = 1,
-    .notes = "exits 0 it has ended, 69 it was not running (with --all: 0), 75 "
-             "not ended within 10 s",
+    .notes = "exits 0 if it has stopped, 69 if it was not running (with --all: "
+             "0), 75 if it has not stopped within 10 s",
     .run = run_shutdown};

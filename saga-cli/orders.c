@@ -157,9 +157,10 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count > 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "ls takes no %s ('./saga show %s' shows one order)",
-                         saga->words[0], saga->words[0]);
+        return saga_fail(
+            saga, SAGA_USAGE,
+            "unexpected argument '%s' ('./saga show %s' shows one order)",
+            saga->words[0], saga->words[0]);
     orders = gather(saga, wanted.status, wanted.limit, &more, &code);
     if (orders == NULL)
         return code;
@@ -173,12 +174,12 @@ static int run(struct saga *saga)
 
 static const struct argp_option options[] = {
     {"status", 's', "S", 0, "PENDING, CANCELLING, CONFIRMED or CANCELLED", 0},
-    {"limit", 'n', "N", 0, "at most N (20)", 0},
+    {"limit", 'n', "N", 0, "show at most N orders (20)", 0},
     {0}};
 
 const struct verb verb_ls = {.name = "ls",
                              .group = QUERIES,
-                             .summary = "the orders, newest first",
+                             .summary = "list the orders, newest first",
                              .args = "",
                              .options = options,
                              .parse = parse,

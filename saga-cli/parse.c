@@ -10,9 +10,9 @@
 
 const struct argp_option global_options[] = {
     {"dir", 'd', "DIR", 0, "data directory ($SAGA_DIR, else ./var)", 0},
-    {"bus", 'b', "URL", 0, "tcp://127.0.0.1:PORT in place of ipc ($SAGA_BUS)",
+    {"bus", 'b', "URL", 0, "tcp://127.0.0.1:PORT instead of ipc ($SAGA_BUS)",
      0},
-    {"read-side", 'r', "DIR", 0, "ask the lone read side that runs in DIR", 0},
+    {"read-side", 'r', "DIR", 0, "query the separate read side in DIR", 0},
     {"json", 'j', NULL, 0, "one JSON value on standard output", 0},
     {0}};
 
@@ -77,9 +77,9 @@ static const char *option_problem(const struct argp_option *option,
     bool has_value = strchr(word, '=') != NULL;
 
     if (option == NULL && looks_like_option(word))
-        return "is no option";
+        return "is not an option";
     if (option == NULL)
-        return "is below zero, and no number here may be";
+        return "is negative, but numbers must not be";
     if (option->arg == NULL)
         return has_value ? "takes no value" : "";
     if (has_value || (next != NULL && !looks_like_option(next)))
@@ -140,7 +140,7 @@ int saga_take_number(const struct saga *saga, const char *what,
         return SAGA_YES;
     if (most == INT64_MAX)
         return saga_fail(saga, SAGA_USAGE,
-                         "%s must be a number from %lld on, not %s", what,
+                         "%s must be a number, at least %lld, not %s", what,
                          (long long)least, text);
     return saga_fail(saga, SAGA_USAGE, "%s must be %lld to %lld, not %s", what,
                      (long long)least, (long long)most, text);

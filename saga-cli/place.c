@@ -46,14 +46,14 @@ static int parse_line(struct placing *placing, const char *text)
         return saga_fail(
             placing->saga, SAGA_USAGE,
             "a sku is 1 to %d letters, digits and . _ - , not '%s' "
-            "(lines stand apart: place widget:1 gadget:2)",
+            "(separate lines with spaces: place widget:1 gadget:2)",
             SKU_BYTES - 1, line->sku);
     for (uint32_t i = 0; i < data->line_count; i++)
         if (strcmp(data->lines[i].sku, line->sku) == 0)
-            return saga_fail(placing->saga, SAGA_USAGE,
-                             "%s stands there twice: %s:QUANTITY once, for all "
-                             "of it",
-                             line->sku, line->sku);
+            return saga_fail(
+                placing->saga, SAGA_USAGE,
+                "%s is given twice; give %s:QUANTITY once, with the total",
+                line->sku, line->sku);
     if (!saga_number(colon + 1, 1, QUANTITY_MAX, &line->quantity))
         return saga_fail(placing->saga, SAGA_USAGE,
                          "quantity must be 1 to %d, not %s (%s)", QUANTITY_MAX,
@@ -104,7 +104,7 @@ static int check_words(struct placing *placing)
     text_copy(placing->order.data.customer, CUSTOMER_BYTES, placing->customer);
     if (saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "place what? ('./saga place widget:2')");
+                         "missing SKU:QTY ('./saga place widget:2')");
     for (unsigned i = 0; i < saga->word_count && code == SAGA_YES; i++)
         code = parse_line(placing, saga->words[i]);
     return code;
@@ -121,7 +121,7 @@ static int check_ids(struct placing *placing)
         (!text_is_id(placing->id, room) || placing->id[0] == '-'))
         return saga_fail(placing->saga, SAGA_USAGE,
                          "an id is 1 to %zu letters, digits and . _ - , not "
-                         "'%s', and begins with no -",
+                         "'%s', and does not begin with -",
                          room - 1, placing->id);
     if (codec_check(shop_message(PLACE_ORDER), &placing->order.data, &why,
                     &field) != EVT_OK)
@@ -195,20 +195,21 @@ static int refused(const struct placing *placing, const struct command *command,
 
     if (strcmp(answer->reason, "unknown product") == 0)
         return saga_fail(placing->saga, SAGA_NO,
-                         "%s is not placed: unknown product %s "
+                         "%s was not placed: unknown product %s "
                          "('./saga product %s 9.90' lists it)",
                          id, answer->field, answer->field);
     if (answer->code == ANSWER_REFUSED)
         return saga_fail(placing->saga, SAGA_NO,
-                         "%s is not placed: %s ('./saga trace %s' shows it)",
+                         "%s was not placed: %s ('./saga trace %s' shows it)",
                          id, answer->reason, id);
     if (answer->code == ANSWER_BEHIND)
         return saga_fail(placing->saga, SAGA_TRY_AGAIN,
-                         "%s is not placed: %s ('./saga status' shows more)",
+                         "%s was not placed: %s ('./saga status' shows more)",
                          id, answer->reason);
-    return saga_fail(placing->saga, SAGA_BAD_DATA, "%s is not placed: %s%s%s%s",
-                     id, answer->reason, answer->field[0] ? " (" : "",
-                     answer->field, answer->field[0] ? ")" : "");
+    return saga_fail(placing->saga, SAGA_BAD_DATA,
+                     "%s was not placed: %s%s%s%s", id, answer->reason,
+                     answer->field[0] ? " (" : "", answer->field,
+                     answer->field[0] ? ")" : "");
 }
 
 /* The order's row once it has ended; NULL: not in time, or reported. */
@@ -328,7 +329,7 @@ static void print_outcome(const struct placing *placing,
     json_object_foreach(outcome->reasons, reason, many)
         printf(" (%lld %s)", (long long)json_integer_value(many), reason);
     if (outcome->unfinished > 0)
-        printf(", %lld not ended yet", (long long)outcome->unfinished);
+        printf(", %lld not yet ended", (long long)outcome->unfinished);
     putchar('\n');
 }
 
@@ -421,11 +422,11 @@ static int run(struct saga *saga)
 }
 
 static const struct argp_option options[] = {
-    {"customer", 'c', "C", 0, "who pays (alice)", 0},
-    {"id", 'i', "ORDER", 0, "an id of your own; sent again, it counts once", 0},
-    {"count", 'n', "N", 0, "N such orders (ids ORDER-1 ... ORDER-N)", 0},
-    {"no-wait", 'w', NULL, 0, "only until order-svc has recorded it", 0},
-    {"timeout", 't', "S", 0, "how many seconds to wait for the end (60)", 0},
+    {"customer", 'c', "C", 0, "the customer who pays (alice)", 0},
+    {"id", 'i', "ORDER", 0, "your own id; repeated, it counts once", 0},
+    {"count", 'n', "N", 0, "place N such orders (ORDER-1 ... ORDER-N)", 0},
+    {"no-wait", 'w', NULL, 0, "return once order-svc has recorded it", 0},
+    {"timeout", 't', "S", 0, "wait at most S seconds for the end (60)", 0},
     {"journal", 'j', "FILE", 0,
      "append each acknowledged command, for `saga check`", 0},
     {0}};
@@ -438,5 +439,5 @@ const struct verb verb_place = {
     .options = options,
     .parse = parse,
     .words_max = WORDS_MAX,
-    .notes = "exits 0 confirmed, 1 cancelled or refused, 75 not ended in time",
+    .notes = "exits 0 if confirmed, 1 if cancelled or refused, 75 on timeout",
     .run = run};

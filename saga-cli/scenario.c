@@ -135,7 +135,7 @@ static int become(struct saga *saga, const char *wanted, const char *list)
 
     if (!find_above(wanted, path))
         return saga_fail(saga, SAGA_NO_SUCH,
-                         "no %s above this program: it belongs to the "
+                         "no %s above this program, which has to stay in the "
                          "repository that it was built in",
                          wanted);
     argv[0] = path;
@@ -179,27 +179,27 @@ static int run_learn(struct saga *saga)
         return code;
     if (saga->json && saga->word_count > 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "a chapter is walked through by people: no --json");
+                         "'learn' is interactive and has no --json");
     return become(saga, "scripts/learn.sh", "chapters");
 }
 
 static const struct argp_option options[] = {
     {"without", 'w', "A,B", OPTION_NO_USAGE,
      "on services that lack these protections (lab/)", 0},
-    {"all", 'a', NULL, OPTION_NO_USAGE, "all of them, one line each", 0},
+    {"all", 'a', NULL, OPTION_NO_USAGE, "all scenarios, one line each", 0},
     {0}};
 
 const struct verb verb_scenario = {
     .name = "scenario",
     .group = LEARNING,
-    .summary = "break it on purpose: the files of scenarios/",
+    .summary = "break the shop on purpose, and predict what happens",
     .args = "ls\nshow N\nrun N [--without A[,B]]\nrun --all",
     .options = options,
     .parse = hand_on,
     .words_max = WORDS_MAX,
     .notes = "show prints the file, with the commands to type; run runs them "
-             "and compares what they say with the file.  Exits 0 as it says, 1 "
-             "not so, 69 clitest is missing.",
+             "and compares their output with the file.  exits 0 if all of it "
+             "matches, 1 if not, 69 if clitest is missing",
     .run = run_scenario};
 
 const struct verb verb_learn = {

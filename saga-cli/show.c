@@ -67,7 +67,7 @@ static int parse_subject(struct question *question)
     if (text_is_id(question->key, size))
         return SAGA_YES;
     return saga_fail(question->saga, SAGA_USAGE,
-                     "show wants an order id, sku:X or customer:Y, not '%s'",
+                     "expected an order id, sku:X or customer:Y, not '%s'",
                      question->subject);
 }
 
@@ -88,13 +88,14 @@ static int parse_at(struct question *question, const char *text)
             length < sizeof name ? saga_service_number(name) : -1;
         if (question->service < 0)
             return saga_fail(question->saga, SAGA_USAGE,
-                             "no service %.*s: order, inventory or payment",
+                             "no service %.*s: the services are order, "
+                             "inventory and payment",
                              (int)length, text);
         text = colon + 1;
     }
     if (!saga_number(text, 0, INT64_MAX, &seq))
         return saga_fail(question->saga, SAGA_USAGE,
-                         "--at wants [SERVICE:]SEQ, as in payment:3, not '%s'",
+                         "--at takes [SERVICE:]SEQ, as in payment:3, not '%s'",
                          question->when);
     question->upto = (uint64_t)seq;
     return SAGA_YES;
@@ -118,7 +119,7 @@ static int parse_time(struct question *question, const char *text)
         rest = strptime(rest + 1, "%H:%M:%S", &tm);
     if (rest == NULL || (strcmp(rest, "") != 0 && strcmp(rest, "Z") != 0))
         return saga_fail(question->saga, SAGA_USAGE,
-                         "--time wants 2026-01-31T12:00:00 (with a Z: UTC) or "
+                         "--time takes 2026-01-31T12:00:00 (with a Z: UTC) or "
                          "Unix milliseconds, not '%s'",
                          text);
     /* All of that second: events carry milliseconds. */
@@ -145,9 +146,10 @@ static int check_words(struct question *question)
 
     if (saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "show what? an order id, sku:X or customer:Y");
+                         "missing ORDER, sku:X or customer:Y");
     if (question->at != NULL && question->time != NULL)
-        return saga_fail(saga, SAGA_USAGE, "--at or --time, not both");
+        return saga_fail(saga, SAGA_USAGE,
+                         "--at and --time exclude each other");
     question->subject = saga->words[0];
     code = parse_subject(question);
     if (code == SAGA_YES && question->at != NULL)
@@ -267,7 +269,8 @@ static void print_state(const struct question *question, unsigned service,
         printf(" as of %s", question->when);
     else
         printf(" at #%" PRIu64 " of %" PRIu64, seq, stream->head);
-    printf("%s\n", stream->as_of ? " (from its file: it does not answer)" : "");
+    printf("%s\n",
+           stream->as_of ? " (from its file, since it does not answer)" : "");
     for (const struct field *f = kind->fields; f->name != NULL; f++)
         print_field(f, json_object_get(fields, f->name));
 }
@@ -562,17 +565,17 @@ static int run(struct saga *saga)
 
 static const struct argp_option options[] = {
     {"at", 'a', "SEQ", OPTION_NO_USAGE,
-     "as of event SEQ of the log that the thing lives in: orders order, skus "
-     "inventory, customers payment; another one as SERVICE:SEQ",
+     "as of event SEQ of the log that holds it: order for orders, inventory "
+     "for skus, payment for customers; for another log, SERVICE:SEQ",
      0},
     {"time", 't', "T", OPTION_NO_USAGE,
-     "as of that time: 2026-01-31T12:00:00, or Unix ms", 0},
+     "as of time T: 2026-01-31T12:00:00, or Unix ms", 0},
     {0}};
 
 const struct verb verb_show = {
     .name = "show",
     .group = QUERIES,
-    .summary = "a state, now or at any point of the past",
+    .summary = "show a state, now or at any point in the past",
     .args = "ORDER|sku:X|customer:Y [--at [SERVICE:]SEQ | --time T]",
     .options = options,
     .parse = parse,

@@ -82,8 +82,8 @@ static void print_troubles(const char *service, const json_t *status)
 
     /* Only writing shows that there is room again. */
     if (strcmp(state, "storage full") == 0)
-        printf("  ! %s: storage full when it last had something to record; "
-               "with the next it goes on by itself\n",
+        printf("  ! %s: storage was full at its last attempt to record; it "
+               "resumes by itself with the next\n",
                service);
     else if (strcmp(state, "starting") == 0)
         printf("    %s is starting: commands wait\n", service);
@@ -98,12 +98,13 @@ static void print_troubles(const char *service, const json_t *status)
             printf("  ! %s has stopped reading %s: %s  (./saga accept %s %s)\n",
                    service, source, json_text(sub, "trouble"), service, source);
         else if (behind > 0)
-            printf("    %s is %" PRId64 " events behind %s\n", service, behind,
-                   source);
+            printf("    %s is %" PRId64 " event%s behind %s\n", service, behind,
+                   behind == 1 ? "" : "s", source);
     }
     if (json_number(status, "parked") > 0)
-        printf("  ! %s has parked %" PRId64 " events  (./saga parked %s)\n",
-               service, json_number(status, "parked"), service);
+        printf("  ! %s has parked %" PRId64 " event%s  (./saga parked %s)\n",
+               service, json_number(status, "parked"),
+               json_number(status, "parked") == 1 ? "" : "s", service);
     if (json_text(view, "trouble")[0] != '\0')
         printf("  ! %s's read side: %s\n", service, json_text(view, "trouble"));
 }
@@ -113,21 +114,23 @@ static void print_service(const struct saga *saga, const char *service,
 {
     char log[32], read_side[64], heard[128];
     const json_t *status = health->status;
+    int64_t head;
 
     if (status == NULL) {
         char start[START_BYTES];
 
         printf("  %-11s %-6s ", service, "-");
         if (health->rc == EVT_NONE)
-            printf("down  (%s starts it)\n", start_hint(saga, service, start));
+            printf("down  (start it: %s)\n", start_hint(saga, service, start));
         else
-            puts(health->rc == EVT_BUSY
-                     ? "runs but does not answer  (paused? kill -CONT wakes it)"
-                     : "gave an answer that is none");
+            puts(health->rc == EVT_BUSY ? "is running but does not answer  "
+                                          "(paused? kill -CONT wakes it)"
+                                        : "sent a malformed answer");
         return;
     }
-    snprintf(log, sizeof log, "%" PRId64 " events",
-             json_number(json_object_get(status, "log"), "head"));
+    head = json_number(json_object_get(status, "log"), "head");
+    snprintf(log, sizeof log, "%" PRId64 " event%s", head,
+             head == 1 ? "" : "s");
     read_side_text(status, read_side, sizeof read_side);
     heard_text(status, heard, sizeof heard);
     printf("  %-11s %-6" PRId64 " %-14s %-16s %s\n", service,
@@ -207,14 +210,15 @@ static int run_status(struct saga *saga)
     return code;
 }
 
-const struct verb verb_status = {.name = "status",
-                                 .group = QUERIES,
-                                 .summary = "health, heads, cursors, lag",
-                                 .args = "[SERVICE]",
-                                 .words_max = 1,
-                                 .notes = "exits 0 all run, 69 one is down, 75"
-                                          " one does not answer or is starting",
-                                 .run = run_status};
+const struct verb verb_status = {
+    .name = "status",
+    .group = QUERIES,
+    .summary = "show health, heads, cursors and lag",
+    .args = "[SERVICE]",
+    .words_max = 1,
+    .notes = "exits 0 if all run, 69 if one is down, 75 if "
+             "one does not answer or is starting",
+    .run = run_status};
 
 /* ---- saga wait ------------------------------------------------------------
  */
@@ -295,12 +299,14 @@ static bool at_head(const char *who, const char *publisher,
     if (same(at, head) || (head->seq == 0 && at->seq == 0))
         return true;
     if (memcmp(at->log_id, head->log_id, LOG_ID_BYTES) != 0 && at->seq > 0)
-        snprintf(what, size, "%s has read another log of %s", who, publisher);
+        snprintf(what, size, "%s has read a different log of %s", who,
+                 publisher);
     else if (at->seq > head->seq)
         snprintf(what, size, "%s is ahead of %s's log", who, publisher);
     else
-        snprintf(what, size, "%s is %" PRIu64 " events behind %s", who,
-                 head->seq - at->seq, publisher);
+        snprintf(what, size, "%s is %" PRIu64 " event%s behind %s", who,
+                 head->seq - at->seq, head->seq - at->seq == 1 ? "" : "s",
+                 publisher);
     return false;
 }
 
@@ -374,7 +380,7 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
     int64_t begun = (int64_t)saga_mono_ms(),
             deadline = begun + timeout_s * 1000;
     struct timespec pause = {.tv_nsec = 20000000};
-    char what[STORE_WHY_BYTES] = "the answers took that long";
+    char what[STORE_WHY_BYTES] = "the services answered too slowly";
 
     while (!is_quiet(saga, deadline, what, sizeof what)) {
         if ((int64_t)saga_mono_ms() >= deadline)
@@ -389,7 +395,7 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
             json_pack("{s:b,s:I}", "quiet", 1, "waited_ms",
                       (json_int_t)((int64_t)saga_mono_ms() - begun)));
     else
-        printf("quiet: every cursor and every view is at every head\n");
+        printf("quiet: every cursor and every view is at the head\n");
     return SAGA_YES;
 }
 
@@ -478,18 +484,17 @@ static int run_wait(struct saga *saga)
     if (waiting.quiet)
         return wait_quiet(saga, waiting.timeout_s);
     if (saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "wait for what? an order, or --quiet");
+        return saga_fail(saga, SAGA_USAGE, "missing ORDER or --quiet");
     if (!text_is_id(saga->words[0], ID_BYTES))
-        return saga_fail(saga, SAGA_USAGE, "'%s' is no order id",
+        return saga_fail(saga, SAGA_USAGE, "'%s' is not an order id",
                          saga->words[0]);
     return wait_order(saga, saga->words[0], waiting.timeout_s);
 }
 
 static const struct argp_option options[] = {
     {"quiet", 'q', NULL, OPTION_NO_USAGE,
-     "every cursor and view saved at every head, twice in a row: then `saga "
-     "check --final` finds nothing under way",
+     "until all cursors and views are saved at the heads, twice in a row; "
+     "`saga check --final` then finds nothing under way",
      0},
     {"timeout", 't', "S", 0, "at most S seconds (30)", 0},
     {0}};
@@ -497,7 +502,7 @@ static const struct argp_option options[] = {
 const struct verb verb_wait = {
     .name = "wait",
     .group = QUERIES,
-    .summary = "until an order has ended, or everything is done",
+    .summary = "wait until an order has ended, or everything is done",
     .args = "ORDER|--quiet",
     .options = options,
     .parse = parse,

@@ -104,13 +104,12 @@ static void print_gap(const struct story *story, size_t i)
     char text[128];
 
     if (story->parked[i] != NULL)
-        printf("  %s has parked %zu %s: %s  (./saga redrive %s)\n",
+        printf("  %s has parked event %zu, %s: %s  (./saga redrive %s)\n",
                gap->owner->name, n, type, story->parked[i], gap->owner->name);
     else if (gap->ignored)
-        printf("  %s saw %zu %s and had nothing to do.\n", gap->owner->name, n,
-               type);
+        printf("  %s ignored event %zu, %s.\n", gap->owner->name, n, type);
     else
-        printf("  %s has not come to %zu %s yet: %s  (./saga why %s)\n",
+        printf("  %s has not handled event %zu, %s, yet: %s  (./saga why %s)\n",
                gap->owner->name, n, type,
                story_answers(gap->rule, text, sizeof text), story->order);
 }
@@ -135,13 +134,13 @@ static void print_text(const struct saga *saga, const struct story *story)
         putchar('\n');
     json_array_foreach(story->unreadable, n, row)
         printf("  %s #%" PRId64 " %s version %" PRId64
-               " is more than this program can read  (./saga log %s)\n",
+               " cannot be read by this program  (./saga log %s)\n",
                json_text(row, "source"), json_number(row, "seq"),
                json_text(row, "type"), json_number(row, "version"),
                json_text(row, "source"));
     for (int l = 0; l < SERVICES; l++)
         if (story->as_of[l])
-            printf("\n  As of %s's file: %s-svc does not answer.\n",
+            printf("\n  From %s's log file, since %s-svc does not answer.\n",
                    shop_services[l], shop_services[l]);
 }
 
@@ -263,7 +262,7 @@ static int run(struct saga *saga)
         return code;
     if (saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "trace which order? ('./saga trace --help')");
+                         "missing ORDER ('./saga trace --help')");
     return trace_print(saga, saga->words[0], mermaid);
 }
 
@@ -273,7 +272,7 @@ static const struct argp_option options[] = {
 const struct verb verb_trace = {.name = "trace",
                                 .group = QUERIES,
                                 .summary =
-                                    "what happened, why, over the three logs",
+                                    "show what happened to an order, and why",
                                 .args = "ORDER",
                                 .options = options,
                                 .parse = saga_parse_flag,

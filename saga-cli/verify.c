@@ -99,19 +99,19 @@ static enum evt_status ask_witness(struct store *log, struct store *witness,
         return rc;
     finding->witnesses++;
     if (memcmp(cursor.at.log_id, store_log_id(log), LOG_ID_BYTES) != 0) {
-        found(finding, service, 0, "%s consumed another log than this one",
-              who);
+        found(finding, service, 0, "%s has consumed a different log", who);
         return EVT_OK;
     }
     rc = store_hash_at(log, cursor.at.seq, hash);
     if (rc == EVT_NONE)
         found(finding, service, cursor.at.seq,
-              "%s consumed it, but it is not there", who);
+              "%s has consumed it, but the log does not have it", who);
     else if (rc == EVT_OK && memcmp(hash, cursor.hash, HASH_BYTES) != 0)
-        found(finding, service, cursor.at.seq,
-              "%s remembers another hash of it: it, one before it, or that "
-              "memory was changed",
-              who);
+        found(
+            finding, service, cursor.at.seq,
+            "%s remembers a different hash: this event, an earlier one or that "
+            "memory was changed",
+            who);
     return rc == EVT_NONE ? EVT_OK : rc;
 }
 
@@ -222,7 +222,8 @@ const struct verb verb_verify = {
     .summary = "walk the hash chains; name the first edited event",
     .args = "[SERVICE]",
     .words_max = 1,
-    .notes = "Tamper-evident, not tamper-proof: who can write a log can hash "
-             "it anew, but the cursors of the other services remember its old "
-             "hashes.",
+    .notes =
+        "Tamper-evident, not tamper-proof: anyone who can write a log can hash "
+        "it anew, but the cursors of the other services remember its old "
+        "hashes.",
     .run = run};

@@ -193,8 +193,8 @@ static void print_state(const struct saga *saga, const char *name,
     char start[START_BYTES];
 
     printf("%s", owner->state == DOWN     ? "is down"
-                 : owner->state == SILENT ? "runs but does not answer"
-                                          : "runs, but: ");
+                 : owner->state == SILENT ? "is running but does not answer"
+                                          : "is running, but reports: ");
     if (owner->state != DOWN && owner->state != SILENT) {
         printf("%s ('./saga status' shows more).\n", state_words[owner->state]);
         return;
@@ -211,20 +211,20 @@ static void print_owner(const struct saga *saga, const char *name,
 {
     switch (owner->state) {
     case DIVERGED:
-        printf("%s-svc has stopped reading %s: %s. Go on with what is there:"
+        printf("%s-svc has stopped reading %s: %s. To accept the log as it is:"
                "  ./saga accept %s %s\n",
                name, source, owner->trouble, name, source);
         break;
     case BEHIND:
         printf("%s-svc has lost events that others consumed, and records "
-               "nothing until they accept that:\n",
+               "nothing until they accept the loss:\n",
                name);
         for (unsigned i = 0; i < SERVICES; i++)
             if (strcmp(shop_services[i], name) != 0)
                 printf("  ./saga accept %s %s\n", shop_services[i], name);
         break;
     case RUNNING:
-        printf("%s-svc runs and will come to it.\n", name);
+        printf("%s-svc is running and will handle it.\n", name);
         break;
     default:
         printf("%s-svc ", name);
@@ -269,12 +269,13 @@ static void print_gap(const struct saga *saga, const struct story *story,
     char wanted[128];
 
     story_answers(gap->rule, wanted, sizeof wanted);
-    printf("It waits for %s's answer to %s (%s #%" PRIu64 "), since %.1f s:\n"
+    printf("It has waited %.1f s for %s's answer to %s (%s #%" PRIu64 "):\n"
            "%s.\n",
-           name, shop_type_name(gap->cause->type), gap->cause->source,
-           gap->cause->at.seq, seconds(now - gap->cause->time_ms), wanted);
+           seconds(now - gap->cause->time_ms), name,
+           shop_type_name(gap->cause->type), gap->cause->source,
+           gap->cause->at.seq, wanted);
     if (story->parked[i] != NULL) {
-        printf("%s-svc has parked it: %s. Handle it now:  ./saga redrive %s\n",
+        printf("%s-svc has parked it: %s. To retry it:  ./saga redrive %s\n",
                name, story->parked[i], name);
         return;
     }
@@ -340,10 +341,11 @@ static size_t print_unreadable(struct saga *saga, const struct story *story)
 
     json_array_foreach(all, i, parked)
         printf("%s-svc has parked %s (%s #%" PRId64 "): %s.\n"
-               "Once it understands it:  ./saga redrive %s\n",
+               "Once %s-svc can read it:  ./saga redrive %s\n",
                json_text(parked, "service"), json_text(parked, "type"),
                json_text(parked, "source"), json_number(parked, "seq"),
-               json_text(parked, "reason"), json_text(parked, "service"));
+               json_text(parked, "reason"), json_text(parked, "service"),
+               json_text(parked, "service"));
     json_decref(all);
     return count;
 }
@@ -376,15 +378,15 @@ static void print_deadline(const struct story *story,
     double at = seconds(due - story->events[0].time_ms);
 
     if (due <= now)
-        printf("Its deadline, %.1f s, has passed: order-svc gives up as soon "
+        printf("Its deadline, %.1f s, has passed: order-svc cancels it as soon "
                "as %s.\n",
-               at, order == RUNNING ? "it comes to it" : can);
+               at, order == RUNNING ? "it can" : can);
     else if (order == RUNNING)
-        printf("At %.1f s order-svc gives up and cancels (in %.1f s).\n", at,
+        printf("At %.1f s (in %.1f s) order-svc gives up and cancels it.\n", at,
                seconds(due - now));
     else
-        printf("At %.1f s (in %.1f s) its deadline passes: order-svc gives up "
-               "and cancels then, or later, as soon as %s.\n",
+        printf("Its deadline passes at %.1f s (in %.1f s): order-svc cancels "
+               "it then, or as soon as %s.\n",
                at, seconds(due - now), can);
 }
 
@@ -394,9 +396,13 @@ static void print_unfinished(struct saga *saga, const struct story *story,
     int64_t now = unix_ms_now(), due = deadline_of(saga, story->order);
     size_t open = 0;
 
-    printf("%s is %s for %.1f s. ", story->order,
-           status[0] != '\0' ? status : "not placed, as far as can be seen,",
-           seconds(now - status_since(story)));
+    if (status[0] != '\0')
+        printf("%s has been %s for %.1f s. ", story->order, status,
+               seconds(now - status_since(story)));
+    else
+        printf("%s has no OrderPlaced in order's log; its first event is "
+               "%.1f s old. ",
+               story->order, seconds(now - status_since(story)));
     for (size_t i = 0; i < story->gap_count; i++)
         if (open_gap(story, i)) {
             print_gap(saga, story, answers, i, now);
@@ -404,9 +410,9 @@ static void print_unfinished(struct saga *saga, const struct story *story,
         }
     open += print_unreadable(saga, story);
     if (open == 0)
-        printf("Nobody has anything to do about it%s.\n",
+        printf("No service has anything to do for it%s.\n",
                due != 0 ? " before its deadline"
-                        : ": that should not be ('./saga check')");
+                        : ", which should not happen ('./saga check')");
     print_missing(saga, story, answers);
     if (due != 0)
         print_deadline(story, answers, due, now);
@@ -495,8 +501,8 @@ int why_print(struct saga *saga, const char *order)
     } else if (story_ended(&story)) {
         const char *reason = story_reason(&story);
 
-        printf("%s has ended: %s%s%s. It waits for nothing.\n", story.order,
-               status, reason[0] != '\0' ? ", " : "", reason);
+        printf("%s has ended: %s%s%s. It is not waiting for anything.\n",
+               story.order, status, reason[0] != '\0' ? ", " : "", reason);
     } else {
         print_unfinished(saga, &story, &answers, status);
     }
@@ -511,14 +517,14 @@ static int run(struct saga *saga)
 
     if (code == SAGA_YES && saga->word_count == 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "why what? an order ('./saga why --help')");
+                         "missing ORDER ('./saga why --help')");
     return code == SAGA_YES ? why_print(saga, saga->words[0]) : code;
 }
 
-const struct verb verb_why = {
-    .name = "why",
-    .group = QUERIES,
-    .summary = "what an unfinished order waits for, from whom, until when",
-    .args = "ORDER",
-    .words_max = 1,
-    .run = run};
+const struct verb verb_why = {.name = "why",
+                              .group = QUERIES,
+                              .summary =
+                                  "show what an unfinished order waits for",
+                              .args = "ORDER",
+                              .words_max = 1,
+                              .run = run};

@@ -32,19 +32,19 @@ batch 100 1 to 64
 rate x 1 to 1000000
 END_OF_OPTIONS
     asked 64 bench 200
-    shows "$said" "^saga: bench takes options only, not 200 \('\./saga bench --help'\)$"
+    shows "$said" "^saga: unexpected argument '200' \('\./saga bench --help'\)$"
 }
 
 one_is_away() {
     start_all
     end payment TERM
     asked 69 bench --sagas 10
-    same "saga: payment-svc does not answer: not running ('SAGA_DIR=$SAGA_DIR ./run.sh restart payment' starts it)" "$said"
+    same "saga: payment-svc is not running; start it with 'SAGA_DIR=$SAGA_DIR ./run.sh restart payment'" "$said"
     start payment
     all_up
     kill -STOP "${pids[payment]}"
     asked 75 bench --sagas 10
-    shows "$said" '^saga: payment-svc runs but does not answer'
+    shows "$said" '^saga: payment-svc is running but does not answer'
     kill -CONT "${pids[payment]}"
     # and for neither has anything been written
     same '0 0 0' "$(events order) $(events inventory) $(events payment)"
@@ -68,7 +68,7 @@ closed_loop() {
     asked 0 bench --sagas 100 --inflight 40 --batch 16 --lines 3
     shows "$said" '^100 sagas, 40 in flight, 16 a request: [0-9]+ a second$'
     shows "$said" '^  100 confirmed, 0 cancelled, 0 refused'
-    shows "$said" '^  check: every promise holds$'
+    shows "$said" '^  check: every invariant holds$'
     same 300 "$(events order OrderConfirmed)"
 }
 

@@ -14,7 +14,7 @@ verbs=$("$saga" --help | awk '/^  [a-z]/ { print $1 }')
 help_for_all() {
     [ "$(wc -w <<<"$verbs")" -ge 23 ]
     asked 0 help
-    shows "$said" "'\./saga help VERB' tells more"
+    shows "$said" "'\./saga help VERB' shows more"
     asked 64
     for verb in $verbs; do
         asked 0 "$verb" --help
@@ -68,7 +68,7 @@ words_for_values() { # --id --no-wait would be an order that nobody can name
     shows "$said" "^saga: --id needs a value, not --no-wait \\('\./saga place --help'\\)$"
     asked 64 place widget:1 --id --
     asked 64 place widget:1 --id=-y
-    shows "$said" 'begins with no -$'
+    shows "$said" 'does not begin with -$'
     asked 64 fund alice 1 --id --json
     asked 64 show customer:alice --at -1
     shows "$said" "not '-1'$"
@@ -206,9 +206,9 @@ told_what() { # PATTERN VERB...: what is wrong is in the one line
     shows "$said" "^saga: $1"
 }
 what_is_wrong() {
-    told_what 'widget stands there twice: widget:QUANTITY once' \
+    told_what 'widget is given twice; give widget:QUANTITY once' \
         place widget:1 gizmo:1 widget:2
-    told_what "a sku is 1 to [0-9]+ letters, .* not 'widget:1,gadget' \(lines stand apart" \
+    told_what "a sku is 1 to [0-9]+ letters, .* not 'widget:1,gadget' \(separate lines" \
         place widget:1,gadget:2
     told_what 'ORDER is missing: \./saga cancel ORDER$' cancel
     told_what 'AMOUNT is missing: \./saga fund CUSTOMER AMOUNT$' fund alice
@@ -216,12 +216,12 @@ what_is_wrong() {
     told_what 'QTY is missing: \./saga stock SKU QTY$' stock widget --id x
     told_what "unexpected argument '7' \('\./saga product --help'\)$" \
         product widget 5 7
-    told_what '-5 is below zero, and no number here may be' stock widget -5
-    told_what '-1\.50 is below zero' fund alice -1.50
+    told_what '-5 is negative, but numbers must not be' stock widget -5
+    told_what '-1\.50 is negative' fund alice -1.50
     told_what 'amount must be 0\.01 to 1000000\.00, in whole cents, not 1\.234$' \
         fund alice 1.234
     told_what "an order id is 1 to 39 letters" cancel 'x y'
-    told_what "clear one service's faults, or --all, not both$" \
+    told_what "a service and --all exclude each other$" \
         fault clear order --all
     asked 0 stock widget 1 --id s-once
     code=1 told_what \
@@ -257,7 +257,7 @@ place_text() {
     asked 1 place gadget:500 --id o-many
     shows "$said" 'CANCELLED: insufficient stock'
     asked 1 place nothing:1
-    shows "$said" '^saga: o-.* is not placed: unknown product nothing \(.\./saga product nothing 9\.90. lists it\)$'
+    shows "$said" '^saga: o-.* was not placed: unknown product nothing \(.\./saga product nothing 9\.90. lists it\)$'
     asked 1 place widget:2 nothing:1
     shows "$said" 'unknown product nothing '
     asked 1 place widget:3 --id o-text
@@ -493,7 +493,7 @@ traces() {
     shows "$said" 'did you mean o-traced|no order o-untraced'
     asked_json 66 trace o-untraced
     asked 0 why o-traced
-    shows "$said" '^o-traced has ended: CONFIRMED. It waits for nothing.$'
+    shows "$said" '^o-traced has ended: CONFIRMED\. It is not waiting for anything\.$'
     asked_json 0 why o-traced
     has ended true
     has 'waits.#' 0
@@ -595,7 +595,7 @@ rebuilt() {
     for view in order stock account; do
         asked 0 rebuild $view
         shows "$said" "^$view view: generation [0-9]+ serves, folded from"
-        shows "$said" '^  the old one was the same$'
+        shows "$said" '^  the old generation was identical$'
         asked_json 0 rebuild $view
         has 'differences.#' 0
     done
@@ -695,7 +695,7 @@ backups() {
     "$saga" place gizmo:1 --customer nobody --count 1500 --json >"$work/flow" &
     others+=($!)
     asked 0 backup "$work/copy" # while orders flow
-    shows "$said" 'no copy refers to what another lacks'
+    shows "$said" 'the copies are consistent with each other'
     shows "$said" "SAGA_DIR=$work/copy ./run.sh"
     SAGA_DIR=$work/copy asked 0 check
     SAGA_DIR=$work/copy asked 0 verify

@@ -25,12 +25,12 @@ orders_are_named() {
 }
 
 wrong_words_are_named() {
-    refuses 64 '^saga: -3 is below zero, and no number here may be' fund alice -3
-    refuses 64 '^saga: -35 is below zero' fund alice -35
-    refuses 64 '^saga: -x is no option' fund alice -x
+    refuses 64 '^saga: -3 is negative, but numbers must not be' fund alice -3
+    refuses 64 '^saga: -35 is negative' fund alice -35
+    refuses 64 '^saga: -x is not an option' fund alice -x
     refuses 64 '^saga: --customer needs a value' place widget:1 --customer
     refuses 64 '^saga: --follow=2 takes no value' log --follow=2
-    refuses 64 '^saga: --nope=3 is no option' ls --nope=3
+    refuses 64 '^saga: --nope=3 is not an option' ls --nope=3
     refuses 64 '^saga: no verb plase \(did you mean place' help plase
 }
 
@@ -69,7 +69,7 @@ read_sides_are_named() {
 
 away_is_not_unfinished() {
     ends_with 0 "$saga" shutdown --all
-    refuses 69 '^saga: order-svc does not answer: not running' \
+    refuses 69 '^saga: order-svc is not running; start it with' \
         wait o-done --timeout 1
     said=$(ends_with 0 "$saga" show o-done)
     ! grep -q reason <<<"$said"

@@ -113,7 +113,7 @@ completion() {
     [ "$(completed saga backup "$work/so")" = "$work/some" ]
     [ "$(completed saga check --journal "$work/fi")" = "$work/file" ]
     [ "$(completed saga status --dir = "$work/so")" = "$work/some" ]
-    shows "$(said_by completion zsh)" '^saga: completion for which shell\? bash'
+    shows "$(said_by completion zsh)" '^saga: missing shell: only bash is supported'
 }
 
 man_page() {

@@ -16,17 +16,17 @@ down() {
     asked 0 place widget:2 --id o-text
     asked 1 place gadget:2 --customer bob --id o-poor
     asked 0 shutdown payment
-    shows "$said" '^payment-svc has ended$'
+    shows "$said" '^payment-svc has stopped$'
     ends payment
     same 0 "$ended"
     echo 'one is down'
     asked 69 status
-    shows "$said" '^  payment +- +down  \('"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment starts it\)$'
+    shows "$said" '^  payment +- +down  \(start it: '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment\)$'
     asked_json 69 status
     has services.payment null
     has running false
     asked 69 fund alice 1
-    shows "$said" "^saga: payment-svc does not answer: not running \('SAGA_DIR=$SAGA_DIR \./run\.sh restart payment' starts it\)$"
+    shows "$said" "^saga: payment-svc is not running; start it with 'SAGA_DIR=$SAGA_DIR \./run\.sh restart payment'$"
     asked_json 69 fund alice 1
     has code 69
     asked 0 show customer:alice
@@ -44,12 +44,12 @@ down() {
     ends order
     ends inventory
     asked 69 status
-    shows "$said" '^  order +- +down  \('"SAGA_DIR=$SAGA_DIR"' \./run\.sh starts it\)$'
+    shows "$said" '^  order +- +down  \(start it: '"SAGA_DIR=$SAGA_DIR"' \./run\.sh\)$'
     local words
     while read -r words; do
         # shellcheck disable=SC2086 # words of one line
         asked 69 $words
-        shows "$said" "^saga: [a-z]+-svc does not answer: not running \('SAGA_DIR=$SAGA_DIR \./run\.sh' starts it\)$"
+        shows "$said" "^saga: [a-z]+-svc is not running; start it with 'SAGA_DIR=$SAGA_DIR \./run\.sh'$"
         # shellcheck disable=SC2086
         asked_json 69 $words
         has code 69
@@ -77,20 +77,20 @@ hints() {
     echo 'the directory that run.sh takes by itself is not named'
     unset SAGA_DIR
     asked 69 status
-    shows "$said" '  order +- +down  \(\./run\.sh starts it\)$'
+    shows "$said" '  order +- +down  \(start it: \./run\.sh\)$'
     asked 69 status --dir "$work/plain/var/"
-    shows "$said" 'down  \(\./run\.sh starts it\)$'
+    shows "$said" 'down  \(start it: \./run\.sh\)$'
     asked 66 log order
-    shows "$said" "\('\./run\.sh' makes some"
+    shows "$said" "^saga: no shop in $work/plain/var \(looked there because SAGA_DIR is not set\); start one with '\./run\.sh'$"
     echo 'any other is, so that a shell can read it'
     asked 69 status --dir "it's here"
-    shows "$said" "down  \(SAGA_DIR='it'\\\\''s here' \./run\.sh starts it\)$"
+    shows "$said" "down  \(start it: SAGA_DIR='it'\\\\''s here' \./run\.sh\)$"
     asked 69 fund alice 1 --dir /no/such/place
-    shows "$said" "\('SAGA_DIR=/no/such/place \./run\.sh' starts it\)$"
+    shows "$said" "start one with 'SAGA_DIR=/no/such/place \./run\.sh'$"
     asked 66 log order --dir /no/such/place
-    shows "$said" "\('SAGA_DIR=/no/such/place \./run\.sh' makes some"
+    shows "$said" "^saga: no shop in /no/such/place; start one with 'SAGA_DIR=/no/such/place \./run\.sh'$"
     SAGA_DIR=/no/such/place asked 69 bench --sagas 1
-    shows "$said" "\('SAGA_DIR=/no/such/place \./run\.sh' starts it\)$"
+    shows "$said" "start one with 'SAGA_DIR=/no/such/place \./run\.sh'$"
 }
 from_files() {
     export SAGA_DIR=$work/down
@@ -119,7 +119,7 @@ END
     has states.0.state.balance_cents 96020
     has states.0.as_of true
     asked 0 log order --limit 1
-    shows "$said" '^saga: order-svc is not running: as of its file$'
+    shows "$said" '^saga: order-svc is not running; its log was read from its file$'
     asked 66 trace o-untraced
 }
 nowhere() {
@@ -128,7 +128,7 @@ nowhere() {
     while read -r words; do
         # shellcheck disable=SC2086 # words of one line
         asked 66 $words
-        shows "$said" "no data of [a-z]+-svc in $SAGA_DIR \('"
+        shows "$said" "no shop in $SAGA_DIR; start one with '"
     done <<'END'
 show o-1
 show sku:widget
@@ -157,7 +157,7 @@ rebuild_waits() {
         others+=($!)
     done
     for n in 1 2; do
-        within 20 grep -qF "inventory-svc is not running ('SAGA_DIR=$SAGA_DIR ./run.sh restart inventory' starts it)" \
+        within 20 grep -qF "inventory-svc is not running; start it with 'SAGA_DIR=$SAGA_DIR ./run.sh restart inventory'" \
             "$work/rebuilt-$n"
         shows "$(cat "$work/rebuilt-$n")" '^saga: order view: still rebuilding, at [0-9]+ events: '
     done
@@ -254,32 +254,32 @@ whys() {
     asked 0 place widget:1 --id w-1 --no-wait
     within 30 has_event inventory StockReserved w-1
     asked 0 why w-1
-    shows "$said" "^w-1 is PENDING for [0-9.]+ s. It waits for payment's answer to StockReserved \(inventory #[0-9]+\), since"
+    shows "$said" "^w-1 has been PENDING for [0-9.]+ s\. It has waited [0-9.]+ s for payment's answer to StockReserved \(inventory #[0-9]+\):$"
     shows "$said" '^PaymentCharged or PaymentDeclined\.$'
-    shows "$said" '^payment-svc runs but does not answer.* Wake or restart it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment$'
-    shows "$said" '^At 600.0 s order-svc gives up and cancels \(in [0-9.]+ s\)\.$'
+    shows "$said" '^payment-svc is running but does not answer.* Wake or restart it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment$'
+    shows "$said" '^At 600\.0 s \(in [0-9.]+ s\) order-svc gives up and cancels it\.$'
     asked_json 0 why w-1
     has waits.0.service payment
     has waits.0.state 'does not answer'
     [ "$(field deadline_ms)" -gt "$(field begun_ms)" ]
     asked 75 status
-    shows "$said" '^  payment +- +runs but does not answer  \(paused\? kill -CONT wakes it\)$'
+    shows "$said" '^  payment +- +is running but does not answer  \(paused\? kill -CONT wakes it\)$'
     asked 75 place widget:1 --timeout 1 # and says why
-    shows "$said" "It waits for payment's answer"
+    shows "$said" "It has waited [0-9.]+ s for payment's answer"
     begun=$SECONDS
     asked 75 fund alice 1
-    shows "$said" '^saga: payment-svc runs but does not answer.*; (c-[0-9a-z]+) may be recorded: again with --id \1 it counts once$'
+    shows "$said" '^saga: payment-svc is running but does not answer.*; (c-[0-9a-z]+) may be recorded: to repeat it safely, use --id \1$'
     [ $((SECONDS - begun)) -lt 40 ]
     asked 0 log payment
-    shows "$said" '^saga: payment-svc does not answer: as of its file$'
+    shows "$said" '^saga: payment-svc does not answer; its log was read from its file$'
     asked 75 shutdown payment
 
     echo 'and cancelled: one owner, told once'
     asked 0 cancel w-1
     asked 0 why w-1
-    shows "$said" '^w-1 is CANCELLING'
+    shows "$said" '^w-1 has been CANCELLING'
     shows "$said" "payment's answer to OrderCancelling"
-    same 1 "$(grep -c 'payment-svc runs but' <<<"$said")"
+    same 1 "$(grep -c 'payment-svc is running but' <<<"$said")"
 
     echo 'payment is down'
     end payment KILL
@@ -295,7 +295,7 @@ whys() {
     asked 0 wait w-1
     lock_database payment
     asked 0 place widget:1 --id w-2 --no-wait
-    within 30 why_says w-2 '^payment-svc runs, but: database locked'
+    within 30 why_says w-2 '^payment-svc is running, but reports: database locked'
     asked_json 0 why w-2
     has waits.0.state 'database locked'
     asked 0 status
@@ -328,7 +328,7 @@ no_answer_is_not_a_no() {
     asked 0 wait --quiet # or it would die of another one
     asked 0 fault set payment crash/after-commit --times 1
     asked 69 fund alice 5
-    shows "$said" '; (c-[0-9a-z]+) may be recorded: again with --id \1 it counts once$'
+    shows "$said" '; (c-[0-9a-z]+) may be recorded: to repeat it safely, use --id \1$'
     id=${said##* --id }
     id=${id%% *}
     ends payment
@@ -364,7 +364,7 @@ why_all_down() {
     shows "$said" '^payment-svc is down, .* Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart payment$'
     shows "$said" '^It also needs order-svc, which is down.*\. Start it:  '"SAGA_DIR=$SAGA_DIR"' \./run\.sh restart order$'
     shows_no "$said" 'inventory-svc'
-    shows "$said" '^At 600.0 s \(in [0-9.]+ s\) its deadline passes: order-svc gives up and cancels then, or later, as soon as it runs\.$'
+    shows "$said" '^Its deadline passes at 600\.0 s \(in [0-9.]+ s\): order-svc cancels it then, or as soon as it runs\.$'
     asked_json 0 why w-3
     has waits.0.service payment
     same order "$(field 'missing.*.service')"
@@ -404,14 +404,14 @@ paid_only() {
     kill -CONT "${pids[payment]}"
     within 30 has_event order OrderConfirmed paid
     asked 0 why paid
-    shows "$said" "^paid is CONFIRMED for [0-9.]+ s\. It waits for inventory's answer to OrderConfirmed"
-    same "$(grep -oE 'since [0-9.]+ s' <<<"$said")" \
-        "$(sed -nE 's/.*CONFIRMED for ([0-9.]+ s)\..*/since \1/p' <<<"$said")"
+    shows "$said" "^paid has been CONFIRMED for [0-9.]+ s\. It has waited [0-9.]+ s for inventory's answer to OrderConfirmed"
+    same "$(grep -oE 'waited [0-9.]+ s' <<<"$said")" \
+        "$(sed -nE 's/.*CONFIRMED for ([0-9.]+ s)\..*/waited \1/p' <<<"$said")"
     asked 1 check --final
     shows "$said" 'inventory-svc is down:  SAGA_DIR=.* \./run\.sh restart inventory$'
     # Whom redrive finds away keeps nobody else waiting.
     asked 69 redrive
-    shows "$said" '^saga: inventory-svc does not answer'
+    shows "$said" '^saga: inventory-svc is not running'
     asked_json 69 redrive
     has order.left 0
     has inventory.code 69
@@ -429,7 +429,7 @@ deadline_passes() { # HC31, HC32
     asked 0 place widget:1 --id late --no-wait
     within 30 has_event order OrderCancelling late
     asked 0 why late
-    shows "$said" '^late is CANCELLING'
+    shows "$said" '^late has been CANCELLING'
     shows "$said" "payment's answer to OrderCancelling"
     start payment
     asked 0 wait late
@@ -470,16 +470,16 @@ parked_newer() { # HC20, HC37
     has 0.order p-1
     planted=$(field 0.seq)
     asked 0 why p-1
-    shows "$said" "^p-1 is PENDING for .* s. payment-svc has parked StockReserved \(inventory #$planted\): StockReserved version 2: newer than this program\.$"
+    shows "$said" "^p-1 has been PENDING for .* s\. payment-svc has parked StockReserved \(inventory #$planted\): StockReserved version 2: newer than this program\.$"
     shows "$said" '\./saga redrive payment$'
     asked_json 0 why p-1
     has waits.0.state parked
     has waits.0.service payment
     asked 0 trace p-1
-    shows "$said" "^  inventory #$planted StockReserved version 2 is more than this program can read  \(\./saga log inventory\)$"
-    shows_no "$said" 'had nothing to do'
+    shows "$said" "^  inventory #$planted StockReserved version 2 cannot be read by this program  \(\./saga log inventory\)$"
+    shows_no "$said" ' ignored event '
     asked 0 status
-    shows "$said" '! payment has parked 1 events?  \(\./saga parked payment\)'
+    shows "$said" '! payment has parked 1 event  \(\./saga parked payment\)'
     asked 1 redrive
     shows "$said" '^payment: 0 handled, 1 still parked$'
     asked_json 1 redrive payment --source inventory --seq "$planted"
@@ -557,10 +557,10 @@ restored() { # HC11
     shows "$said" 'FAIL +S10'
     shows "$said" 'look:  \./saga verify$' # not of order, whose log is whole
     asked 1 verify
-    shows "$said" '^  FAIL +payment #[0-9]+ order consumed it, but it is not there$'
+    shows "$said" '^  FAIL +payment #[0-9]+ order has consumed it, but the log does not have it$'
 
     asked 0 accept order payment
-    shows "$said" "^order goes on behind #[0-9]+ of payment's log; it had consumed"
+    shows "$said" "^order continues after #[0-9]+ of payment's log; it had consumed"
     asked_json 0 accept inventory payment
     has source payment
     asked 0 wait waits
@@ -591,7 +591,7 @@ accepts_at_once() { # HC11
     within 30 controllable payment
     asked 0 accept order payment
     asked 0 accept inventory payment
-    shows "$said" "^inventory goes on behind #[0-9]+ of payment's log"
+    shows "$said" "^inventory continues after #[0-9]+ of payment's log"
     asked 0 fault clear --all
     asked 0 wait --quiet
     asked 1 accept order payment
@@ -668,7 +668,7 @@ forked() { # another history under numbers that were read
     asked 0 place widget:1 --id apart --no-wait
     within 30 has_event inventory StockReserved apart
     asked 0 why apart
-    shows "$said" '^payment-svc has stopped reading inventory: diverged: .*Go on with what is there:  \./saga accept payment inventory$'
+    shows "$said" '^payment-svc has stopped reading inventory: diverged: .*To accept the log as it is:  \./saga accept payment inventory$'
     asked_json 0 why apart
     has waits.0.state 'has stopped reading'
     shows "$(field waits.0.trouble)" '^diverged'
@@ -714,7 +714,7 @@ no_faults() {
     start payment
     all_up
     asked 1 fault set order handler/slow
-    shows "$said" "started without --faults, so none can be set \('SAGA_DIR=$SAGA_DIR \./run\.sh restart order' starts it anew"
+    shows "$said" "started without --faults, so none can be set \('SAGA_DIR=$SAGA_DIR \./run\.sh restart order' restarts it with"
     asked_json 0 fault ls order
     has order.enabled false
 }
