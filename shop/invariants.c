@@ -237,10 +237,10 @@ static void check_agreement(struct check *check, const struct checked_log *log,
              strcmp(event->cause.command_id, order->id) != 0)
         what = "was placed by a command with another id";
     else if (!agrees(order, event))
-        what = "has another customer, total or lines than the order";
+        what = "differs from the order in customer, total or lines";
     else if (event->type == PAYMENT_CHARGED &&
              event->data.amount_cents != order->total_cents)
-        what = "charges something else than the order's total";
+        what = "charges an amount other than the order's total";
     if (what != NULL)
         check_broken(check, CHECK_S8, order->id, "%s #%" PRIu64 " %s %s",
                      log->service->name, event->at.seq,
@@ -269,7 +269,7 @@ static void move_money(struct check *check, const struct checked_log *log,
         if (order != NULL && order->charged_cents != cents)
             check_broken(check, CHECK_S4, order->id,
                          "payment #%" PRIu64 " refunds %" PRId64
-                         " cents, charged were %" PRId64,
+                         " cents, but %" PRId64 " were charged",
                          event->at.seq, cents, order->charged_cents);
     }
     balance = account->deposited;
@@ -381,7 +381,7 @@ static void check_state(struct check *check, const struct checked_log *log,
         if (number_of(kind, state, "balance_cents") != expected)
             check_broken(check, CHECK_S5, account->tag,
                          "deposits + refunds - charges are %" PRId64
-                         " cents, the balance is %" PRId64,
+                         " cents, but the balance is %" PRId64,
                          expected, number_of(kind, state, "balance_cents"));
     } else if (log->number == INVENTORY && kind->tag == TAG_SKU) {
         struct shelf_facts *shelf = shelf_of(check, key);
@@ -389,12 +389,12 @@ static void check_state(struct check *check, const struct checked_log *log,
         expected = shelf->received - shelf->reserved - shelf->shipped;
         if (number_of(kind, state, "free") != expected ||
             number_of(kind, state, "reserved") != shelf->reserved)
-            check_broken(check, CHECK_S6, shelf->tag,
-                         "%" PRId64 " should be free and %" PRId64
-                         " reserved, the shelf says %" PRId64 " and %" PRId64,
-                         expected, shelf->reserved,
-                         number_of(kind, state, "free"),
-                         number_of(kind, state, "reserved"));
+            check_broken(
+                check, CHECK_S6, shelf->tag,
+                "%" PRId64 " should be free and %" PRId64
+                " reserved, but the shelf has %" PRId64 " and %" PRId64,
+                expected, shelf->reserved, number_of(kind, state, "free"),
+                number_of(kind, state, "reserved"));
     }
 }
 

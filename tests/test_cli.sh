@@ -121,9 +121,9 @@ help place extra
 --version extra
 END
     asked 64 learn 0 8
-    shows "$said" '^learn: one chapter at a time, not 0 and 8 \(learn \[CHAPTER\]\)$'
+    shows "$said" "^learn: unexpected argument '8' \(learn \[CHAPTER\]\)$"
     asked 64 scenario run
-    shows "$said" '^scenario: run which one\? \(ls \| show N'
+    shows "$said" '^scenario: missing N \(ls \| show N'
     asked 0 --help place
     shows "$said" '^usage: saga place'
 }
@@ -549,7 +549,7 @@ unfinished() {
     asked 1 accept order payment
     shows "$said" "^saga: order: payment's log has not diverged, nothing to accept \\('\./saga status' shows"
     asked 64 accept order order
-    shows "$said" "^saga: order: order's log is none that it reads \\('\./saga status' shows"
+    shows "$said" "^saga: order: order's log is not one that it reads \\('\./saga status' shows"
     asked_json 1 accept order payment
     has code 1
 }

@@ -126,7 +126,7 @@ io_errors() { # HC51
             all_up
         done
     done
-    logged order 'leaving at once'
+    logged order 'exiting at once'
     all_healed
 }
 slow_disk() {

@@ -734,7 +734,7 @@ Test(store, somebody_elses_database_is_refused)
 
     scratch_sql(path, "CREATE TABLE holiday (day TEXT)");
     cr_assert_eq(try_open("payment", why), EVT_BAD);
-    cr_assert_not_null(strstr(why, "not a log of ours"), "%s", why);
+    cr_assert_not_null(strstr(why, "not a log of this system"), "%s", why);
     scratch_sql(path, "CREATE TABLE meta (key TEXT PRIMARY KEY, value)");
     cr_assert_eq(try_open("payment", why), EVT_BAD);
     cr_assert_eq(try_readonly(NULL, why), EVT_BAD);
@@ -760,7 +760,7 @@ Test(store, a_newer_schema_is_refused_with_both_versions) /* F27 real */
     store_close(open_it());
     scratch_sql(path, "UPDATE meta SET value = 99 WHERE key = 'schema'");
     snprintf(wanted, sizeof wanted,
-             "its schema is version 99, this program knows version %d",
+             "schema version 99, but this program knows version %d",
              STORE_SCHEMA);
     cr_assert_eq(try_open("payment", why), EVT_NEWER);
     cr_assert_not_null(strstr(why, wanted), "%s", why);

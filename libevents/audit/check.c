@@ -18,20 +18,20 @@ enum { HOLES_MAX = 1000000 };
 static const struct {
     const char *name, *promise;
 } ids[CHECK_IDS] = {
-    [CHECK_S1] = {"S1", "logs have no holes, chains hold"},
-    [CHECK_S2] = {"S2", "every cause is known, and answered once"},
-    [CHECK_S3] = {"S3", "no order both confirmed and cancelled"},
-    [CHECK_S4] = {"S4", "at most one charge an order, refunds equal"},
-    [CHECK_S5] = {"S5", "money conserved, no balance below zero"},
-    [CHECK_S6] = {"S6", "stock conserved, none below zero"},
-    [CHECK_S7] = {"S7", "snapshots and timers are folds of the logs"},
+    [CHECK_S1] = {"S1", "logs have no holes, hash chains are intact"},
+    [CHECK_S2] = {"S2", "every cause exists and was answered once"},
+    [CHECK_S3] = {"S3", "no order is both confirmed and cancelled"},
+    [CHECK_S4] = {"S4", "at most one charge per order, refunds equal it"},
+    [CHECK_S5] = {"S5", "money is conserved, no balance is negative"},
+    [CHECK_S6] = {"S6", "stock is conserved, none is negative"},
+    [CHECK_S7] = {"S7", "snapshots and timers match the logs"},
     [CHECK_S8] = {"S8", "the services agree on every order"},
     [CHECK_S9] = {"S9", "only declared events follow a cause"},
-    [CHECK_S10] = {"S10", "cursors are in their publishers' logs"},
-    [CHECK_L1] = {"L1", "no order pending past its deadline"},
+    [CHECK_S10] = {"S10", "every cursor points into its publisher's log"},
+    [CHECK_L1] = {"L1", "no order is pending past its deadline"},
     [CHECK_Q1] = {"Q1", "every saga has ended"},
     [CHECK_Q2] = {"Q2", "cursors at the heads, nothing parked or overdue"},
-    [CHECK_Q3] = {"Q3", "read models are folds of the logs"},
+    [CHECK_Q3] = {"Q3", "read models match the logs"},
     [CHECK_J1] = {"J1", "no acknowledged command is lost"},
     [CHECK_J2] = {"J2", "no acknowledged command counts twice"},
 };
@@ -282,13 +282,13 @@ static const char *cursor_fault(struct checked_log *publisher,
 
     if (memcmp(cursor->at.log_id, store_log_id(publisher->judged),
                LOG_ID_BYTES) != 0)
-        return "is on another log than the one that is there";
+        return "belongs to a different log";
     if (cursor->at.seq > publisher->known)
         return "is beyond the head of that log";
     if (store_hash_at(publisher->later, cursor->at.seq, hash) != EVT_OK)
-        return "is at an event that is not there";
+        return "points to a missing event";
     if (memcmp(hash, cursor->hash, HASH_BYTES) != 0)
-        return "has another hash than that log has there";
+        return "has a different hash than that log";
     return NULL;
 }
 
@@ -405,7 +405,7 @@ static enum evt_status check_timer(struct check *check, struct checked_log *log,
     if (saga == NULL || saga->armed_seq != seq) {
         check_broken(check, CHECK_S7, id,
                      "%s's timer of #%" PRIu64
-                     " is armed, though its order does not wait",
+                     " is armed, but its order is not waiting",
                      log->service->name, seq);
         return EVT_OK;
     }
@@ -434,7 +434,7 @@ static enum evt_status check_timers(struct check *check)
     {
         if (saga->armed_seq != 0)
             check_broken(check, CHECK_S7, saga->id,
-                         "waits, but its timer (event #%" PRIu64
+                         "is waiting, but its timer (event #%" PRIu64
                          ") is not armed",
                          saga->armed_seq);
     }

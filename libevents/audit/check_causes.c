@@ -74,7 +74,7 @@ static void check_declared(struct check *check, const struct checked_log *log,
         allowed = rule_allows(log->service, cause, type);
     if (!allowed)
         check_broken(check, CHECK_S9, subject,
-                     "%s #%" PRIu64 " %s follows %s: no rule of %s says so",
+                     "%s #%" PRIu64 " %s follows %s: no rule of %s allows it",
                      log->service->name, seq, shop_type_name(type),
                      cause == NO_MESSAGE ? "a command" : shop_type_name(cause),
                      log->service->name);
@@ -110,7 +110,7 @@ static bool check_known(struct check *check, const struct checked_log *log,
         return true;
     check_broken(check, CHECK_S2, subject,
                  "%s #%" PRIu64 " was caused by %s #%" PRIu64
-                 ", which is not there",
+                 ", which does not exist",
                  log->service->name, seq, from->service->name, at);
     return false;
 }
@@ -126,7 +126,7 @@ static void check_answered_once(struct check *check, struct checked_log *log,
 
     if ((*answered & bit) != 0)
         check_broken(check, CHECK_S2, subject,
-                     "%s #%" PRIu64 " is a second event of %s #%" PRIu64,
+                     "%s #%" PRIu64 " is a second event caused by %s #%" PRIu64,
                      log->service->name, seq,
                      check->logs[note->cause_from].service->name, at);
     *answered |= bit;

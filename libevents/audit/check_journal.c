@@ -89,7 +89,7 @@ static enum evt_status read_line(struct check *check, const char *text,
     good = line != NULL && parse(check, line, &entry);
     json_decref(line);
     if (!good) {
-        snprintf(check->why, STORE_WHY_BYTES, "%s:%u: not a line of a journal",
+        snprintf(check->why, STORE_WHY_BYTES, "%s:%u: malformed journal line",
                  check->options->journal, number);
         return EVT_BAD;
     }
@@ -107,7 +107,7 @@ enum evt_status check_journal_read(struct check *check)
         return EVT_OK;
     file = fopen(check->options->journal, "r");
     if (file == NULL) {
-        snprintf(check->why, STORE_WHY_BYTES, "there is no journal %s",
+        snprintf(check->why, STORE_WHY_BYTES, "no journal %s",
                  check->options->journal);
         return EVT_NONE;
     }
@@ -136,8 +136,7 @@ static enum evt_status check_kept(struct check *check, struct checked_log *log,
 
     if (memcmp(entry->at.log_id, store_log_id(log->later), LOG_ID_BYTES) != 0) {
         check_broken(check, CHECK_J1, entry->id.command,
-                     "was acknowledged by another log of %s than the one that "
-                     "is there",
+                     "was acknowledged by a different log of %s",
                      log->service->name);
         return EVT_OK;
     }
@@ -154,7 +153,7 @@ static enum evt_status check_kept(struct check *check, struct checked_log *log,
         (rc == EVT_OK && strcmp(row.command_id, entry->id.command) != 0)) {
         check_broken(check, CHECK_J1, entry->id.command,
                      "was acknowledged at %s #%" PRIu64
-                     ", where its event is not",
+                     ", but its event is not there",
                      log->service->name, entry->at.seq);
         rc = EVT_OK;
     }

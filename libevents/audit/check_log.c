@@ -47,8 +47,8 @@ static void check_chain(struct check *check, const struct checked_log *log,
     event_hash(previous, row, computed);
     if (memcmp(computed, hash, HASH_BYTES) != 0)
         check_broken(check, CHECK_S1, subject_of(log, row),
-                     "%s #%" PRIu64 " %s does not chain: it, its hash or the "
-                     "event before it was changed",
+                     "%s #%" PRIu64 " %s does not chain: this event, its hash "
+                     "or the previous event was changed",
                      log->service->name, row->seq, row->type);
     memcpy(previous, hash, HASH_BYTES); /* an edit is named once */
 }
@@ -103,7 +103,7 @@ static void note_cause(struct check *check, struct checked_log *log,
         0) {
         check_broken(check, CHECK_S2, subject_of(log, row),
                      "%s #%" PRIu64 " %s was caused by %s #%" PRIu64
-                     " of another log than the one that is there",
+                     " of a different log",
                      log->service->name, row->seq, row->type,
                      publisher->service->name, row->cause_seq);
         return;
@@ -137,7 +137,7 @@ static bool decode(struct check *check, const struct checked_log *log,
                        event, &why, &field);
 
     if (rc == EVT_NEWER)
-        why = "it is of a newer version than this program";
+        why = "it is newer than this program";
     if (rc != EVT_OK)
         check_broken(check, CHECK_S1, subject_of(log, row),
                      "%s #%" PRIu64 " %s cannot be read: %s%s%s",
@@ -244,7 +244,7 @@ static enum evt_status take_snapshot(struct check *check,
     if (strlen(key) >= ID_BYTES || seq < 1 || (uint64_t)seq > log->head ||
         (size_t)sqlite3_column_bytes(row, 4) != kind->bytes) {
         broken_snapshot(check, log, kind, strlen(key) < ID_BYTES ? key : "?",
-                        seq, "is beyond the log, or of a wrong size");
+                        seq, "is beyond the log, or of the wrong size");
         return EVT_OK;
     }
     folded = folded_of(log, (unsigned)number, key);
@@ -410,7 +410,7 @@ static void check_tags(struct check *check, const struct checked_log *log)
             check_broken(
                 check, CHECK_S1,
                 note->saga != NULL ? note->saga->id : log->service->name,
-                "the tag rows of %s #%" PRIu64 " are not those of the event",
+                "the tag rows of %s #%" PRIu64 " do not match the event",
                 log->service->name, seq);
     }
 }

@@ -112,7 +112,7 @@ static void compare_facts(struct check *check, unsigned number, sqlite3 *db)
         rows++;
         if (!check->options->invariants->view_agrees(check, number, row))
             check_broken(check, CHECK_Q3, view->name,
-                         "the fold of %s is not what its events add up to",
+                         "the fold of %s does not match its events",
                          check_text(row, 0));
     }
     if (row != NULL && rows != expected)
@@ -157,7 +157,7 @@ static bool has_read(struct check *check, unsigned number, sqlite3 *db,
         check_waits(check, CHECK_Q3, wait.at == head ? NULL : &wait, view->name,
                     "has read %s up to #%" PRId64 "%s, the head is #%" PRIu64,
                     log->service->name, seq,
-                    wait.at == head ? " of another log" : "", head);
+                    wait.at == head ? " of a different log" : "", head);
     return same;
 }
 

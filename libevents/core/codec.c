@@ -195,7 +195,7 @@ static const char *check_lines(const struct field *list,
             if (strcmp(text_at(line, key), text_at(&payload->lines[k], key)) ==
                 0) {
                 *field = key->name;
-                return "the same one twice";
+                return "given twice";
             }
     }
     return NULL;
@@ -223,7 +223,7 @@ static const char *check_field(const struct field *f, const void *base,
                    : "not clean UTF-8 text";
     case FIELD_LINES:
         if ((int64_t)line_count_of(base) < f->min)
-            return "none at all";
+            return "empty";
         if ((int64_t)line_count_of(base) > f->max)
             return "too many";
         return check_lines(f, base, field);
@@ -412,7 +412,7 @@ static bool unpack_map(const struct field *fields, const msgpack_object *map,
         if (f->name == NULL)
             return bad(problem, "unknown field", NULL);
         if (seen & bit)
-            return bad(problem, "named twice", f->name);
+            return bad(problem, "given twice", f->name);
         seen |= bit;
         if (!unpack_field(f, &pair->val, base, problem))
             return false;
@@ -556,7 +556,7 @@ enum evt_status codec_from_row(const char *source,
     if (message == NULL && row->version > newest)
         return EVT_NEWER;
     if (message == NULL) {
-        *why = "of a version that never was";
+        *why = "no such version";
         *field = NULL;
         return EVT_BAD;
     }

@@ -50,7 +50,8 @@ static int own_directory(const char *service, const char *path)
         return complain(service, 74, "%s: belongs to another user (uid %u)",
                         path, found.st_uid);
     if ((found.st_mode & 077) != 0 && chmod(path, 0700) != 0)
-        return complain(service, 74, "%s: others may enter it", path);
+        return complain(service, 74,
+                        "%s: other users have access to it (chmod 700)", path);
     return 0;
 }
 

@@ -14,9 +14,9 @@
 
 void frame_faults_declare(void)
 {
-    fault_declare("frame/drop", "an arriving frame of events is lost");
-    fault_declare("frame/duplicate", "an arriving frame arrives twice");
-    fault_declare("frame/delay", "an arriving frame waits 300 ms");
+    fault_declare("frame/drop", "an incoming frame of events is lost");
+    fault_declare("frame/duplicate", "an incoming frame arrives twice");
+    fault_declare("frame/delay", "an incoming frame waits 300 ms");
 }
 
 static bool any_is_set(void)

@@ -95,7 +95,7 @@ static const struct env real_env = {
 /* The one way out after an I/O error. */
 static _Noreturn void die(const char *side, const char *why)
 {
-    logger_fact(LOG_ERROR, NULL, NULL, "%s: %s: leaving at once", side, why);
+    logger_fact(LOG_ERROR, NULL, NULL, "%s: %s: exiting at once", side, why);
     _exit(74);
 }
 

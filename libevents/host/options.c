@@ -20,12 +20,13 @@ static void usage(FILE *to, const struct service *service)
         service->name);
     for (size_t i = 0; i < service->timer_count; i++)
         fprintf(to, " [--%s MS]", service->timers[i].option);
-    fprintf(to, "\n"
-                "  --dir DIR        data directory ($SAGA_DIR, else ./var)\n"
-                "  --bus URL        loopback tcp in place of ipc ($SAGA_BUS)\n"
-                "  --faults         fault points may be set (saga fault)\n"
-                "  --read-side DIR  only a read side, with its view in DIR\n"
-                "  --verbose        log every decision\n");
+    fprintf(to,
+            "\n"
+            "  --dir DIR        data directory ($SAGA_DIR, else ./var)\n"
+            "  --bus URL        loopback tcp instead of ipc ($SAGA_BUS)\n"
+            "  --faults         allow fault points to be set (saga fault)\n"
+            "  --read-side DIR  run only a read side, with its view in DIR\n"
+            "  --verbose        log every decision\n");
     for (size_t i = 0; i < service->timer_count; i++)
         fprintf(to, "  --%s MS  default %u\n", service->timers[i].option,
                 service->timers[i].default_ms);
@@ -109,9 +110,10 @@ bool options_read(struct options *options, const struct service *service,
         else if (c < TIMER_OPTION)
             return usage(stderr, service), *code = 64, false;
         else if (!read_ms(optarg, &options->timer_ms[c - TIMER_OPTION]))
-            return *code = wrong(service, "a time is 1 to 604800000 ms"), false;
+            return *code = wrong(service, "a time must be 1 to 604800000 ms"),
+                   false;
     }
     if (optind != argc)
-        return *code = wrong(service, "no arguments, only options"), false;
+        return *code = wrong(service, "unexpected argument"), false;
     return read_bus(options, service, bus, code);
 }

@@ -49,9 +49,10 @@ static json_t *set_fault(const json_t *request, bool enabled)
     int percent = number_of(request, "percent", 100, 100);
 
     if (!enabled)
-        return router_error(1, "faults are off here: start it with --faults");
+        return router_error(
+            1, "faults are disabled: start the service with --faults");
     if (point == NULL || after < 0 || times < 0 || percent < 1)
-        return router_error(64, "a point, and numbers from 0 on");
+        return router_error(64, "expected a point, and numbers from 0");
     if (fault_set(point, (unsigned)after, (unsigned)times, (unsigned)percent) !=
         EVT_OK)
         return no_such_point();
@@ -74,7 +75,7 @@ static json_t *clear_fault(const json_t *request)
     const json_t *point = json_object_get(request, "point");
 
     if (point != NULL && !json_is_string(point))
-        return router_error(64, "a point is text");
+        return router_error(64, "the point must be text");
     if (fault_clear(json_string_value(point)) != EVT_OK)
         return no_such_point();
     logger_fact(LOG_WARN, NULL, NULL, "fault cleared: %s",

@@ -161,7 +161,7 @@ static enum evt_status read_schema(struct store *store, int *schema)
         rc =
             ask(store, "SELECT count(*) FROM sqlite_schema", text, sizeof text);
         if (rc == EVT_OK && strcmp(text, "0") != 0)
-            return store_fail(store, EVT_BAD, "%s: not a log of ours",
+            return store_fail(store, EVT_BAD, "%s: not a log of this system",
                               store->path);
         return rc;
     }
@@ -169,11 +169,12 @@ static enum evt_status read_schema(struct store *store, int *schema)
     *schema = atoi(text);
     if (rc == EVT_OK && *schema > STORE_SCHEMA)
         return store_fail(store, EVT_NEWER,
-                          "%s: its schema is version %d, this program knows "
+                          "%s: schema version %d, but this program knows "
                           "version %d",
                           store->path, *schema, STORE_SCHEMA);
     if (rc == EVT_OK && *schema < 1)
-        return store_fail(store, EVT_BAD, "%s: not a log of ours", store->path);
+        return store_fail(store, EVT_BAD, "%s: not a log of this system",
+                          store->path);
     return rc;
 }
 
@@ -229,8 +230,9 @@ static enum evt_status read_identity(struct store *store, const char *service)
     int step;
 
     if (rc == EVT_OK && service != NULL && strcmp(store->service, service) != 0)
-        return store_fail(store, EVT_BAD, "%s: the log of %s, not of %s",
-                          store->path, store->service, service);
+        return store_fail(store, EVT_BAD,
+                          "%s: this is the log of %s, not of %s", store->path,
+                          store->service, service);
     if (rc != EVT_OK)
         return rc;
     step = sqlite3_prepare_v2(store->db,
@@ -298,7 +300,7 @@ static enum evt_status checkpoint_all(struct store *store)
         return store_sqlite(store, rc, "checkpointing");
     if (in_log != done)
         return store_fail(store, EVT_BUSY,
-                          "%s: another program reads an old snapshot of it",
+                          "%s: another program is reading an old snapshot",
                           store->path);
     return EVT_OK;
 }
@@ -317,7 +319,7 @@ static enum evt_status prepare_file(struct store *store, const char *service,
         return read_identity(store, service);
     if (rc == EVT_OK)
         rc = store_sqlite(store, store_renew_wal(store->db),
-                          "writing the WAL anew");
+                          "rewriting the WAL");
     if (rc == EVT_OK)
         rc = checkpoint_all(store);
     for (; rc == EVT_OK && schema < STORE_SCHEMA; schema++)

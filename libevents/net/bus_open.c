@@ -262,7 +262,7 @@ void bus_watch_listening(struct bus *bus, struct listening *listening)
     if (!probe_step(&listening->probe, bus->now_ms))
         return;
     logger_fact(LOG_WARN, NULL, NULL,
-                "%s does not hear new peers: listening anew", listening->url);
+                "%s no longer accepts peers: listening again", listening->url);
     nng_listener_close(listening->listener);
     if (listen_on(listening) != 0)
         logger_fact(LOG_ERROR, NULL, NULL, "cannot listen on %s",

@@ -72,12 +72,12 @@ static const char *envelope_problem(const struct shell *shell,
         return "not a command of this service";
     for (size_t i = 0; i < shell->service->timer_count; i++)
         if (shell->service->timers[i].send == command->type)
-            return "only a timer may say so";
+            return "only a timer may send this";
     if (saga == OPENS_SAGA &&
         strcmp(command->order_id, command->command_id) != 0)
-        return "an order's id is its command's id";
+        return "the order id must equal the command id";
     if ((saga != NO_SAGA) != (command->order_id[0] != '\0'))
-        return "an order id is missing, or one too many";
+        return "the order id is missing, or not allowed";
     return NULL;
 }
 

@@ -40,7 +40,7 @@ static enum evt_status redrive_one(struct shell *shell,
         return EVT_OK;
     }
     *done = true;
-    *result = "nothing to do any more";
+    *result = "nothing left to do";
     rule = inbox_rule_for(shell, &row);
     if (rule == NULL)
         return EVT_OK;
@@ -164,11 +164,12 @@ accept_publisher(struct shell *shell, struct subscription *sub, json_t **reply)
         return rc;
     }
     subscription_accept(sub, &cursor);
-    logger_fact(LOG_WARN, NULL, NULL,
-                "%s accepted at event %llu, where %llu was consumed: what lay "
-                "between is lost, `saga check` names the orders",
-                sub->source, (unsigned long long)cursor.at.seq,
-                (unsigned long long)was);
+    logger_fact(
+        LOG_WARN, NULL, NULL,
+        "%s accepted at event %llu after consuming %llu of the old log: "
+        "lost events are not recovered, `saga check` names the orders",
+        sub->source, (unsigned long long)cursor.at.seq,
+        (unsigned long long)was);
     *reply =
         json_pack("{s:b,s:s,s:s,s:I,s:I}", "done", 1, "source", sub->source,
                   "log", text_hex(cursor.at.log_id, LOG_ID_BYTES, log_id),
@@ -198,7 +199,7 @@ static json_t *accept_error(const struct shell *shell, int code,
     char text[256];
 
     snprintf(text, sizeof text,
-             "%s: %s's log %s ('./saga status' shows whom each one reads)",
+             "%s: %s's log %s ('./saga status' shows which logs it reads)",
              shell->service->name,
              text_is_id(source, SERVICE_BYTES) ? source : "nobody", why);
     return router_error(code, text);
@@ -224,13 +225,13 @@ static enum evt_status accept_source(void *ctx, const json_t *request,
                                   "has not diverged, nothing to accept");
             return EVT_OK;
         }
-        *reply = accept_error(shell, 75, source, "was not heard of yet");
+        *reply = accept_error(shell, 75, source, "has not been heard from yet");
         json_object_set_new(*reply, "again", json_pack("{s:I}", "look", look));
         return EVT_OK;
     }
     *reply = source == NULL
-                 ? router_error(64, "accept whose log?")
-                 : accept_error(shell, 64, source, "is none that it reads");
+                 ? router_error(64, "missing source")
+                 : accept_error(shell, 64, source, "is not one that it reads");
     return EVT_OK;
 }
 

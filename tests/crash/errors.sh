@@ -51,7 +51,7 @@ eio_once() { # N
 }
 died_aloud() {
     [ "$deaths" -eq 0 ] ||
-        tail -n 5 "$SAGA_DIR/$target.log" | grep -q 'leaving at once'
+        tail -n 5 "$SAGA_DIR/$target.log" | grep -q 'exiting at once'
 }
 # The disk stays as it is: the next start says so, too, and only the one after
 # it finds a whole disk.
