@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# run.sh - the whole system in one command: installs what is missing, builds,
-# seeds a fresh data directory, starts the three services, shows events as they
-# happen, and stops everything on Ctrl-C.  `./run.sh --help` lists its modes;
-# scripts/demo.sh is `./run.sh demo`.
+# run.sh - runs the whole system with one command: installs missing packages,
+# builds, seeds a fresh data directory, starts the three services, shows events
+# as they happen, and stops everything on Ctrl-C.  `./run.sh --help` lists its
+# modes; scripts/demo.sh is `./run.sh demo`.
 #
-# Whoever holds the lock on $SAGA_DIR/keeper is the keeper: the one run.sh that
-# starts services on that directory.  A running service holds a lock on its own
-# directory; pids are read from files, but believed only behind a held lock.
+# The keeper is the one run.sh that starts services in a data directory; it
+# holds the lock on $SAGA_DIR/keeper.  A running service holds a lock on its own
+# directory.  A pid is read from a file and trusted only while the lock is held.
 set -euo pipefail
 
 services=(order inventory payment)
@@ -21,22 +21,23 @@ usage: ./run.sh [MODE] [OPTION...]
 
   (no mode)         install, build, seed, start, show events until Ctrl-C
   demo              the whole story without a terminal; ends by itself
-  scenario N ...    break it on purpose: what stands in scenarios/N-*.md
-  -d                start and return when all services are up
-  stop              stop what runs; say what is left undone
-  status            how the services are
-  restart SERVICE   stop one service if it runs, and start it again
+  scenario N ...    break the shop on purpose, as scenarios/N-*.md describes
+  -d                start all services, and return when they are up
+  stop              stop all services; say what is left undone
+  status            show the health of the services
+  restart SERVICE   stop one service if it is running, and start it again
 
-  --no-hints              do not say where things are and what to type next
-  --empty                 no products, stock or accounts in a new directory
-  --restart               bring back a service that dies
+  --no-hints              do not print paths and suggested commands
+  --empty                 do not seed a new directory
+  --restart               restart a service that dies
   --order-deadline-ms N   cancel an order that has not ended after N ms
   --bus URL               tcp://127.0.0.1:PORT instead of sockets in files
 
-SAGA_DIR is the data directory (./var beside run.sh), SAGA_BUS a --bus.
-With SAGA_BUILD=dir the programs in dir/bin are used as they are.
-Exit codes: 0 fine, 64 usage, 69 a package is missing or a service did not
-come up, 75 the directory is in use; 1 in `demo`, something broke a promise.
+SAGA_DIR names the data directory (default: var beside run.sh), SAGA_BUS is
+the default of --bus.  With SAGA_BUILD=dir, run.sh does not build but uses the
+programs in dir/bin.
+Exit codes: 0 success, 64 usage, 69 a package is missing or a service did not
+start, 75 the directory is in use; in `demo`, 1 if an invariant is broken.
 END
 }
 
@@ -56,13 +57,13 @@ parse() {
         esac
         case $1 in
             scenario)
-                [ -z "$mode" ] || fail 64 "both $mode and $1?"
+                [ -z "$mode" ] || fail 64 "$mode and $1 exclude each other"
                 mode=$1
                 scenario=("${@:2}")
                 return
                 ;;
             demo | stop | status | restart | -d | keep)
-                [ -z "$mode" ] || fail 64 "both $mode and $1?"
+                [ -z "$mode" ] || fail 64 "$mode and $1 exclude each other"
                 mode=$1
                 if [ "$mode" = restart ]; then
                     subject=${2:-}
@@ -74,12 +75,12 @@ parse() {
             --restart) revive=yes ;;
             --order-deadline-ms)
                 [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] ||
-                    fail 64 "--order-deadline-ms wants milliseconds, 1 to 999999999, not '${2:-}'"
+                    fail 64 "--order-deadline-ms takes milliseconds, 1 to 999999999, not '${2:-}'"
                 deadline_ms=$2
                 shift
                 ;;
             --bus)
-                [ -n "${2:-}" ] || fail 64 '--bus wants a URL, tcp://127.0.0.1:PORT'
+                [ -n "${2:-}" ] || fail 64 '--bus takes a URL, tcp://127.0.0.1:PORT'
                 bus=$2
                 shift
                 ;;
@@ -87,20 +88,20 @@ parse() {
                 usage
                 exit 0
                 ;;
-            *) fail 64 "what is '$1'?  ./run.sh --help" ;;
+            *) fail 64 "unexpected argument '$1' ('./run.sh --help')" ;;
         esac
         shift
     done
     if [ "$mode" = restart ]; then
         subject=${subject%-svc}
         [[ " ${services[*]} " == *" ${subject:-none} "* ]] ||
-            fail 64 "restart wants a service (${services[*]}), not '$subject'"
+            fail 64 "restart takes a service (${services[*]}), not '$subject'"
     fi
 }
 parse "$@"
 [[ -z $bus || ($bus =~ ^tcp://(127\.0\.0\.1|localhost):([1-9][0-9]{3,4})$ &&
     ${BASH_REMATCH[2]} -ge 1024 && ${BASH_REMATCH[2]} -le 65526) ]] ||
-    fail 64 "--bus wants tcp://127.0.0.1:PORT (nothing on the wire is authenticated), not '$bus'"
+    fail 64 "--bus takes tcp://127.0.0.1:PORT (nothing on the wire is authenticated), not '$bus'"
 
 given_dir=${SAGA_DIR:-}
 dir=${given_dir:-$root/var}
@@ -179,7 +180,7 @@ refuse_if_in_use() {
 in_use_by() { # NAME PID [SERVICE THAT DOES NOT RUN...]
     local s missing=()
     for s in "${@:3}"; do
-        missing+=("$s-svc is not running; bring it back:  $run restart $s")
+        missing+=("$s-svc is not running; start it:  $run restart $s")
     done
     fail 75 "$here is in use by $1 (pid ${2:-unknown}); nothing was started." \
         ${missing[@]+"${missing[@]}"} \
@@ -220,7 +221,7 @@ within() { # SECONDS COMMAND...
 answers() { # SERVICE
     if [ -n "${pids[$1]:-}" ] && ! alive "${pids[$1]}"; then
         how_ended "$1"
-        fail 69 "$1-svc did not start: $how. Its last words, in $here/log/$1.log:" \
+        fail 69 "$1-svc did not start: $how. The end of its log, $here/log/$1.log:" \
             "$(last_words "$1")"
     fi
     "$saga" status "$1" >/dev/null 2>&1
@@ -267,7 +268,7 @@ stop_services() { # SERVICE...
             if ! alive "${left[$s]}"; then
                 unset "left[$s]"
             elif [ "$(now_ms)" -gt $until ]; then
-                printf 'run.sh: %s-svc (pid %s) did not stop; killed. Its log has every event that it answered for.\n' \
+                printf 'run.sh: %s-svc (pid %s) did not stop, so it was killed. Its log has every event that it acknowledged.\n' \
                     "$s" "${left[$s]}" >&2
                 kill -KILL "${left[$s]}" 2>/dev/null || true
                 unset "left[$s]"
@@ -317,9 +318,9 @@ undone() { # SECONDS
     known="${known#, }"
     case $known in
         '') what='' ;; # whether anything is, nobody says
-        *,*' parked') what=" It goes on at the next start; what is parked waits for '$saga_shown redrive'." ;;
-        *' parked') what=" It waits for '$saga_shown redrive'." ;;
-        *) what=' It goes on at the next start.' ;;
+        *,*' parked') what=" The next start continues it; to retry parked events:  $saga_shown redrive" ;;
+        *' parked') what=" To retry parked events:  $saga_shown redrive" ;;
+        *) what=' The next start continues it.' ;;
     esac
     known+=$unknown
     echo "Left undone: ${known#; }.$what"
@@ -362,7 +363,7 @@ no_directory() { # WHY
         "use another one:  SAGA_DIR=/elsewhere ${run##* }"
 }
 
-# What can be no directory is told at once, not after a build.
+# An unusable directory is reported at once, not after a build.
 check_directory() {
     local above=$dir
     until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
@@ -419,7 +420,7 @@ prepare_data() {
     elif [ $fresh = yes ]; then
         step data "$here (new and empty)"
     else
-        step data "$here (as it was)"
+        step data "$here (existing)"
     fi
     [ $hints = no ] || step logs "$here/log/*.log, sockets ${bus:-$here/run/}"
     # So that the table below shows three that know each other.
@@ -435,7 +436,7 @@ show_next() { # WHERE MORE HINTS...
     [ "$dir" = "$came_from/var" ] || printf '    export SAGA_DIR=%q\n' "$dir"
     [ -z "$bus" ] || printf '    export SAGA_BUS=%q\n' "$bus"
     hints "$saga_shown place widget:2 --customer alice" 'an order, and its trace' \
-        "$saga_shown place gadget:2 --customer bob" 'one that is turned back' \
+        "$saga_shown place gadget:2 --customer bob" 'an order that is cancelled' \
         "${run##* } scenario 02" 'one of twenty accidents to predict' \
         "$saga_shown learn" 'the tutorial, chapter by chapter' \
         "$saga_shown help" 'everything else' "$@"
@@ -490,13 +491,13 @@ on_end() { # SERVICE, which ended as $how says
     local t recent=()
     unset "pids[$1]"
     if [ "$how" = 'exit code 0' ]; then
-        news "-- $1-svc has stopped, as it was told"
+        news "-- $1-svc has stopped, as requested"
         return
     fi
     news "-- $1-svc is gone: $how"
     died=yes
     if [ $revive = no ]; then
-        news "   bring it back:  $run restart $1"
+        news "   start it again:  $run restart $1"
         return
     fi
     for t in ${deaths[$1]:-}; do
@@ -505,7 +506,7 @@ on_end() { # SERVICE, which ended as $how says
     recent+=("$SECONDS")
     deaths[$1]=${recent[*]}
     if [ ${#recent[@]} -ge 5 ]; then
-        news "-- $1-svc died 5 times in 30 s and is given up. Its last words:" \
+        news "-- $1-svc died 5 times in 30 s and is not restarted. The end of its log:" \
             "$(last_words "$1")"
     else
         revive_at[$1]=$(($(now_ms) + (50 << ${#recent[@]})))
@@ -574,7 +575,7 @@ run_in_foreground() {
     elif [ $died = yes ]; then
         exit 1
     elif ! alive "$follower"; then # as when stdout was closed
-        echo "run.sh: 'saga log --all --follow' has ended; so everything stops" >&2
+        echo "run.sh: 'saga log --all --follow' has ended; stopping all services" >&2
         undone 0.8 >&2 || true
         exit 1
     fi
@@ -600,7 +601,7 @@ run_detached() {
 
 # Behind `-d --restart`: what stays and brings services back.
 run_keeper() {
-    flock -n 9 || fail 64 "keep is for run.sh itself: ./run.sh -d --restart"
+    flock -n 9 || fail 64 "keep is internal to run.sh; use:  ./run.sh -d --restart"
     echo $$ >"$dir/keeper"
     start_all
     trap 'stopping=yes' INT TERM HUP
@@ -624,7 +625,7 @@ stop_everything() {
         if locked "$dir/$s"; then running=yes; fi
     done
     if [ $running = no ] && ! locked "$dir/keeper"; then
-        echo "Nothing is running on $here."
+        echo "Nothing is running in $here."
         return
     fi
     undone 3
@@ -641,12 +642,12 @@ unlocked() { ! locked "$1"; }
 restart_service() {
     local pid
     read_options
-    [ -x "$build/bin/$subject-svc" ] || fail 69 "nothing is built yet: $run builds"
-    [ -e "$dir/options" ] || fail 66 "nothing was ever started on $here: $run starts"
+    [ -x "$build/bin/$subject-svc" ] || fail 69 "nothing is built yet; build with:  make"
+    [ -e "$dir/options" ] || fail 66 "no shop in $here; start one with:  $run"
     umask 077
     stop_services "$subject"
     within 2 unlocked "$dir/$subject" ||
-        fail 75 "somebody else holds $here/$subject"
+        fail 75 "another process holds $here/$subject"
     if pid=$(keeper_pid); then
         : >"$dir/$subject/restart"
     else
@@ -658,7 +659,7 @@ restart_service() {
 
 show_status() {
     read_options
-    [ -x "$saga" ] || fail 69 "nothing is built yet: $run builds"
+    [ -x "$saga" ] || fail 69 "nothing is built yet; build with:  make"
     "$saga" status
 }
 

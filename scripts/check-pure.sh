@@ -12,7 +12,7 @@ for object; do
     mapfile -t impure < <(awk '{ print $NF }' <<<"$needed" |
         grep -vxFf <(sed '/^#/d; /^$/d' "$allowed"))
     if [ ${#impure[@]} -gt 0 ] && [ -n "${impure[0]}" ]; then
-        echo "check-pure: $object calls what is not pure: ${impure[*]}" >&2
+        echo "check-pure: $object calls impure functions: ${impure[*]}" >&2
         bad=1
     fi
     mapfile -t exported < <(nm -g --defined-only "$object" |

@@ -17,11 +17,11 @@ burst=3000
 not_empty() {
     local run=$root/run.sh s
     [ "$root" != "$PWD" ] || run=./run.sh
-    echo "demo: $SAGA_DIR is not empty; the demo begins with an empty one."
+    echo "demo: $SAGA_DIR is not empty; the demo needs an empty directory."
     echo "    use another one:  SAGA_DIR=/elsewhere $run demo"
     for s in order inventory payment; do
         if [ -e "$SAGA_DIR/$s" ] && ! flock -n "$SAGA_DIR/$s" true; then
-            printf '    %s-svc runs there; stop all:  SAGA_DIR=%q %s stop\n' \
+            printf '    %s-svc is running there; stop all:  SAGA_DIR=%q %s stop\n' \
                 $s "$SAGA_DIR" "$run"
             return
         fi

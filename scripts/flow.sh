@@ -22,7 +22,7 @@ flow=$(NO_COLOR=1 "$2" flow)
 case $1 in
     check)
         if ! diff -u README.md <(with_flow "$flow"); then
-            echo "check-flow: README.md shows another flow than the rules;" \
+            echo "check-flow: README.md differs from the rules;" \
                 "write it:  make flow" >&2
             exit 1
         fi

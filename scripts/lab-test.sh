@@ -31,7 +31,7 @@ differences() { # CODE SAID TEXT
     local found wanted literal ran
     case $3 in
         green:*)
-            [ "$1" -eq 0 ] || echo 'should pass, and does not'
+            [ "$1" -eq 0 ] || echo 'should pass, but does not'
             return
             ;;
         '**red**'*:*) ;;
@@ -41,12 +41,12 @@ differences() { # CODE SAID TEXT
     wanted=${3#'**red**'}
     wanted=$(tr -s ' ' '\n' <<<"${wanted%%:*}" | sed '/^$/d' | sort -u |
         paste -sd ' ')
-    [ "$1" -eq 1 ] || echo 'should fail, and does not'
+    [ "$1" -eq 1 ] || echo 'should fail, but does not'
     [ "$found" = "$wanted" ] ||
-        echo "should break '$wanted', and breaks '$found'"
-    ran=$(sed -E '/^(As|Not as) foretold: /,$d' "$2")
+        echo "should break '$wanted', but breaks '$found'"
+    ran=$(sed -E '/^(As|Not as) predicted: /,$d' "$2")
     while read -r literal; do
-        grep -qF -- "$literal" <<<"$ran" || echo "nothing says '$literal'"
+        grep -qF -- "$literal" <<<"$ran" || echo "the output lacks '$literal'"
     done < <(grep -o '`[^`]*`' <<<"${3#*:}" | tr -d '`')
 }
 
@@ -65,12 +65,12 @@ try() { # ROW DIRECTORY
         code=$?
     if [ $code -eq 77 ]; then
         touch "$said.skipped"
-        printf '  skip   %s without %-16s it cannot be run here\n' "$number" "$names"
+        printf '  skip   %s without %-16s it cannot run here\n' "$number" "$names"
         return
     fi
     wrong=$(
         differences $code "$said" "$text"
-        grep -q '^As foretold: ' "$said" || echo 'nobody says that it was foretold'
+        grep -q '^As predicted: ' "$said" || echo 'it does not say "As predicted"'
     )
     {
         flock 9
@@ -110,7 +110,7 @@ bad=0
 for file in "${files[@]}"; do
     rows_of "$file" >>"$work/rows"
     if ! grep -q '^| `[a-z,]*` | \*\*red\*\*' "$file"; then
-        echo "  FAILED $file: no removal turns it red: it teaches nothing"
+        echo "  FAILED $file: no removal makes it fail, so it teaches nothing"
         bad=$((bad + 1))
     fi
     if [ "$(rows_of "$file" | wc -l)" -ne \
@@ -126,7 +126,7 @@ begun=$SECONDS
 while read -r names; do
     scripts/lab.sh without "$names" >/dev/null
 done < <(cut -f 2 "$work/rows" | sort -u)
-printf '  built what is missing %39d s\n' $((SECONDS - begun))
+printf '  built missing programs %38d s\n' $((SECONDS - begun))
 
 # A signal ends this shell at once, and that ends the others, which clean up.
 setpriv --pdeathsig TERM xargs -a "$work/rows" -d '\n' -P "${LAB_JOBS:-3}" \
@@ -135,5 +135,5 @@ wait $! || bad=$((bad + 1))
 bad=$((bad + $(find "$work" -name '*.bad' | wc -l)))
 skipped=$(find "$work" -name '*.skipped' | wc -l)
 tried=$((tried - skipped))
-echo "$tried tried, $bad not as written, $skipped skipped"
+echo "$tried tried, $bad not as predicted, $skipped skipped"
 [ $bad -eq 0 ] && [ $((tried + skipped)) -gt 0 ]

@@ -46,7 +46,7 @@ check() {
             bad=1
         fi
     done
-    echo "$tried searches, what they found is $([ $bad -eq 0 ] || echo 'not ')as written"
+    echo "$tried searches, results $([ $bad -eq 0 ] && echo 'match' || echo 'differ from') $worlds"
     [ $bad -eq 0 ] && [ $tried -gt 0 ]
 }
 

@@ -57,7 +57,7 @@ leave_out() { # NAME,...
 case $1 in
     without | worlds) leave_out "$2" ;;
     older)
-        [ -e "lab/older-$2.patch" ] || fail 64 "no older program of '$2'"
+        [ -e "lab/older-$2.patch" ] || fail 64 "no older version of '$2'"
         [ -z "${LAB_WITHOUT:-}" ] || leave_out "$LAB_WITHOUT"
         patches+=("lab/older-$2.patch")
         copy=build/lab/older-$2${LAB_WITHOUT:+,without-${copy##*/}}
@@ -68,7 +68,7 @@ case $1 in
         patches=("$page") # a page with a diff in it is a patch with prose
         copy=build/lab/chapter-12
         ;;
-    *) fail 64 'without, worlds, older, or chapter?' ;;
+    *) fail 64 'missing without, worlds, older or chapter' ;;
 esac
 
 # The files that a page tells its reader to write.
@@ -92,7 +92,7 @@ mkdir -p build/lab
 exec 9>"build/lab/.lock"
 flock 9
 if [ "$(cat "$copy/made-from" 2>/dev/null)" != "$made_from" ]; then
-    [ ! -t 2 ] || echo "lab: builds $copy, some seconds" >&2
+    [ ! -t 2 ] || echo "lab: building $copy, this takes some seconds" >&2
     rm -rf "$copy"
     mkdir -p "$copy/scripts" "$copy/build"
     # With what is built already: only what a patch touches is built anew.

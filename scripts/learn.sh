@@ -21,11 +21,11 @@ if [ $# -eq 0 ]; then
     exit 0
 fi
 if [ $# -gt 1 ]; then
-    echo "learn: one chapter at a time, not $1 and $2 (learn [CHAPTER])" >&2
+    echo "learn: unexpected argument '$2' (learn [CHAPTER])" >&2
     exit 64
 fi
 if [[ ! $1 =~ ^[0-9]{1,2}$ ]]; then
-    echo "learn: a chapter is a number ('./saga learn' lists them)" >&2
+    echo "learn: CHAPTER must be a number ('./saga learn' lists them)" >&2
     exit 64
 fi
 chapter=(docs/tutorial/"$(printf '%02d' "$((10#$1))")"-*.md)

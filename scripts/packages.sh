@@ -105,7 +105,7 @@ read -r -d '' -a packages <<<"$missing" || true
 # compiler judge.
 if ! command -v apt-get >/dev/null; then
     [ "$1" = check ] && exit 0
-    echo "packages: this is no Debian (no apt-get); needed are:" >&2
+    echo "packages: this is not Debian (no apt-get); install by hand:" >&2
     echo "    ${packages[*]}" >&2
     exit 69
 fi

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# scenario.sh - runs what stands in scenarios/NN-*.md, as `saga scenario` does.
+# scenario.sh - runs the scenarios in scenarios/NN-*.md, for `saga scenario`.
 #
-#   ls                          one line each
-#   show N                      the file
-#   run N [--without A[,B]]     its commands, compared with what it says; with
-#                               --without on programs of the ablation lab, and
-#                               then with what its table says of these names
-#   run --all                   all of them
+#   ls                          lists them, one line each
+#   show N                      prints the file
+#   run N [--without A[,B]]     runs its commands and compares their output with
+#                               the file; --without uses programs of the
+#                               ablation lab, and compares the result with the
+#                               file's table
+#   run --all                   runs all of them
 #
-# Exit code 77: it was skipped, for want of what it says.
+# Exit code 77: skipped, because something that it names is missing.
 #
 # A scenario's commands are its `console` blocks, one shell for all of them,
 # run by clitest in the repository's root.  They live in namespaces of their
@@ -98,9 +99,9 @@ compare() { # FILE NAME,... CODE
     [ "$3" -eq 0 ] || ended=red
     row=$(foretold "$1" "$2")
     case $row in
-        '') row="Nothing is foretold: $1 says nothing of a run without $2. It is $ended." ;;
-        "$ended"*) row="As foretold: $row" ;;
-        *) row="Not as foretold: it is $ended, and $1 says $row" ;;
+        '') row="No prediction: $1 does not mention a run without $2. It is $ended." ;;
+        "$ended"*) row="As predicted: $row" ;;
+        *) row="Not as predicted: it is $ended, but $1 says $row" ;;
     esac
     echo
     fold -s -w 78 <<<"$row" | sed 's/ *$//'
@@ -141,7 +142,7 @@ within_reach() {
 without_namespaces() { # COMMAND...
     local code=0 environ pid
     if grep -q ' mount ' "$work/commands"; then
-        echo 'Skipped: it mounts a small disk, and nothing can be mounted here.'
+        echo 'Skipped: it mounts a small disk, but mounting is not possible here.'
         return 77
     fi
     TMPDIR=$work/tmp within_reach "$@" || code=$?
@@ -189,10 +190,10 @@ run() {
             --all) all=yes ;;
             --without)
                 without=${2:-}
-                [ -n "$without" ] || refuse '--without what?'
+                [ -n "$without" ] || refuse '--without takes the names of protections'
                 shift
                 ;;
-            -*) refuse "$1 is no option" ;;
+            -*) refuse "$1 is not an option" ;;
             *)
                 [ -z "$number" ] || refuse "one scenario at a time, not $number and $1"
                 number=$1
@@ -201,11 +202,11 @@ run() {
         shift
     done
     [ $all = no ] || [ -z "$number$without" ] ||
-        refuse "all of them, or ${number:-one without $without}?"
-    [ $all = yes ] || [ -n "$number" ] || refuse 'run which one?'
+        refuse "--all and ${number:-"--without $without"} exclude each other"
+    [ $all = yes ] || [ -n "$number" ] || refuse 'missing N'
     command -v clitest >/dev/null || fail 69 \
-        "clitest is missing:  scripts/packages.sh install test"
-    [ -x build/bin/saga ] || fail 69 "nothing is built yet:  make"
+        "clitest is missing; install it:  scripts/packages.sh install test"
+    [ -x build/bin/saga ] || fail 69 "nothing is built yet; build with:  make"
     if [ $all = yes ]; then
         run_all
         return
@@ -218,7 +219,7 @@ run() {
     fi
     story_of "$file" above
     [ -z "$without" ] ||
-        echo "Without $without: lab/without-*.patch shows what is missing."$'\n'
+        echo "Without $without: lab/without-*.patch shows what was removed."$'\n'
     run_one "$file" || code=$?
     [ $code -eq 0 ] || [ $code -eq 77 ] || code=1
     if [ $code -eq 77 ]; then
@@ -228,7 +229,7 @@ run() {
     elif [ $code -eq 0 ]; then
         story_of "$file" below
     else
-        printf '\nNot as written: %s\n' "$file"
+        printf '\nThe output differs from %s\n' "$file"
     fi
     return $code
 }
@@ -266,13 +267,13 @@ run_all() {
         '{}' "$work" || code=1
     bad=$(find "$work" -name '*.bad' | wc -l)
     skipped=$(find "$work" -name '*.skipped' | wc -l)
-    echo "$((${#all[@]} - bad - skipped)) scenarios as written, $bad not, $skipped skipped"
+    echo "$((${#all[@]} - bad - skipped)) scenarios passed, $bad failed, $skipped skipped"
     [ $code -eq 0 ] && [ "$bad" -eq 0 ]
 }
 
 case ${1:-} in
     ls)
-        [ $# -eq 1 ] || refuse "what is $2?"
+        [ $# -eq 1 ] || refuse "unexpected argument '$2'"
         list
         ;;
     show)
@@ -295,5 +296,5 @@ case ${1:-} in
         run_one "$2"
         ;;
     '') fail 64 "$usage" ;;
-    *) refuse "what is $1?" ;;
+    *) refuse "unexpected argument '$1'" ;;
 esac

@@ -115,7 +115,7 @@ need_storage() {
     [ "${free:-0}" -ge 262144 ] ||
         fail 69 'no tmpfs with 256 MB to spare is mounted on /dev/shm'
     [ "$(stat -f -c %T /var/tmp)" != tmpfs ] ||
-        fail 69 '/var/tmp is a tmpfs: it has to be on a disk'
+        fail 69 '/var/tmp is a tmpfs, but must be on a disk'
 }
 
 # Ends what has a directory of ours in its environment, and removes these: a
@@ -165,7 +165,7 @@ run_once() { # ITEM VARIANT LOG
     wait $runner || code=$?
     runner=''
     case $code in
-        124 | 137) echo "soak: it did not end within $limit s" >>"$3" ;;
+        124 | 137) echo "soak: not finished within $limit s" >>"$3" ;;
     esac
     end_leftovers
     return $code
@@ -200,7 +200,7 @@ try() { # ITEM ROUND
 
 # The first lines of a log that tell what failed.
 said_wrong() { # LOG
-    grep -E '^(not ok|Not as written|\[FAILED|soak:| +FAILED )' "$1" |
+    grep -E '^(not ok|The output differs|\[FAILED|soak:| +FAILED )' "$1" |
         head -n 3 | sed 's/^ */         /' || true
 }
 
@@ -303,16 +303,16 @@ run_missing() {
 }
 
 run() { # N ONLY [BINARY...]
-    [[ $1 =~ ^[1-9][0-9]{0,5}$ ]] || fail 64 "N=$1: how often? (N=40)"
+    [[ $1 =~ ^[1-9][0-9]{0,5}$ ]] || fail 64 "N=$1: N must be a number of runs, as in N=40"
     runs=$1
     mapfile -t chosen < <(items "${@:3}" | selected "$2")
     [ ${#chosen[@]} -gt 0 ] || fail 64 \
         "no item is called '$2' ('scripts/soak.sh items' lists them)"
-    [ -e "$preload" ] || fail 69 'it is not built: make tests'
+    [ -e "$preload" ] || fail 69 'nothing is built yet; build with:  make tests'
     need_storage
     mkdir -p build/soak
     exec 9>build/soak/lock
-    flock -n 9 || fail 75 'another one is running in this directory'
+    flock -n 9 || fail 75 'another soak is running in this directory'
     state=build/soak/$(key) results=build/soak/$(key)/results
     mkdir -p "$state"
     touch "$results"

@@ -70,7 +70,7 @@ for test; do
 done
 
 if [ $((passed + failed)) -eq 0 ]; then
-    echo 'test.sh: no test ran at all' >&2
+    echo 'test.sh: no test ran' >&2
     failed=1
 fi
 echo "$passed passed, $failed failed$(

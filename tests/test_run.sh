@@ -41,12 +41,12 @@ demo_wants_room() {
     mkdir "$SAGA_DIR"
     touch "$SAGA_DIR/something"
     said=$(ends_with 75 "$run" demo 2>&1)
-    shows "$said" "^demo: $SAGA_DIR is not empty; the demo begins with an empty one"
+    shows "$said" "^demo: $SAGA_DIR is not empty; the demo needs an empty directory"
     shows "$said" 'use another one:  SAGA_DIR=/elsewhere [^ ]*run.sh demo$'
     if shows "$said" 'runs there' >/dev/null; then return 1; fi
     "$run" -d
     said=$(ends_with 75 "$run" demo 2>&1)
-    shows "$said" "order-svc runs there; stop all:  SAGA_DIR=$SAGA_DIR [^ ]*run.sh stop$"
+    shows "$said" "order-svc is running there; stop all:  SAGA_DIR=$SAGA_DIR [^ ]*run.sh stop$"
     ends_with 0 "$run" status
 }
 
@@ -107,8 +107,8 @@ two_are_away() {
     for s in inventory payment; do ends_with 0 "$saga" shutdown $s; done
     said=$(ends_with 75 "$run" 2>&1)
     shows "$said" "in use by order-svc \(pid $(pid_of order)\)"
-    shows "$said" 'inventory-svc is not running; bring it back: .*run.sh restart inventory$'
-    shows "$said" 'payment-svc is not running; bring it back: .*run.sh restart payment$'
+    shows "$said" 'inventory-svc is not running; start it: .*run.sh restart inventory$'
+    shows "$said" 'payment-svc is not running; start it: .*run.sh restart payment$'
     if shows "$said" 'order-svc is not running' >/dev/null; then return 1; fi
     for s in inventory payment; do ends_with 0 "$run" restart $s; done
     ends_with 0 "$saga" place widget:1 --customer alice
@@ -214,7 +214,7 @@ paid_not_shipped() {
     kill -CONT "$payment"
     within 10 has_status o-paid CONFIRMED
     said=$(ends_with 0 "$run" stop)
-    shows "$said" '^Left undone: 1 CONFIRMED but not shipped\. It goes on'
+    shows "$said" '^Left undone: 1 CONFIRMED but not shipped\. The next start continues it\.$'
 }
 has_status() { # ORDER WORD
     "$saga" show "$1" | grep -qE "^  (status|stock) +$2$"
@@ -231,7 +231,7 @@ closed_output() {
     ended=0
     wait "$pid" || ended=$?
     [ $ended -eq 1 ]
-    shows "$(cat "$work/err")" 'log --all --follow. has ended; so everything stops'
+    shows "$(cat "$work/err")" 'log --all --follow. has ended; stopping all services'
     shows "$(cat "$work/err")" 'Left undone: nothing'
     all_unlocked
 }
@@ -264,14 +264,14 @@ brought_back() {
     within 10 another_pid payment "$payment"
     ends_with 0 "$saga" place widget:1 --customer alice
     ends_with 0 "$run" restart payment
-    # One that cannot live is given up, and the others are left in peace.
+    # One that cannot live is not restarted, and the others are left in peace.
     payment=$(pid_of payment)
     kill -STOP "$payment"
     head -c 8192 /dev/urandom >"$SAGA_DIR/payment/log.db"
     rm -f "$SAGA_DIR/payment/log.db-wal" "$SAGA_DIR/payment/log.db-shm"
     kill -KILL "$payment"
     within 20 says "$SAGA_DIR/log/keeper.log" \
-        'payment-svc died 5 times in 30 s and is given up.*log'
+        'payment-svc died 5 times in 30 s and is not restarted.*log'
     kill -0 "$(pid_of order)"
     keeper=$(cat "$SAGA_DIR/keeper")
     "$run" stop
@@ -314,7 +314,7 @@ usage() {
     ends_with 64 "$run" -d stop
     ends_with 64 "$run" restart
     said=$(ends_with 64 "$run" restart bakery 2>&1)
-    shows "$said" "restart wants a service \\(order inventory payment\\), not 'bakery'$"
+    shows "$said" "restart takes a service \\(order inventory payment\\), not 'bakery'$"
     ends_with 64 "$run" -d --order-deadline-ms soon
     ends_with 64 "$run" -d --bus
     ends_with 64 "$run" -d --bus tcp://0.0.0.0:4444
@@ -350,7 +350,7 @@ it 'when nobody reads any more, everything stops' \
     in_directory pipe closed_output # F13 real
 it 'with --restart the dead come back, the hopeless are given up' \
     in_directory revive brought_back # F05 real
-it 'a service that cannot start is shown with its last words' \
+it 'a service that cannot start is shown with the end of its log' \
     in_directory broken does_not_start # F26 real
 it 'it also runs over tcp on the loopback address' in_directory tcp over_tcp
 it 'orders are cancelled after --order-deadline-ms' \

@@ -98,9 +98,9 @@ rows_are_judged() {
     [ -z "$(judged 1 'no ids\n' '**red**: says `no ids`')" ]
     shows "$(judged 0 "$bad" '**red** S2 S4: it breaks')" '^should fail'
     shows "$(judged 1 "$bad" '**red** S4: only one')" \
-        "^should break 'S4', and breaks 'S2 S4'"
+        "^should break 'S4', but breaks 'S2 S4'"
     shows "$(judged 1 "$bad" '**red** S2 S4 Q1: one more')" '^should break'
-    shows "$(judged 1 "$bad" '**red** S2 S4: `960.20`')" "^nothing says '960.20'"
+    shows "$(judged 1 "$bad" '**red** S2 S4: `960.20`')" "^the output lacks '960.20'"
     shows "$(judged 1 "$bad" 'blue: what?')" '^neither'
 }
 
@@ -112,26 +112,26 @@ ended_without() { # NAMES CODE
 foretold_or_not() {
     local said
     shows "$(ended_without inbox 0)" \
-        'As foretold: green: the event is handled twice, and the guard finds'
+        'As predicted: green: the event is handled twice, and the guard finds'
     said=$(ended_without guards,inbox 1)
-    shows "$said" 'As foretold: red S2 S3 S4 S6: alice was charged twice for o-2'
+    shows "$said" 'As predicted: red S2 S3 S4 S6: alice was charged twice for o-2'
     shows "$said" '940\.30'
     shows "$(ended_without inbox 1)" \
-        'Not as foretold: it is red, and .*07-.*\.md says green: the event is'
+        'Not as predicted: it is red, but .*07-.*\.md says green: the event is'
     shows "$(ended_without inbox,guards 0)" \
-        'Not as foretold: it is green, and .*07-.*\.md says red S2 S3 S4 S6: alice'
+        'Not as predicted: it is green, but .*07-.*\.md says red S2 S3 S4 S6: alice'
     shows "$(ended_without outbox 1)" \
-        'Nothing is foretold: .*07-.* says nothing of a run without outbox. It is red'
+        'No prediction: .*07-.* does not mention a run without outbox. It is red'
 }
 
 # What scenario.sh foretells is the table's own text: it proves nothing.
 # shellcheck disable=SC2016 # the backticks are Markdown's
 foretelling_is_no_proof() {
-    local said='no ids\n\nAs foretold: red: it says\n`her 940.30`\n'
+    local said='no ids\n\nAs predicted: red: it says\n`her 940.30`\n'
     [ -z "$(judged 1 "$said" '**red**: it says `no ids`')" ]
     shows "$(judged 1 "$said" '**red**: it says `her 940.30`')" \
-        "^nothing says 'her 940.30'"
-    shows "$(judged 1 "Not a${said#*A}" '**red**: `her 940.30`')" '^nothing says'
+        "^the output lacks 'her 940.30'"
+    shows "$(judged 1 "Not a${said#*A}" '**red**: `her 940.30`')" '^the output lacks'
 }
 
 nothing_to_leave_out() {

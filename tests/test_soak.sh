@@ -68,7 +68,7 @@ race_is_found() {
     shows "$said" '^test_good.sh +0/1 +0/1 +0/1 +0/1 +0/4$'
     shows "$said" '^8 runs, [1-4] failed, 0 skipped'
     log=$(sed -n 's|^  \(build/soak/.*sync-20ms.log\)$|\1|p' <<<"$said")
-    grep -q 'Not as written: scenarios/01-race.md' "$repo/$log"
+    grep -q 'The output differs from scenarios/01-race.md' "$repo/$log"
     nothing_stays
 }
 
@@ -119,7 +119,7 @@ never_ends() {
     repository endless
     planted_test endless 'sleep 600'
     SOAK_TIMEOUT=1 soak 1 1 'test_endless.sh'
-    shows "$said" 'did not end within 1 s'
+    shows "$said" 'not finished within 1 s'
     nothing_stays
 }
 
