@@ -86,8 +86,7 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- what the processes used ----------------------------------------------
- */
+/* ---- what the processes used -------------------------------------------- */
 
 /* A service as one moment finds it. */
 struct service_use {
@@ -134,8 +133,7 @@ static int all_use(struct bench *bench, struct service_use found[SERVICES + 1])
     return rc;
 }
 
-/* ---- placing
- * ----------------------------------------------------------------- */
+/* ---- placing ------------------------------------------------------------ */
 
 static void on_answer(void *arg)
 {
@@ -401,8 +399,7 @@ static int run(struct bench *bench)
     return SAGA_YES;
 }
 
-/* ---- before and after -------------------------------------------------------
- */
+/* ---- before and after --------------------------------------------------- */
 
 static int tell(struct bench *bench, const char *service,
                 struct command *command)
@@ -682,8 +679,7 @@ static void print_report(const struct bench *bench, const json_t *told)
            real_of(told, "catch_up_ms"));
 }
 
-/* ---- afterwards, `saga check` ---------------------------------------------
- */
+/* ---- afterwards, `saga check` ------------------------------------------- */
 
 static void see_nothing(void *ctx, enum check_id id, const char *subject,
                         const char *text, const struct check_wait *wait)
@@ -720,8 +716,7 @@ static int check(const struct bench *bench, json_t *told)
     return broken > 0 ? SAGA_NO : SAGA_YES;
 }
 
-/* ---- the verb -------------------------------------------------------------
- */
+/* ---- the verb ----------------------------------------------------------- */
 
 /* Runs, and tells what it took; NULL: it was reported, *code says how. */
 static json_t *measure(struct bench *bench, int *code)

@@ -44,8 +44,7 @@ static void interrupt(int signal_number)
     interrupted = 1;
 }
 
-/* ---- the cut --------------------------------------------------------------
- */
+/* ---- the cut ------------------------------------------------------------ */
 
 static int open_logs(struct backup *backup)
 {
@@ -157,8 +156,7 @@ static int cut(struct backup *backup)
                      backup->misfit);
 }
 
-/* ---- copying --------------------------------------------------------------
- */
+/* ---- copying ------------------------------------------------------------ */
 
 static int failed(const struct backup *backup, const char *path)
 {
@@ -200,8 +198,7 @@ static int copy_log(struct backup *backup, int i)
     return code == SAGA_YES ? sync_path(backup, directory) : code;
 }
 
-/* ---- the directory --------------------------------------------------------
- */
+/* ---- the directory ------------------------------------------------------ */
 
 /* Where DIR is, or is to be, whatever the way it was written. */
 static int find_target(struct backup *backup, const char *given)
@@ -306,8 +303,7 @@ static int copy_all(struct backup *backup)
     return code;
 }
 
-/* ---- the verb -------------------------------------------------------------
- */
+/* ---- the verb ----------------------------------------------------------- */
 
 static void tell(const struct backup *backup)
 {

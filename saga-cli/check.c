@@ -38,8 +38,7 @@ struct verdict_run {
     json_t *violations; /* [{"id","subject","text","under_way"}] */
 };
 
-/* ---- looking --------------------------------------------------------------
- */
+/* ---- looking ------------------------------------------------------------ */
 
 /* "under_way" is the number of the lane until watch() has looked. */
 static void collect(void *ctx, enum check_id id, const char *subject,
@@ -165,8 +164,7 @@ static int verdict_of(const struct verdict_run *run)
     return code;
 }
 
-/* ---- telling --------------------------------------------------------------
- */
+/* ---- telling ------------------------------------------------------------ */
 
 /* Whether it was asked for at all; what was asked for and skipped is said. */
 static bool is_asked(const struct verdict_run *run, enum check_id id)
@@ -360,8 +358,7 @@ static void print_json(const struct verdict_run *run)
     saga_print_json(verdict);
 }
 
-/* ---- the verb -------------------------------------------------------------
- */
+/* ---- the verb ----------------------------------------------------------- */
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): argp's own type */
 static error_t parse(int key, char *arg, struct argp_state *state)

@@ -212,8 +212,7 @@ static int product(struct saga *saga)
                 text_cents(data->price_cents, price));
 }
 
-/* ---- the verbs --------------------------------------------------------------
- */
+/* ---- the verbs ---------------------------------------------------------- */
 
 static const struct argp_option reason_option[] = {
     {"reason", 'o', "TEXT", 0, "the reason (cancelled by customer)", 0}, {0}};

@@ -59,8 +59,7 @@ static const char behind_lists[] =
     "}\n"
     "complete -F _saga saga\n";
 
-/* ---- what the tables say ----------------------------------------------------
- */
+/* ---- what the tables say ------------------------------------------------ */
 
 static void put_verb_names(void)
 {

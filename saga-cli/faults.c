@@ -22,8 +22,7 @@ static json_t *ask_faults(struct saga *saga, const char *service, int *code)
     return reply;
 }
 
-/* ---- ls -------------------------------------------------------------------
- */
+/* ---- ls ----------------------------------------------------------------- */
 
 /* The answers of all services that were asked, by their numbers; NULL: not
  * asked, or no answer. */
@@ -208,8 +207,7 @@ static int list(struct saga *saga)
     return code;
 }
 
-/* ---- set ------------------------------------------------------------------
- */
+/* ---- set ---------------------------------------------------------------- */
 
 /* Whether the process knows @point; if not, which one may be meant. */
 static bool knows(const json_t *reply, const char *point, const char **closest)
@@ -303,8 +301,7 @@ static int set(struct saga *saga, const struct setting *setting)
     return SAGA_YES;
 }
 
-/* ---- clear ----------------------------------------------------------------
- */
+/* ---- clear -------------------------------------------------------------- */
 
 /* Clears @point (NULL: all) of a service. */
 static int clear_one(struct saga *saga, const char *service, const char *point)
@@ -370,8 +367,7 @@ static int clear(struct saga *saga, bool all)
     return code;
 }
 
-/* ---- the verb -------------------------------------------------------------
- */
+/* ---- the verb ----------------------------------------------------------- */
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

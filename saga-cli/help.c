@@ -32,8 +32,7 @@ char *help_synopsis(const struct verb *verb)
     return text;
 }
 
-/* ---- filled lines -----------------------------------------------------------
- */
+/* ---- filled lines ------------------------------------------------------- */
 
 /* A line in progress; those that follow it are indented. */
 struct filled {
@@ -66,8 +65,7 @@ static void fill_text(struct filled *line, const char *text)
     putc('\n', line->out);
 }
 
-/* ---- one verb ---------------------------------------------------------------
- */
+/* ---- one verb ----------------------------------------------------------- */
 
 /* A form of the verb; breaks lines only before an option in brackets. */
 static void print_form(FILE *out, const char *lead, const struct verb *verb,
@@ -164,8 +162,7 @@ int help_print_verb(const struct saga *saga, const struct verb *verb)
     return SAGA_YES;
 }
 
-/* ---- all of them ------------------------------------------------------------
- */
+/* ---- all of them -------------------------------------------------------- */
 
 void help_print(FILE *out)
 {

@@ -45,8 +45,7 @@ static void stop(int signal_number)
     stopped = 1;
 }
 
-/* ---- causes in words ------------------------------------------------------
- */
+/* ---- causes in words ---------------------------------------------------- */
 
 /* Text of a log that somebody may have edited: nothing that moves a cursor. */
 static const char *clean(const char *text, size_t size)
@@ -119,8 +118,7 @@ static void print_cause(struct log_verb *verb, const struct event *event)
         printf("%s (%s #%llu)", type, cause->source, seq);
 }
 
-/* ---- one event ------------------------------------------------------------
- */
+/* ---- one event ---------------------------------------------------------- */
 
 /* What it says; of one that this program cannot read, why not. */
 static void describe(const json_t *json, struct event *event, char *text,
@@ -177,8 +175,7 @@ static void print_line(struct log_verb *verb, const json_t *json)
     printf("%s\n", plain);
 }
 
-/* ---- the two ways of reading ----------------------------------------------
- */
+/* ---- the two ways of reading -------------------------------------------- */
 
 static int print_once(struct log_verb *verb, struct merge *merge)
 {
@@ -280,8 +277,7 @@ static int print_log(struct log_verb *verb)
     return code;
 }
 
-/* ---- the verb -------------------------------------------------------------
- */
+/* ---- the verb ----------------------------------------------------------- */
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

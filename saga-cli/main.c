@@ -24,8 +24,7 @@ const struct verb *const verbs[] = {
     &verb_bench,      &verb_help,   &verb_version,  &verb_man,
     &verb_completion, NULL};
 
-/* ---- which verb -------------------------------------------------------------
- */
+/* ---- which verb --------------------------------------------------------- */
 
 /* What is about saga itself may be written as an option: --version, -h. */
 const struct verb *find_verb(const char *name)
@@ -99,8 +98,7 @@ const struct verb verb_version = {.name = "version",
 static const struct verb nothing = {
     .name = "help", .group = ABOUT, .args = "", .run = run_nothing};
 
-/* ---- running it -------------------------------------------------------------
- */
+/* ---- running it --------------------------------------------------------- */
 
 /* Whether @word is among the words before a "--". */
 static bool has_word(char **argv, const char *word)

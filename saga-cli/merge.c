@@ -101,8 +101,7 @@ static int64_t time_of(const json_t *event)
     return json_integer_value(json_object_get(event, "time_ms"));
 }
 
-/* ---- asking ---------------------------------------------------------------
- */
+/* ---- asking ------------------------------------------------------------- */
 
 static json_t *question(const struct source *source, bool only_head)
 {
@@ -168,8 +167,7 @@ static int read_page(struct merge *merge, struct source *source)
     return SAGA_YES;
 }
 
-/* ---- following ------------------------------------------------------------
- */
+/* ---- following ---------------------------------------------------------- */
 
 /* One question to the process; NULL and *rc when it does not answer. */
 static json_t *ask_process(struct merge *merge, const struct source *source,
@@ -314,8 +312,7 @@ void merge_poll(struct merge *merge)
     }
 }
 
-/* ---- merging --------------------------------------------------------------
- */
+/* ---- merging ------------------------------------------------------------ */
 
 /* The log that holds the cause of @event, if it is one that we merge. */
 static struct source *source_of_cause(struct merge *merge, const json_t *event)

@@ -23,8 +23,7 @@ enum {
     END_MS = 10000
 };
 
-/* ---- parked ---------------------------------------------------------------
- */
+/* ---- parked ------------------------------------------------------------- */
 
 static void print_parked(const char *service, const json_t *parked)
 {
@@ -102,8 +101,7 @@ const struct verb verb_parked = {
     .words_max = 1,
     .run = run_parked};
 
-/* ---- redrive --------------------------------------------------------------
- */
+/* ---- redrive ------------------------------------------------------------ */
 
 struct redrive {
     int only; /* -1: all services */
@@ -227,8 +225,7 @@ const struct verb verb_redrive = {
              "there is no such event",
     .run = run_redrive};
 
-/* ---- accept ---------------------------------------------------------------
- */
+/* ---- accept ------------------------------------------------------------- */
 
 static int run_accept(struct saga *saga)
 {
@@ -280,8 +277,7 @@ const struct verb verb_accept = {
         "check` then names the affected orders.",
     .run = run_accept};
 
-/* ---- rebuild --------------------------------------------------------------
- */
+/* ---- rebuild ------------------------------------------------------------ */
 
 static const char *const view_names[SERVICES] = {"order", "stock", "account"};
 
@@ -445,8 +441,7 @@ const struct verb verb_rebuild = {
     .notes = "VIEW is order, stock or account.",
     .run = run_rebuild};
 
-/* ---- shutdown -------------------------------------------------------------
- */
+/* ---- shutdown ----------------------------------------------------------- */
 
 /* The pid that a service has written down; 0: none. */
 static int64_t written_pid(const struct saga *saga, const char *service)

@@ -16,8 +16,7 @@ const struct argp_option global_options[] = {
     {"json", 'j', NULL, 0, "one JSON value on standard output", 0},
     {0}};
 
-/* ---- what is wrong with an option ------------------------------------------
- */
+/* ---- what is wrong with an option --------------------------------------- */
 
 /* The option that @name means, up to its "=": by its whole name, or by the
  * beginning that only one has, as with getopt_long(3).  NULL: none. */
@@ -114,8 +113,7 @@ static int check_words(const struct saga *saga)
     return SAGA_YES;
 }
 
-/* ---- parsing ----------------------------------------------------------------
- */
+/* ---- parsing ------------------------------------------------------------ */
 
 int saga_unexpected(const struct saga *saga, const char *word)
 {

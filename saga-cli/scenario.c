@@ -39,8 +39,7 @@ static bool find_above(const char *wanted, char path[PATH_MAX])
     return false;
 }
 
-/* ---- with --json ----------------------------------------------------------
- */
+/* ---- with --json -------------------------------------------------------- */
 
 /* What the script says on either output, read to its end; caller frees. */
 static char *read_all(FILE *from)
@@ -124,8 +123,7 @@ static int print_as_json(struct saga *saga, const char *list, char **argv)
     return code;
 }
 
-/* ---- the verbs ------------------------------------------------------------
- */
+/* ---- the verbs ---------------------------------------------------------- */
 
 /* Becomes the script @wanted, with the verb's words; with --json, runs it.
  * @list: what it lists now, or NULL. */

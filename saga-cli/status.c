@@ -220,8 +220,7 @@ const struct verb verb_status = {
              "one does not answer or is starting",
     .run = run_status};
 
-/* ---- saga wait ------------------------------------------------------------
- */
+/* ---- saga wait ---------------------------------------------------------- */
 
 /* Everything at one look.  What is on the disk counts, not what is in memory:
  * whoever waits wants to read the files next. */

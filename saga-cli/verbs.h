@@ -44,8 +44,7 @@ extern const struct argp_option global_options[];
  * that is none. */
 int global_option_words(char **argv, int at);
 
-/* ---- for the verbs ----------------------------------------------------------
- */
+/* ---- for the verbs ------------------------------------------------------ */
 
 /* Parses saga->argv by the tables: options into @options, which is what
  * saga->options is meanwhile; words into saga->words.  Then opens the client,
@@ -70,8 +69,7 @@ int saga_take_word(struct saga *saga, char *word);
 /* Reports that @word is one too many; returns SAGA_USAGE. */
 int saga_unexpected(const struct saga *saga, const char *word);
 
-/* ---- help -------------------------------------------------------------------
- */
+/* ---- help --------------------------------------------------------------- */
 
 /* What follows the verb's name, a line for each form, options behind the last;
  * caller frees. */

@@ -35,8 +35,7 @@ __attribute__((format(printf, 4, 5))) static void found(struct finding *finding,
                                     "seq", (json_int_t)seq, "text", text));
 }
 
-/* ---- the chain ------------------------------------------------------------
- */
+/* ---- the chain ---------------------------------------------------------- */
 
 static void found_hash(struct finding *finding, const char *service,
                        const struct row *row, const uint8_t stored[HASH_BYTES],
@@ -80,8 +79,7 @@ static enum evt_status walk(struct store *log, struct finding *finding)
     return rc == EVT_NONE ? EVT_OK : rc;
 }
 
-/* ---- the witnesses --------------------------------------------------------
- */
+/* ---- the witnesses ------------------------------------------------------ */
 
 /* What @witness remembers of @log: the hash of the last event it consumed.
  * The witness was frozen before the log was, so nothing can be missing. */
@@ -115,8 +113,7 @@ static enum evt_status ask_witness(struct store *log, struct store *witness,
     return rc == EVT_NONE ? EVT_OK : rc;
 }
 
-/* ---- the verb -------------------------------------------------------------
- */
+/* ---- the verb ----------------------------------------------------------- */
 
 static void print_text(const struct finding *finding)
 {

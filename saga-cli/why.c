@@ -297,8 +297,7 @@ static int64_t status_since(const struct story *story)
     return since;
 }
 
-/* ---- what this program cannot read ----------------------------------------
- */
+/* ---- what this program cannot read -------------------------------------- */
 
 /* An event of a newer release is in no rule table that this program knows, so
  * it makes no gap; but whoever has parked it says so.  An array of what

@@ -50,8 +50,7 @@ struct facts {
     struct account_facts *accounts;
 };
 
-/* ---- the ladder -----------------------------------------------------------
- */
+/* ---- the ladder --------------------------------------------------------- */
 
 /* Whose event it is, and which one of its own it may come after. */
 static const struct rung {
@@ -111,8 +110,7 @@ static void climb(struct check *check, const struct checked_log *log,
     order->step[log->number] = event->type;
 }
 
-/* ---- facts ----------------------------------------------------------------
- */
+/* ---- facts -------------------------------------------------------------- */
 
 static struct facts *facts_of(struct check *check)
 {
@@ -189,8 +187,7 @@ static void note(struct check *check, struct checked_saga *saga,
            event->data.line_count * sizeof *order->lines);
 }
 
-/* ---- S8: agreement --------------------------------------------------------
- */
+/* ---- S8: agreement ------------------------------------------------------ */
 
 static int64_t sum_of(const struct payload *placed)
 {
@@ -247,8 +244,7 @@ static void check_agreement(struct check *check, const struct checked_log *log,
                      shop_type_name(event->type), what);
 }
 
-/* ---- S4, S5, S6: money and goods ------------------------------------------
- */
+/* ---- S4, S5, S6: money and goods ---------------------------------------- */
 
 static void move_money(struct check *check, const struct checked_log *log,
                        const struct event *event, struct order_facts *order)
@@ -348,8 +344,7 @@ static void judge(struct check *check, const struct checked_log *log,
     }
 }
 
-/* ---- what evolve makes of it ----------------------------------------------
- */
+/* ---- what evolve makes of it -------------------------------------------- */
 
 /* The integer field @name of a state. */
 static int64_t number_of(const struct kind *kind, const void *state,
@@ -398,8 +393,7 @@ static void check_state(struct check *check, const struct checked_log *log,
     }
 }
 
-/* ---- what the views make of it --------------------------------------------
- */
+/* ---- what the views make of it ------------------------------------------ */
 
 /* How the views call a step. */
 static const char *const words[MESSAGE_TYPES] = {
@@ -486,8 +480,7 @@ static uint64_t view_rows(const struct check *check, unsigned number)
                                : HASH_COUNT(facts->accounts);
 }
 
-/* ---- the end --------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------ */
 
 static bool has_ended(const struct order_facts *order)
 {

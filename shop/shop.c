@@ -125,8 +125,7 @@ const struct message shop_catalogue[] = {
 };
 // clang-format on
 
-/* ---- sagas ----------------------------------------------------------------
- */
+/* ---- sagas -------------------------------------------------------------- */
 
 static const struct {
     enum message_type undoing, undone;
@@ -151,8 +150,7 @@ enum saga_rule shop_saga_rule(enum message_type command)
     return command == CANCEL_ORDER ? OF_SAGA : NO_SAGA;
 }
 
-/* ---- looking up -----------------------------------------------------------
- */
+/* ---- looking up --------------------------------------------------------- */
 
 const size_t shop_catalogue_count =
     sizeof shop_catalogue / sizeof shop_catalogue[0];

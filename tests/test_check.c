@@ -20,8 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- running the checker --------------------------------------------------
- */
+/* ---- running the checker ------------------------------------------------ */
 
 struct seen {
     unsigned ids;      /* bit per check_id */
@@ -86,8 +85,7 @@ static void assert_holds(const struct check_options *options)
     cr_assert_eq(seen.ids, 0, "%s:\n%s", options->directory, seen.text);
 }
 
-/* ---- valid triples --------------------------------------------------------
- */
+/* ---- valid triples ------------------------------------------------------ */
 
 static struct cluster *by_hand(uint64_t seed)
 {
@@ -372,8 +370,7 @@ Test(check, what_cannot_be_looked_at_is_no_verdict)
     cluster_remove(cluster);
 }
 
-/* ---- the triple that is spoilt --------------------------------------------
- */
+/* ---- the triple that is spoilt ------------------------------------------ */
 
 /* o-1 confirmed, o-2 declined, o-3 rejected, o-4 refunded, o-5 voided behind
  * a tombstone, o-6 timed out.  All is quiet. */
@@ -430,8 +427,7 @@ enum {
     STALE = 16 /* inventory's log is replaced by an older copy of itself */
 };
 
-/* ---- writing a mutation in SQL --------------------------------------------
- */
+/* ---- writing a mutation in SQL ------------------------------------------ */
 
 /* The databases are attached as o, i and p; views as ov, iv and pv. */
 #define SEQ(log, type, order)                                                  \
@@ -749,8 +745,7 @@ static sqlite3 *open_logs(const struct cluster *cluster, bool with_views)
     return db;
 }
 
-/* ---- making a mutation look innocent --------------------------------------
- */
+/* ---- making a mutation look innocent ------------------------------------ */
 
 static void copy_text(char *to, size_t size, sqlite3_stmt *row, int column)
 {
@@ -862,8 +857,7 @@ static void cover_up(sqlite3 *db)
     }
 }
 
-/* ---- journals -------------------------------------------------------------
- */
+/* ---- journals ----------------------------------------------------------- */
 
 /* Writes @lines as a journal; %s stands for the order log's id. */
 static void check_with_journal(const char *lines, struct seen *seen,
@@ -969,8 +963,7 @@ Test(check, a_journal_that_is_none_is_refused)
     }
 }
 
-/* ---- the mutations --------------------------------------------------------
- */
+/* ---- the mutations ------------------------------------------------------ */
 
 /* The mutation's own invariant and those that it cannot but break as well. */
 static unsigned expected_ids(const struct mutation *mutation)
@@ -1065,8 +1058,7 @@ Test(check, every_mutation_is_reported_under_its_invariant)
     cluster_remove(live);
 }
 
-/* ---- what a client was told, against spoilt logs --------------------------
- */
+/* ---- what a client was told, against spoilt logs ------------------------ */
 
 /* The commands of a journal, in its order; each line's command id and seq. */
 enum { NOTED_MAX = 64 };

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the tables
- * -------------------------------------------------------------- */
+/* ---- the tables --------------------------------------------------------- */
 
 /* Events that end something: nobody reacts to them. */
 static const enum message_type finals[] = {PRODUCT_LISTED,  STOCK_RECEIVED,
@@ -118,8 +117,7 @@ Test(flow, a_circle_is_found_through_rules_and_timers)
     cr_assert_eq(circle[0], PLACE_ORDER);
 }
 
-/* ---- printing
- * ------------------------------------------------------------------ */
+/* ---- printing ----------------------------------------------------------- */
 
 static char *printed(void print(FILE *, const struct service *const[], size_t))
 {
@@ -235,8 +233,7 @@ Test(flow, prints_the_same_as_a_mermaid_flowchart)
     free(text);
 }
 
-/* ---- one saga
- * ------------------------------------------------------------------- */
+/* ---- one saga ----------------------------------------------------------- */
 
 /* A world in which o-1 was placed; its events, and the cursors. */
 struct scene {

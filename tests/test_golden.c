@@ -189,8 +189,7 @@ Test(golden, every_version_of_every_event_is_in_a_log)
     globfree(&found);
 }
 
-/* ---- one story, told by hand ----------------------------------------------
- */
+/* ---- one story, told by hand -------------------------------------------- */
 
 /* alice: 50 units (version 1), 80.00 (version 2), 30.00 paid; later 59.00
  * charged and refunded. */

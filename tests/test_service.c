@@ -6,8 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
-/* ---- a toy domain, badly behaved on request
- * ---------------------------------- */
+/* ---- a toy domain, badly behaved on request ----------------------------- */
 
 static decide_fn *behaviour;
 
@@ -81,8 +80,7 @@ static struct decision run(const struct event *cause, decide_fn *how)
     return out;
 }
 
-/* ---- states
- * ------------------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------- */
 
 Test(service, loads_the_states_that_the_tags_of_a_cause_name)
 {
@@ -117,8 +115,7 @@ Test(service, a_state_that_the_cause_does_not_name_is_a_bug, .signal = SIGABRT)
     (void)state_of(&states, 1, "gizmo");
 }
 
-/* ---- decisions
- * ------------------------------------------------------------------ */
+/* ---- decisions ---------------------------------------------------------- */
 
 static void nothing(const struct states *states, const struct event *cause,
                     struct decision *out)
@@ -240,8 +237,7 @@ Test(service, an_event_beside_a_refusal_is_a_bug, .signal = SIGABRT)
     (void)run(&cause, refuse_and_emit);
 }
 
-/* ---- tables
- * ----------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------- */
 
 Test(service, a_type_without_a_rule_is_somebody_elses_business)
 {

@@ -14,8 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- events and views -----------------------------------------------------
- */
+/* ---- events and views --------------------------------------------------- */
 
 static char directory[256], why[STORE_WHY_BYTES];
 static struct view_files place;
@@ -116,8 +115,7 @@ static void expect(const char *request, const char *value, const char *expected)
     json_decref(answer);
 }
 
-/* ---- the order view -------------------------------------------------------
- */
+/* ---- the order view ----------------------------------------------------- */
 
 /* One saga of every end, as the logs of the three services hold them. */
 struct made_log {
@@ -394,8 +392,7 @@ Test(views, lists_of_orders_go_by_an_index)
     sqlite3_close(file);
 }
 
-/* ---- the stock view -------------------------------------------------------
- */
+/* ---- the stock view ----------------------------------------------------- */
 
 static void move_stock(enum message_type type, const char *order_id,
                        int64_t widgets, int64_t gadgets)
@@ -446,8 +443,7 @@ Test(views, held_stock_is_on_hand_but_not_available)
     expect("{\"get\":\"stock\",\"sku\":\"none\"}", "", "{\"code\":66}");
 }
 
-/* ---- the account view -----------------------------------------------------
- */
+/* ---- the account view --------------------------------------------------- */
 
 static void move_money(uint64_t seq, enum message_type type,
                        const char *customer, const char *order_id,
@@ -509,8 +505,7 @@ Test(views, a_long_statement_shows_its_newest_part)
            "{\"statement\":[{\"seq\":1},{\"seq\":2}],\"more\":false}");
 }
 
-/* ---- hostile questions ----------------------------------------------------
- */
+/* ---- hostile questions -------------------------------------------------- */
 
 /* HC21 */
 Test(views, a_member_of_the_wrong_type_is_refused)

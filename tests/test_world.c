@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- transcripts ------------------------------------------------------------
- */
+/* ---- transcripts -------------------------------------------------------- */
 
 /* A world, and what was written down about it. */
 struct tale {

@@ -18,8 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- how a saga may end ---------------------------------------------------
- */
+/* ---- how a saga may end ------------------------------------------------- */
 
 enum { ENDS = 6, PAIRS_MAX = 64, PAIR_BYTES = 2 * END_BYTES + 4 };
 static const char *const good_ends[ENDS] = {
@@ -37,8 +36,7 @@ static bool is_good_end(const char *end)
     return false;
 }
 
-/* ---- the small worlds -----------------------------------------------------
- */
+/* ---- the small worlds --------------------------------------------------- */
 
 /* Widgets cost 19.90, and every order is for two of them. */
 struct small_world {
@@ -99,8 +97,7 @@ static const char *order_id(unsigned i)
     return ids[i];
 }
 
-/* ---- what is missing: a program of the lab, or (nothing) the real one -------
- */
+/* ---- what is missing: a program of the lab, or the real one ------------ */
 
 static const char *without(void)
 {
@@ -121,8 +118,7 @@ static bool is_without(const char *name)
     return false;
 }
 
-/* ---- walking one ----------------------------------------------------------
- */
+/* ---- walking one -------------------------------------------------------- */
 
 /* What was seen in the quiet worlds: how its orders ended, how often. */
 struct seen {
@@ -225,8 +221,7 @@ static struct explored walk(const struct small_world *small, bool repeats,
     return world_explore(&start, &script, look, seen);
 }
 
-/* ---- what it comes to, as worlds.txt has it -------------------------------
- */
+/* ---- what it comes to, as worlds.txt has it ----------------------------- */
 
 static int by_text(const void *a, const void *b)
 {
@@ -377,8 +372,7 @@ Test(every_interleaving, reaches_each_of_the_six_end_states)
         cr_assert(reached[e], "no saga ends as %s", good_ends[e]);
 }
 
-/* ---- teeth: guards that are gone ------------------------------------------
- */
+/* ---- teeth: guards that are gone ---------------------------------------- */
 
 enum { SMALL_WORLDS = 7 };
 static const struct small_world *small_world(size_t i)
@@ -501,8 +495,7 @@ Test(teeth, a_guard_that_is_gone_is_missed)
     free(text);
 }
 
-/* ---- the ladder: what each protection is for -------------------------------
- */
+/* ---- the ladder: what each protection is for ---------------------------- */
 
 /* The small worlds, and some with few things that may happen: the less there
  * is, the plainer is what goes wrong. */
@@ -593,8 +586,7 @@ Test(ladder, each_protection_that_is_missing_is_missed)
     free(text);
 }
 
-/* ---- the explorer itself --------------------------------------------------
- */
+/* ---- the explorer itself ------------------------------------------------ */
 
 static const char *no_refund(void *ctx, const struct world *world, bool quiet)
 {

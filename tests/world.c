@@ -15,8 +15,7 @@
 #include <string.h>
 #include <uthash.h>
 
-/* ---- interned events ------------------------------------------------------
- */
+/* ---- interned events ---------------------------------------------------- */
 
 struct interned {
     struct event event; /* the key: padding is zero, see copy_event */
@@ -62,8 +61,7 @@ static uint16_t intern(const struct event *event)
     return entry->number;
 }
 
-/* ---- causes, built by hand ------------------------------------------------
- */
+/* ---- causes, built by hand ---------------------------------------------- */
 
 struct event an_event(const char *source, enum message_type type,
                       const char *order_id)
@@ -118,8 +116,7 @@ struct event a_deposit(const char *customer, int64_t cents)
     return command;
 }
 
-/* ---- one service -----------------------------------------------------------
- */
+/* ---- one service -------------------------------------------------------- */
 
 const struct event *world_event(const struct world *world, unsigned service,
                                 unsigned seq)
@@ -301,8 +298,7 @@ const char *world_word(const struct world *world, unsigned service,
     return field_named(kind_named(service, kind)->fields, name)->names[number];
 }
 
-/* ---- steps -----------------------------------------------------------------
- */
+/* ---- steps -------------------------------------------------------------- */
 
 static bool is_writable(const struct event *event)
 {
@@ -482,8 +478,7 @@ const char *world_end(const struct world *world, const char *order_id,
     return text;
 }
 
-/* ---- what must hold --------------------------------------------------------
- */
+/* ---- what must hold ----------------------------------------------------- */
 
 static bool same_lines(const struct payload *a, const struct payload *b)
 {
@@ -636,8 +631,7 @@ const char *world_broken(const struct world *world)
     return what;
 }
 
-/* ---- every interleaving -----------------------------------------------------
- */
+/* ---- every interleaving ------------------------------------------------- */
 
 struct move {
     enum { DELIVER, LOSE, COMMAND, EXPIRE, SAVE, RESTART } kind;
@@ -848,8 +842,7 @@ struct explored world_explore(const struct world *start,
     return walk.found;
 }
 
-/* ---- for people
- * -------------------------------------------------------------- */
+/* ---- for people --------------------------------------------------------- */
 
 static void print_lines(FILE *out, const struct payload *data)
 {

@@ -43,8 +43,7 @@ struct step {
     bool by_rule; /* the service has a rule for the cause */
 };
 
-/* ---- causes, built by hand ------------------------------------------------
- */
+/* ---- causes, built by hand ---------------------------------------------- */
 
 /* An event of @source's log, or (source NULL) a command; the payload is zeros
  * for the caller to fill. */
@@ -60,8 +59,7 @@ struct event a_sku(enum message_type type, const char *sku, int64_t quantity,
                    int64_t price_cents);
 struct event a_deposit(const char *customer, int64_t cents);
 
-/* ---- one service -----------------------------------------------------------
- */
+/* ---- one service -------------------------------------------------------- */
 
 /* Appends @own to the log of @service as it is: "given". */
 void world_given(struct world *world, unsigned service,
@@ -90,8 +88,7 @@ const char *world_word(const struct world *world, unsigned service,
 const struct event *world_event(const struct world *world, unsigned service,
                                 unsigned seq);
 
-/* ---- steps ------------------------------------------------------------------
- */
+/* ---- steps -------------------------------------------------------------- */
 
 /* A client sends @command under @command_id to the service that has a rule for
  * it.  A known id changes nothing: by_rule false. */
@@ -116,8 +113,7 @@ bool world_quiet(const struct world *world);
 /* Delivers until it is quiet. */
 void world_settle(struct world *world);
 
-/* ---- what must hold
- * ---------------------------------------------------------- */
+/* ---- what must hold ----------------------------------------------------- */
 
 /* Safety, at any moment: NULL, or the first invariant that does not hold (S3,
  * S4, S5, S6, S8). */

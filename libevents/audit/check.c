@@ -46,8 +46,7 @@ const char *check_promise(enum check_id id)
     return ids[id].promise;
 }
 
-/* ---- helpers of all parts -------------------------------------------------
- */
+/* ---- helpers of all parts ----------------------------------------------- */
 
 /* What comes from a damaged file must not spoil a terminal, or JSON. */
 static void make_plain(char *text)
@@ -175,8 +174,7 @@ enum evt_status check_select(struct check *check, struct checked_log *log,
     return rc;
 }
 
-/* ---- freezing -------------------------------------------------------------
- */
+/* ---- freezing ----------------------------------------------------------- */
 
 static enum evt_status open_one(struct check *check,
                                 const struct checked_log *log,
@@ -271,8 +269,7 @@ static enum evt_status freeze(struct check *check)
     return rc;
 }
 
-/* ---- S10, Q2: cursors -----------------------------------------------------
- */
+/* ---- S10, Q2: cursors --------------------------------------------------- */
 
 /* What is wrong with a cursor on @publisher, or NULL. */
 static const char *cursor_fault(struct checked_log *publisher,
@@ -372,8 +369,7 @@ static void check_cursors(struct check *check)
     }
 }
 
-/* ---- S7, L1, Q2: timers ---------------------------------------------------
- */
+/* ---- S7, L1, Q2: timers ------------------------------------------------- */
 
 /* How long the timer of a row is overdue; 0 when it is not yet due. */
 static int64_t overdue_ms(const struct check *check, sqlite3_stmt *row)
@@ -441,8 +437,7 @@ static enum evt_status check_timers(struct check *check)
     return EVT_OK;
 }
 
-/* ---- Q2: parked -----------------------------------------------------------
- */
+/* ---- Q2: parked --------------------------------------------------------- */
 
 static enum evt_status check_parked(struct check *check,
                                     struct checked_log *log, sqlite3_stmt *row)
@@ -456,8 +451,7 @@ static enum evt_status check_parked(struct check *check,
     return EVT_OK;
 }
 
-/* ---- the whole ------------------------------------------------------------
- */
+/* ---- the whole ---------------------------------------------------------- */
 
 static enum evt_status check_quiet(struct check *check)
 {

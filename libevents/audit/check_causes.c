@@ -9,8 +9,7 @@
 
 #include <inttypes.h>
 
-/* ---- causes: every event against the one that it answers ------------------
- */
+/* ---- causes: every event against the one that it answers ---------------- */
 
 /* Whether a rule of @service lets @type follow a message of type @on. */
 static bool rule_allows(const struct service *service, enum message_type on,

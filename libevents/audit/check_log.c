@@ -23,8 +23,7 @@ struct folded {
     UT_hash_handle hh;
 };
 
-/* ---- the judged snapshot, event by event ----------------------------------
- */
+/* ---- the judged snapshot, event by event -------------------------------- */
 
 /* Whom a violation is about, as long as only the row is known. */
 static const char *subject_of(const struct checked_log *log,
@@ -146,8 +145,7 @@ static bool decode(struct check *check, const struct checked_log *log,
     return rc == EVT_OK;
 }
 
-/* ---- S7: states, folded as the services fold them -------------------------
- */
+/* ---- S7: states, folded as the services fold them ----------------------- */
 
 static struct folded *folded_of(struct checked_log *log, unsigned kind,
                                 const char *key)
@@ -269,8 +267,7 @@ static void finish_folds(struct check *check, struct checked_log *log)
     }
 }
 
-/* ---- the pass -------------------------------------------------------------
- */
+/* ---- the pass ----------------------------------------------------------- */
 
 /* S7: a timer is armed by its event until one of the others comes. */
 static void wind_timers(const struct checked_log *log,
@@ -358,8 +355,7 @@ static enum evt_status note_later(struct check *check, struct checked_log *log)
     return rc == EVT_NONE || rc == EVT_BAD ? EVT_OK : rc;
 }
 
-/* ---- tables beside the events ---------------------------------------------
- */
+/* ---- tables beside the events ------------------------------------------- */
 
 static enum evt_status stray_event(struct check *check, struct checked_log *log,
                                    sqlite3_stmt *row)

@@ -57,8 +57,7 @@ struct check {
     struct acknowledged *journal; /* see check_journal.c */
 };
 
-/* ---- check.c: helpers of all parts ----------------------------------------
- */
+/* ---- check.c: helpers of all parts -------------------------------------- */
 
 void check_broken(struct check *check, enum check_id id, const char *subject,
                   const char *format, ...)
@@ -94,8 +93,7 @@ struct checked_saga *check_saga(struct check *check, const char *id);
 /* calloc that never returns NULL: a checker without memory has no verdict. */
 void *check_alloc(size_t count, size_t bytes);
 
-/* ---- check_log.c: one log by itself ---------------------------------------
- */
+/* ---- check_log.c: one log by itself ------------------------------------- */
 
 MUST_CHECK enum evt_status check_log(struct check *check,
                                      struct checked_log *log);
@@ -104,8 +102,7 @@ void check_log_free(struct checked_log *log);
 /* check_causes.c: after all three logs were read. */
 void check_causes(struct check *check);
 
-/* ---- the others -----------------------------------------------------------
- */
+/* ---- the others --------------------------------------------------------- */
 
 /* Read before the logs are frozen: what was acknowledged then is in them. */
 MUST_CHECK enum evt_status check_journal_read(struct check *check);

@@ -24,8 +24,7 @@ struct both {
     uint64_t number; /* of the generation that is there */
 };
 
-/* ---- folding --------------------------------------------------------------
- */
+/* ---- folding ------------------------------------------------------------ */
 
 static enum evt_status fold_row(struct view_db *db, const struct view *view,
                                 const struct checked_log *log,
@@ -85,8 +84,7 @@ static enum evt_status fold_all(struct check *check,
     return rc;
 }
 
-/* ---- comparing ------------------------------------------------------------
- */
+/* ---- comparing ---------------------------------------------------------- */
 
 /* What a view's file cannot answer is said as a difference: readers would
  * throw such a file away and build another. */

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- bytes of a stranger ---------------------------------------------------
- */
+/* ---- bytes of a stranger ------------------------------------------------ */
 
 static uint32_t big_endian(const uint8_t *bytes, unsigned count)
 {
@@ -128,8 +127,7 @@ static bool text_is_clean(const char *text, size_t count)
     return true;
 }
 
-/* ---- one field -------------------------------------------------------------
- */
+/* ---- one field ---------------------------------------------------------- */
 
 static void *at_field(void *base, const struct field *field)
 {
@@ -173,8 +171,7 @@ static bool is_zero(const struct field *field, const void *base)
     return false;
 }
 
-/* ---- checking values
- * --------------------------------------------------------- */
+/* ---- checking values ---------------------------------------------------- */
 
 static const char *check_fields(const struct field *fields, const void *base,
                                 const char **field);
@@ -264,8 +261,7 @@ bool codec_check_state(const struct field *fields, const void *base)
     return check_fields(fields, base, &field) == NULL;
 }
 
-/* ---- encoding
- * ------------------------------------------------------------------ */
+/* ---- encoding ----------------------------------------------------------- */
 
 /* A fixed buffer that msgpack-c packs into. */
 struct out {
@@ -325,8 +321,7 @@ size_t codec_encode(const struct message *message,
     return out.count;
 }
 
-/* ---- decoding
- * ------------------------------------------------------------------ */
+/* ---- decoding ----------------------------------------------------------- */
 
 /* Of msgpack-c's tree: more than an order with a line needs, and little enough
  * for malloc to hand out without a search; the 8 KiB that msgpack-c takes by
@@ -453,8 +448,7 @@ enum evt_status codec_decode(const struct message *message,
     return EVT_OK;
 }
 
-/* ---- trimming and comparing
- * ------------------------------------------------------ */
+/* ---- trimming and comparing --------------------------------------------- */
 
 static void keep_fields(const struct field *fields, const void *from, void *to)
 {
@@ -519,8 +513,7 @@ bool codec_agrees(const struct message *a, const struct payload *pa,
     return fields_agree(a->fields, pa, b->fields, pb);
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------- */
 
 void codec_to_row(const struct event *event, uint8_t data[DATA_MAX],
                   struct row *row)

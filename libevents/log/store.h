@@ -60,8 +60,7 @@ const char *store_error(const struct store *store);
 const char *store_service(const struct store *store);
 const uint8_t *store_log_id(const struct store *store);
 
-/* ---- transactions ----------------------------------------------------------
- */
+/* ---- transactions ------------------------------------------------------- */
 
 /* Takes the write lock.  EVT_BUSY after a short wait. */
 MUST_CHECK enum evt_status store_begin(struct store *store);
@@ -78,8 +77,7 @@ MUST_CHECK enum evt_status store_checkpoint(struct store *store);
 MUST_CHECK enum evt_status store_snapshot_begin(struct store *store);
 void store_snapshot_end(struct store *store);
 
-/* ---- the log ----------------------------------------------------------------
- */
+/* ---- the log ------------------------------------------------------------ */
 
 /* The last event's seq and hash; 0 and the genesis hash for an empty log.
  * For the writer from memory, inside a transaction including its appends; for
@@ -121,8 +119,7 @@ void store_scan_end(struct store *store);
 MUST_CHECK enum evt_status store_hash_at(struct store *store, uint64_t seq,
                                          uint8_t hash[HASH_BYTES]);
 
-/* ---- the inbox: one cursor per publisher ------------------------------------
- */
+/* ---- the inbox: one cursor per publisher -------------------------------- */
 
 /* EVT_NONE: nothing consumed of @source yet. */
 MUST_CHECK enum evt_status store_cursor(struct store *store, const char *source,
@@ -137,8 +134,7 @@ MUST_CHECK enum evt_status store_next_cursor(struct store *store,
                                              char source[SERVICE_BYTES],
                                              struct cursor *cursor);
 
-/* ---- snapshots --------------------------------------------------------------
- */
+/* ---- snapshots ---------------------------------------------------------- */
 
 /* EVT_NONE: none of this @layout and size. */
 MUST_CHECK enum evt_status store_snapshot(struct store *store, const char *kind,
@@ -151,8 +147,7 @@ MUST_CHECK enum evt_status store_set_snapshot(struct store *store,
                                               const void *state, size_t bytes,
                                               uint64_t seq);
 
-/* ---- timers -----------------------------------------------------------------
- */
+/* ---- timers ------------------------------------------------------------- */
 
 struct armed {
     uint64_t event_seq; /* the event that set it */
@@ -182,8 +177,7 @@ MUST_CHECK enum evt_status store_timer_count(struct store *store,
 MUST_CHECK enum evt_status store_clamp_timers(struct store *store,
                                               int64_t now_ms);
 
-/* ---- parked events
- * ----------------------------------------------------------- */
+/* ---- parked events ------------------------------------------------------ */
 
 struct parked {
     char source[SERVICE_BYTES];
@@ -204,8 +198,7 @@ MUST_CHECK enum evt_status store_unpark(struct store *store,
 MUST_CHECK enum evt_status store_parked_count(struct store *store,
                                               uint64_t *count);
 
-/* ---- copies -----------------------------------------------------------------
- */
+/* ---- copies ------------------------------------------------------------- */
 
 /* Copies the log into a new file at @path, as of the open snapshot; asks @stop
  * now and then whether to give up.  Neither the file nor its directory is

@@ -12,8 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- redrive: parked events, handled now as the late events they are --------
- */
+/* ---- redrive: parked events, handled now as the late events they are ---- */
 
 /* Decides on a parked event.  *result says in a word what came of it; *done
  * whether it need not be parked any more. */
@@ -120,8 +119,7 @@ static enum evt_status redrive(void *ctx, const json_t *request, json_t **reply)
     return rc;
 }
 
-/* ---- accept: go on with a diverged publisher from what is there -------------
- */
+/* ---- accept: go on with a diverged publisher from what is there --------- */
 
 /* Whether what was heard last is of another log than the one we consumed. */
 static bool is_another_log(const struct subscription *sub)

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- what it sends -------------------------------------------------------
- */
+/* ---- what it sends ------------------------------------------------------ */
 
 static void look_at_frame(const void *bytes, size_t count)
 {
@@ -65,8 +64,7 @@ static bool look(void *ctx, enum channel channel, uint64_t to,
     return false; /* there is nobody else */
 }
 
-/* ---- opening -------------------------------------------------------------
- */
+/* ---- opening ------------------------------------------------------------ */
 
 const char *acts_golden(void)
 {
@@ -116,8 +114,7 @@ void acts_open(struct acts *acts, const char *directory, unsigned service,
     acts_reset(acts);
 }
 
-/* ---- acts ----------------------------------------------------------------
- */
+/* ---- acts --------------------------------------------------------------- */
 
 /* A frame of the golden log from @first on. */
 static size_t true_frame(struct acts *acts, unsigned link, uint64_t first,

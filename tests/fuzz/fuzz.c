@@ -13,8 +13,7 @@
 /* Whose files are the golden ones; any released version will do. */
 #define GOLDEN "tests/golden/0.1.0"
 
-/* ---- inputs --------------------------------------------------------------
- */
+/* ---- inputs ------------------------------------------------------------- */
 
 const uint8_t *take_span(struct taker *taker, size_t wanted, size_t *got)
 {
@@ -52,8 +51,7 @@ uint16_t take_short(struct taker *taker)
     return (uint16_t)(low | take_byte(taker) << 8);
 }
 
-/* ---- files ---------------------------------------------------------------
- */
+/* ---- files -------------------------------------------------------------- */
 
 static char directory[64];
 static pid_t owner;

@@ -44,8 +44,7 @@ static const char *const columns[] = {
 // clang-format on
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
 
-/* ---- the files -----------------------------------------------------------
- */
+/* ---- the files ---------------------------------------------------------- */
 
 static void execute(sqlite3 *db, const char *sql)
 {
@@ -103,8 +102,7 @@ static void restore(struct golden_file *file)
     file->edited = false;
 }
 
-/* ---- edits ---------------------------------------------------------------
- */
+/* ---- edits -------------------------------------------------------------- */
 
 static void edit_bytes(struct taker *taker, struct golden_file *file)
 {
@@ -184,8 +182,7 @@ static void edit(struct taker *taker)
         edit_value(taker, file);
 }
 
-/* ---- those who read it ---------------------------------------------------
- */
+/* ---- those who read it -------------------------------------------------- */
 
 static void count_report(void *ctx, enum check_id id, const char *subject,
                          const char *text, const struct check_wait *wait)

@@ -23,8 +23,7 @@
 static const char *top;
 static struct store *logs[SERVICES];
 
-/* ---- writing one ---------------------------------------------------------
- */
+/* ---- writing one -------------------------------------------------------- */
 
 struct seed {
     uint8_t bytes[MESSAGE_MAX + 16];
@@ -67,8 +66,7 @@ static void save_bytes(const char *target, const void *bytes, size_t count)
     save(target, &seed);
 }
 
-/* ---- the targets ---------------------------------------------------------
- */
+/* ---- the targets -------------------------------------------------------- */
 
 static void seed_codec(void)
 {

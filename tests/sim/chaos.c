@@ -49,8 +49,7 @@ static const char *const points[] = {
     "crash/before-commit",      "crash/before-publish",   "crash/after-publish",
     "crash/read-before-commit", "crash/read-after-commit"};
 
-/* ---- what may happen in this run ------------------------------------------
- */
+/* ---- what may happen in this run ---------------------------------------- */
 
 void chaos_open(struct sim *sim)
 {
@@ -85,8 +84,7 @@ void chaos_open(struct sim *sim)
         sim_push(sim, sim_item(sim, A_FAULT, 1 + choose(choice, 4096), 0));
 }
 
-/* ---- striking -------------------------------------------------------------
- */
+/* ---- striking ----------------------------------------------------------- */
 
 static void end_later(struct sim *sim, enum trouble kind, unsigned node,
                       uint64_t in_ms)

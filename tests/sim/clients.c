@@ -14,8 +14,7 @@
 
 enum { RETRY_MS = 1200, REFUSALS_MAX = 3, QUERY_MS = 2000 };
 
-/* ---- what they will want --------------------------------------------------
- */
+/* ---- what they will want ------------------------------------------------ */
 
 static struct job *new_job(struct sim *sim, enum job_kind kind, unsigned node,
                            uint64_t at_ms)
@@ -174,8 +173,7 @@ bool clients_done(const struct sim *sim)
     return true;
 }
 
-/* ---- asking ---------------------------------------------------------------
- */
+/* ---- asking ------------------------------------------------------------- */
 
 static void look_again(struct sim *sim, size_t number, uint64_t in_ms)
 {
@@ -299,8 +297,7 @@ void clients_watch(struct sim *sim, const struct frame *frame)
     }
 }
 
-/* ---- being answered -------------------------------------------------------
- */
+/* ---- being answered ----------------------------------------------------- */
 
 static void write_journal(struct sim *sim, const struct job *job,
                           const struct answer *answer)

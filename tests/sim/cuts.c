@@ -78,8 +78,7 @@ static bool went_well(const struct cuts *cuts, enum evt_status rc,
     return false;
 }
 
-/* ---- what is written -------------------------------------------------------
- */
+/* ---- what is written ---------------------------------------------------- */
 
 static struct cursor cursor_at(const struct end *end)
 {
@@ -148,8 +147,7 @@ static void write_on(struct cuts *cuts)
     }
 }
 
-/* ---- what is there afterwards ----------------------------------------------
- */
+/* ---- what is there afterwards ------------------------------------------- */
 
 static bool same_end(const struct end *a, const struct end *b)
 {
@@ -218,8 +216,7 @@ static void check(struct cuts *cuts)
         cuts->acked = cuts->tried; /* it is published from here on */
 }
 
-/* ---- a life, and its end ---------------------------------------------------
- */
+/* ---- a life, and its end ------------------------------------------------ */
 
 /* Near the start as often as far from it. */
 static unsigned some_operations(struct cuts *cuts)

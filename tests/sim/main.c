@@ -60,8 +60,7 @@ static void usage(void)
     exit(64);
 }
 
-/* ---- files ----------------------------------------------------------------
- */
+/* ---- files -------------------------------------------------------------- */
 
 static uint8_t *read_file(const char *path, size_t *count)
 {
@@ -100,8 +99,7 @@ static void on_abort(int signal_number)
     raise(signal_number);
 }
 
-/* ---- running --------------------------------------------------------------
- */
+/* ---- running ------------------------------------------------------------ */
 
 static void add_up(const struct sim_result *result)
 {

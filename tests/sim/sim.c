@@ -88,8 +88,7 @@ const char *const sometimes_names[SOMETIMES] = {
     [READ_YOUR_WRITE] = "a client read its own write",
 };
 
-/* ---- what is told ---------------------------------------------------------
- */
+/* ---- what is told ------------------------------------------------------- */
 
 bool sim_stopped(const struct sim *sim)
 {
@@ -153,8 +152,7 @@ static void mix_number(struct sim *sim, uint64_t number)
     sim_mix(sim, bytes, sizeof bytes);
 }
 
-/* ---- what will happen: a heap by time, then by order of birth -------------
- */
+/* ---- what will happen: a heap by time, then by order of birth ----------- */
 
 static bool before(const struct item *a, const struct item *b)
 {
@@ -207,8 +205,7 @@ static struct item *pop(struct sim *sim)
     return first;
 }
 
-/* ---- env ------------------------------------------------------------------
- */
+/* ---- env ---------------------------------------------------------------- */
 
 static uint64_t mono_of(const struct sim *sim, const struct node *node)
 {
@@ -238,8 +235,7 @@ static void sim_random(void *ctx, void *bytes, size_t count)
         ((uint8_t *)bytes)[i] = (uint8_t)mix64(&side->sim->random);
 }
 
-/* ---- life and death -------------------------------------------------------
- */
+/* ---- life and death ----------------------------------------------------- */
 
 static void drop_inbox(struct node *node)
 {
@@ -478,8 +474,7 @@ static void start(struct sim *sim, struct node *node)
               node->shell->store->head_seq);
 }
 
-/* ---- a step ---------------------------------------------------------------
- */
+/* ---- a step ------------------------------------------------------------- */
 
 /* Heads and cursors only ever grow, and no cursor is where nothing is. */
 static void check_step(struct sim *sim, struct node *node)
@@ -666,8 +661,7 @@ static void step_side(struct sim *sim, struct node *node, unsigned side)
     }
 }
 
-/* ---- the order of events --------------------------------------------------
- */
+/* ---- the order of events ------------------------------------------------ */
 
 static bool can_step(const struct sim *sim, const struct node *node)
 {
@@ -787,8 +781,7 @@ static bool advance(struct sim *sim, uint64_t end_ms)
     return true;
 }
 
-/* ---- the end --------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------ */
 
 static bool subscriptions_quiet(const struct sim *sim,
                                 const struct subscription *subscriptions,
@@ -979,8 +972,7 @@ static void count_stories(struct sim *sim)
             sim_sometimes(sim, stories[i].what);
 }
 
-/* ---- the run --------------------------------------------------------------
- */
+/* ---- the run ------------------------------------------------------------ */
 
 static void open_world(struct sim *sim)
 {

@@ -33,8 +33,7 @@ enum {
     JOBS_MAX = 2048
 };
 
-/* ---- what a run comes to --------------------------------------------------
- */
+/* ---- what a run comes to ------------------------------------------------ */
 
 /* Rare things that must happen sometimes: when one never does in a long time,
  * the simulation has lost its bite.  Names are in sim.c. */
@@ -111,8 +110,7 @@ struct sim_options {
 void sim_run(struct choice *choice, const struct sim_options *options,
              struct sim_result *result);
 
-/* ---- the inside ------------------------------------------------------------
- */
+/* ---- the inside --------------------------------------------------------- */
 
 /* What chance has decided about this run as a whole. */
 struct sim_config {

@@ -28,8 +28,7 @@ static int number_of(const char *service)
     abort();
 }
 
-/* ---- on the way ------------------------------------------------------------
- */
+/* ---- on the way --------------------------------------------------------- */
 
 /* Flips a bit: what a checksum of the transport would have caught. */
 static void damage(struct sim *sim, struct item *item)
@@ -160,8 +159,7 @@ static void travel_or_wait(struct sim *sim, struct item *item, uint64_t hold)
     send_item(sim, item, true);
 }
 
-/* ---- env.send -------------------------------------------------------------
- */
+/* ---- env.send ----------------------------------------------------------- */
 
 static void publish_to(struct sim *sim, unsigned from, unsigned node,
                        unsigned side, size_t number, const void *bytes,
@@ -345,8 +343,7 @@ void simbus_send(void *ctx, enum channel channel, uint64_t to,
     }
 }
 
-/* ---- dialling --------------------------------------------------------------
- */
+/* ---- dialling ----------------------------------------------------------- */
 
 static void tell_connected(struct sim *sim, unsigned node, unsigned side,
                            size_t number)

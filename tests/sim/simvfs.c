@@ -66,8 +66,7 @@ static struct disk {
     bool backed_up;
 } disks[SIM_DISKS + 1];
 
-/* ---- images ---------------------------------------------------------------
- */
+/* ---- images ------------------------------------------------------------- */
 
 static void image_resize(struct image *image, size_t size)
 {
@@ -93,8 +92,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* ---- files ----------------------------------------------------------------
- */
+/* ---- files -------------------------------------------------------------- */
 
 static int disk_of(const char *name)
 {
@@ -233,8 +231,7 @@ static void fail_sync(struct file *file)
             file->sectors[i] = GIVEN_UP;
 }
 
-/* ---- faults ---------------------------------------------------------------
- */
+/* ---- faults ------------------------------------------------------------- */
 
 static bool due(struct disk *disk, enum disk_fault fault)
 {
@@ -451,8 +448,7 @@ size_t simvfs_size(int disk, const char *name_end)
     return file != NULL ? file->now.size : 0;
 }
 
-/* ---- methods of a file ----------------------------------------------------
- */
+/* ---- methods of a file -------------------------------------------------- */
 
 static struct handle *handle_of(sqlite3_file *base)
 {
@@ -635,8 +631,7 @@ static int vfs_device(sqlite3_file *base)
     return SQLITE_IOCAP_POWERSAFE_OVERWRITE; /* as unix says */
 }
 
-/* ---- methods of its shared memory -----------------------------------------
- */
+/* ---- methods of its shared memory --------------------------------------- */
 
 static int vfs_shm_map(sqlite3_file *base, int region, int bytes, int extend,
                        void volatile **memory)
@@ -734,8 +729,7 @@ static const sqlite3_io_methods methods = {.iVersion = 2,
                                            .xShmBarrier = vfs_shm_barrier,
                                            .xShmUnmap = vfs_shm_unmap};
 
-/* ---- methods of the VFS ---------------------------------------------------
- */
+/* ---- methods of the VFS ------------------------------------------------- */
 
 static void keep_handle(struct handle *handle)
 {
