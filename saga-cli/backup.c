@@ -1,12 +1,13 @@
-/* backup.c - `saga backup DIR`: copies of the three logs that fit each other.
+/* backup.c - `saga backup DIR`: consistent copies of the three logs.
  *
- * Three files are never read at one instant, and a copy whose cursor is beyond
- * its publisher's head would be a service that has heard what was never said.
- * So all three are frozen first (a read transaction each), then it is looked
- * whether this cut is one: no cursor beyond a head.  Whoever was frozen later
- * may have consumed what was written after the first was frozen; then they
- * are thawed and frozen anew, which takes microseconds where a commit takes an
- * fsync.  Only then is copied, from the frozen transactions. */
+ * Three files cannot be read at one instant, and a copy whose cursor is beyond
+ * its publisher's head would be a service that has heard events that nobody
+ * published.  So backup first freezes all three (a read transaction each), then
+ * checks that the cut is consistent: no cursor is beyond a head.  A service
+ * that was frozen later may have consumed an event written after the first was
+ * frozen; then all are thawed and frozen again, which takes microseconds where
+ * a commit takes an fsync.  The copies are made from the frozen transactions.
+ */
 #include "log/store.h"
 #include "saga.h"
 #include "verbs.h"

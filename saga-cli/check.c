@@ -3,7 +3,7 @@
  * Collects what libevents/audit/check.c reports and prints one line for each
  * invariant, or one JSON value.  Asks no service: it reads files.
  *
- * --final judges an end that may still be on its way.  A violation that a
+ * --final judges a shop that may still be working.  A violation that a
  * running service is about to remove is "under way", neither ok nor FAIL; but
  * only if the files show that this service makes progress. */
 #include "story.h"

@@ -1,4 +1,4 @@
-/* commands.c - the commands but `place`: cancel, stock, fund, product. */
+/* commands.c - all commands except `place`: cancel, stock, fund, product. */
 #include "saga.h"
 #include "verbs.h"
 

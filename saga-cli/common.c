@@ -1,4 +1,4 @@
-/* common.c - what the verbs share: errors, asking, reading files, text. */
+/* common.c - shared by the verbs: errors, requests, reading files, text. */
 #include "saga.h"
 
 #include "net/address.h"

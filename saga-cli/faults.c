@@ -1,8 +1,8 @@
-/* faults.c - `saga fault`: ask the processes for their fault points, set and
- * clear them.
+/* faults.c - `saga fault`: lists, sets and clears the fault points of the
+ * services.
  *
- * What points there are, and which are set, only the processes know; nothing
- * is written down anywhere, so a restarted service has none set. */
+ * Only the processes know their points and which are set; no file records them,
+ * so a restarted service has none set. */
 #include "saga.h"
 #include "verbs.h"
 

@@ -1,7 +1,7 @@
 /* flow.c - `saga flow`: who reacts to what, printed from the rule tables.
  *
- * Asks no service and reads no file: what this prints is what this program was
- * built from.  The README shows it, and `make check-flow` compares.  Next:
+ * Asks no service and reads no file: it prints the rules that this program was
+ * built from.  The README shows the result; `make check-flow` compares.  Next:
  * libevents/core/flow_print.c. */
 #include "core/flow.h"
 #include "saga.h"

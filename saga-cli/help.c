@@ -1,6 +1,6 @@
-/* help.c - `saga help`: what there is, from the verbs' tables.
+/* help.c - `saga help`: lists the verbs and their options, from their tables.
  *
- * The same as a man page is man.c's. */
+ * The manual page comes from the same tables, in man.c. */
 #include "verbs.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* log.c - `saga log`: events as they are, of one service or of all three.
+/* log.c - `saga log`: prints the events of one service or of all three.
  *
- * One line an event: when, which order, who, what, and because of what.
- * Reading, following and ordering are merge.c's. */
+ * Each event is one line: when, which order, who, what, and because of what.
+ * merge.c reads, follows and orders the logs. */
 #include "core/json.h"
 #include "merge.h"
 #include "verbs.h"

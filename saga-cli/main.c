@@ -1,4 +1,4 @@
-/* main.c - the `saga` command: the list of its verbs, and which one is asked.
+/* main.c - the `saga` command: lists its verbs and runs the requested one.
  *
  * Everything about a verb is in its own file; next: verbs.h. */
 #include "verbs.h"

@@ -1,9 +1,9 @@
-/* merge.c - the events of one log or of three as one stream, causes first.
+/* merge.c - merges the events of one log or of three, causes first.
  *
- * Reads page by page, so a log of any length passes through little memory.
- * Following is asking again for what comes behind the last event: whether a
- * service was down, killed or restarted meanwhile, nothing is missed.  What is
- * shown of each event is in log.c. */
+ * Reads page by page, so a log of any length needs little memory.  To follow a
+ * log, it asks again for the events after the last one; so it misses nothing,
+ * even if a service was down, killed or restarted meanwhile.  log.c prints the
+ * events. */
 #include "merge.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* operations.c - what operators tell the services: parked, redrive, accept,
- * rebuild, shutdown.
+/* operations.c - the verbs for operators: parked, redrive, accept, rebuild,
+ * shutdown.
  *
- * Each is one request to the process itself (docs/protocol.md) and its answer
- * in words; backup, which asks nobody, is in backup.c. */
+ * Each sends one request to the service (docs/protocol.md) and prints the
+ * answer.  backup, which asks no service, is in backup.c. */
 #include "saga.h"
 #include "verbs.h"
 

@@ -1,8 +1,8 @@
-/* parse.c - the words of a verb, by its table: glibc's argp(3).
+/* parse.c - parses the words of a verb by its table, with glibc's argp(3).
  *
- * argp would tell what is wrong in its own way, and never in JSON; so it is
- * silent, and check_words() has looked at every option before.  What is wrong
- * with a value the verb's own parse function reports. */
+ * argp would report errors in its own form, and never as JSON; so it is silent,
+ * and check_words() checks every option first.  The verb's own parse function
+ * reports a bad value. */
 #include "verbs.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* place.c - `saga place`: orders, their answers, their ends.
+/* place.c - `saga place`: places orders and waits for their ends.
  *
- * A command is sent until it is answered: the order's id makes that harmless,
- * since order-svc records an id once.  What was answered is true for good;
- * how the saga ends is asked of the order view. */
+ * It sends a command until it is answered.  That is harmless, since order-svc
+ * records an id once.  An answer is final; the order view tells how the saga
+ * ends. */
 #include "saga.h"
 #include "verbs.h"
 

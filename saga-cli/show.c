@@ -1,10 +1,9 @@
-/* show.c - `saga show`: a state, now or at any point of the past.
+/* show.c - `saga show`: shows a state, now or at any point in the past.
  *
- * State is a fold of the log, so the past is there for whoever folds less of
- * it: --at and --time take the events of one tag up to a point and run them
- * through the same evolve that the service decides with.  Without them the
- * read model answers; when its service is down, its log is folded to the end.
- */
+ * State is a fold of the log, so folding less of it gives a past state: --at
+ * and --time take the events of one tag up to a point and run them through the
+ * same evolve that the service decides with.  Without them the read model
+ * answers; when its service is down, show folds its log to the end. */
 #include "core/json.h"
 #include "story.h"
 #include "verbs.h"

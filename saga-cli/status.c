@@ -1,8 +1,8 @@
-/* status.c - `saga status` and `saga wait`: how everything is, and until when.
+/* status.c - `saga status` and `saga wait`: health, and waiting for the end.
  *
- * Nobody knows the state of the whole.  Each service is asked how long its own
- * log is and how far it has read the others'; whether anything is left to do
- * follows from comparing what they say. */
+ * No service knows the state of the whole.  Each one reports how long its own
+ * log is and how far it has read the others'; comparing these answers tells
+ * whether anything is left to do. */
 #include "story.h"
 #include "verbs.h"
 

@@ -1,8 +1,7 @@
-/* story.c - one saga, gathered from three logs.
+/* story.c - gathers one saga from the three logs.
  *
- * Which event is because of which, and who ignored what, is not stored
- * anywhere: libevents/core/flow.h reads it off the rule tables and the causes.
- */
+ * No file stores which service ignored which event: libevents/core/flow.h
+ * derives that from the rule tables, the causes and the cursors. */
 #include "story.h"
 #include "core/json.h"
 

@@ -1,8 +1,8 @@
-/* trace.c - `saga trace`: what happened to an order, where, and why.
+/* trace.c - `saga trace`: shows what happened to an order, where, and why.
  *
- * One lane a service, one row an event, each behind its cause: the saga's
- * ladder, up and down.  Below it stands what a table of events cannot show:
- * who saw an event and had nothing to do, and who has not come to one yet. */
+ * Each service has a lane and each event a row, after its cause: the saga's
+ * ladder, up and down.  Below it are facts that a table of events cannot show:
+ * which service ignored an event, and which has not handled one yet. */
 #include "story.h"
 #include "verbs.h"
 

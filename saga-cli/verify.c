@@ -1,10 +1,11 @@
-/* verify.c - `saga verify`: has anybody edited a log?
+/* verify.c - `saga verify`: finds edited events.
  *
- * Every event's hash covers the event and the hash before it, so an edit shows
- * at once.  Who edits an event and computes all later hashes anew is found by
- * the others: each consumer keeps the hash of the last event that it consumed.
- * That makes a log tamper-evident, not tamper-proof: who edits all three
- * databases in step, or only what nobody has consumed yet, is not found. */
+ * The hash of an event covers the event and the previous hash, so an edit shows
+ * at once.  If somebody edits an event and recomputes all later hashes, the
+ * consumers reveal it: each keeps the hash of the last event that it consumed.
+ * A log is therefore tamper-evident, not tamper-proof: an edit of all three
+ * databases in step, or of events that nobody has consumed yet, stays hidden.
+ */
 #include "verbs.h"
 
 #include "log/store.h"

@@ -1,9 +1,9 @@
-/* why.c - `saga why`: what an unfinished order waits for.
+/* why.c - `saga why`: shows what an unfinished order waits for.
  *
  * There is no conductor to ask.  But a rule says that a service reacts to an
- * event, and the service's cursor says whether it has come to it; so the
- * missing event, its owner, and since when can be told from the logs alone.
- * What state the owner is in is asked of the processes. */
+ * event, and the service's cursor says whether it has handled it; so the logs
+ * alone tell which event is missing, since when, and which service owes it.
+ * The processes tell what state that service is in. */
 #include "story.h"
 #include "verbs.h"
 

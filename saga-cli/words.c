@@ -1,4 +1,4 @@
-/* words.c - what an event says, in a few words for people.
+/* words.c - describes an event in a few words for people.
  *
  * The one place of the `saga` command that knows which fields of a payload
  * people look for; json.c prints all of them.  The verbs log, trace and

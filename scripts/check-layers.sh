@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check-layers.sh [ROOT] - the house is as it is drawn.
+# check-layers.sh [ROOT] - checks the layers of the source.
 #
 # Prints each violation and exits 1 if there is any:
 #   - an include that runs up, or that does not name its room;

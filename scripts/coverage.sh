@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# coverage.sh check|write BUILD - which branches the tests never take.
+# coverage.sh check|write BUILD - lists the branches that the tests never take.
 #
 # BUILD holds what was built with --coverage.  Runs the tests on it (all that
 # need no processes of their own: they would be killed before they could

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # packages.sh - what Debian 12 or 13 must have installed, and how it gets there.
 #
-#   packages.sh check LEVEL     0 when all is there; otherwise says what to type
-#   packages.sh install LEVEL   installs what is missing: as root, or with sudo
-#   packages.sh release         prints 12 or 13: whose names of packages it uses
+#   packages.sh check LEVEL     exits 0 when all are installed; otherwise prints
+#                               the command that installs them
+#   packages.sh install LEVEL   installs missing packages, as root or with sudo
+#   packages.sh release         prints 12 or 13: the release whose names it uses
 #
 # LEVEL is build (run.sh, make), test (make test) or ci (.ci/run); each has
 # what the one before it has.  Exits with 69 when something stays missing.

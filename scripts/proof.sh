@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# proof.sh MINUTES - all that tries to break the system, for about so long, and
-# then docs/fault-matrix.md, which says what was tried and what came of it.
+# proof.sh MINUTES - runs everything that tries to break the system, for about
+# MINUTES, then writes docs/fault-matrix.md: what was tried, with which result.
 #
 # First every test once; then each tests/*/proof.sh SECONDS in turn, with its
 # share of what is left.  All of them append lines to $PROOF_RESULTS, in the

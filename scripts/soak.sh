@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# soak.sh - finds what fails only sometimes: runs scenarios, rows of the lab,
+# soak.sh - finds intermittent failures: runs scenarios, rows of the lab,
 # chapters of the tutorial and tests again and again, beside two busy loops.
 #
 #   run N ONLY [BINARY...]   until each item has been run N times; ONLY selects

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every verb of `saga` against three services that run: what it says as text
-# and as JSON, and its exit codes.  What it says when something is wrong is
-# test_trouble.sh's.
+# and as JSON, and its exit codes.  test_trouble.sh tests what it says when
+# something is wrong.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 # shellcheck source=tests/processes.sh

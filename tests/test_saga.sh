@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The saga command when the answer is no: what it names, what it has one type
-# next, and that a program can read it.
+# The errors of the saga command: each names the thing and the next command, and
+# a program can read it.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 

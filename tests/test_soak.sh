@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What finds what fails only sometimes, scripts/soak.sh: in a repository of its
-# own, whose scenario has a race and whose tests count their runs.
+# Tests scripts/soak.sh in its own repository, whose scenario has a race and
+# whose tests count their runs.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What `saga` says when all is not well: services that are down, stopped or
-# apart, events that nobody understands, orders that wait; and the six ends.
-# The verbs on a healthy shop are test_cli.sh's, what processes survive is
-# test_survives.sh's.
+# The output of `saga` in trouble: services that are down, stopped or diverged,
+# events that no service can read, orders that wait; and the six ends of a saga.
+# test_cli.sh tests the verbs on a healthy shop, test_survives.sh what the
+# processes survive.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 # shellcheck source=tests/processes.sh

@@ -124,9 +124,7 @@ enum { END_BYTES = 40 };
 const char *world_end(const struct world *world, const char *order_id,
                       char text[END_BYTES]);
 
-/* ---- every interleaving
- * -------------------------------------------------------
- */
+/* ---- every interleaving ------------------------------------------------- */
 
 /* What may happen at any moment besides deliveries: commands (each under its
  * place in the list as command id, a PLACE_ORDER under its order's), the
@@ -168,9 +166,7 @@ struct explored world_explore(const struct world *start,
                               const struct script *script, look_fn *look,
                               void *ctx);
 
-/* ---- for people
- * ----------------------------------------------------------------
- */
+/* ---- for people --------------------------------------------------------- */
 
 /* "order 2 OrderPlaced o-1: customer alice, ..." without a newline. */
 void world_print_event(FILE *out, const struct event *event);

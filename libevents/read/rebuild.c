@@ -309,8 +309,7 @@ static void swap(struct projection *projection)
     forget(rebuild);
 }
 
-/* ---- who waits too long ---------------------------------------------------
- */
+/* ---- who waits too long ------------------------------------------------- */
 
 /* Whether source @i keeps the rebuild from going on: it has what one side
  * lacks, and has said nothing for a while. */

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- statements -----------------------------------------------------------
- */
+/* ---- statements --------------------------------------------------------- */
 
 static void bind(sqlite3_stmt *statement, const char *types, va_list arguments)
 {
@@ -150,8 +149,7 @@ json_t *view_page(const struct view_db *db, json_t *rows, size_t most,
     return json_pack("{s:o, s:b}", name, rows, "more", more);
 }
 
-/* ---- members of a request ---------------------------------------------------
- */
+/* ---- members of a request ----------------------------------------------- */
 
 bool view_request_id(const json_t *request, const char *name,
                      const char **value)
