@@ -225,8 +225,8 @@ static bool is(const json_t *object, const char *name, const char *value)
 }
 
 /* Whether the row shows one of a saga's ends.  The status alone may say so
- * sooner: each log comes to the view by itself, and whoever has waited for the
- * end wants to see what was undone for it. */
+ * sooner: each log comes to the view by itself, and a client that has waited
+ * for the end wants to see what was undone for it. */
 static bool has_ended(const json_t *order)
 {
     if (is(order, "status", "CONFIRMED"))

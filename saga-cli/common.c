@@ -317,8 +317,8 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
 }
 
 /* No answer is not a no: a service that died had perhaps committed, and one
- * that is slow may do so yet.  Whoever asks again has to do so under the same
- * id.  (A second cancellation changes nothing anyway.) */
+ * that is slow may do so yet.  A client that asks again has to do so under the
+ * same id.  (A second cancellation changes nothing anyway.) */
 static int unanswered(const struct saga *saga, const char *service,
                       enum evt_status rc, const struct command commands[],
                       size_t count, bool ran)

@@ -216,7 +216,7 @@ static int print_once(struct log_verb *verb, struct merge *merge)
     return code;
 }
 
-/* Waits a moment; false: whoever read our lines is gone, or we shall stop. */
+/* Waits a moment; false: the reader of our lines is gone, or we shall stop. */
 static bool pause_a_moment(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO}; /* errors only */

@@ -250,7 +250,7 @@ static void accept_reply(struct merge *merge, struct source *source,
         take(source, reply);
 }
 
-/* Whoever died may have written more than it could still say. */
+/* A service that died may have written more than it could still say. */
 static void read_last_words(struct merge *merge, struct source *source)
 {
     source->from_file = true;
@@ -328,8 +328,8 @@ static struct source *source_of_cause(struct merge *merge, const json_t *event)
 }
 
 /* Whether the next event of @source has to wait for its cause.  That it is
- * there proves that its cause is, too: whoever wrote that is asked again now,
- * down or not. */
+ * there proves that its cause is, too: the service that wrote that is asked
+ * again now, down or not. */
 static bool is_held(struct merge *merge, const struct source *source)
 {
     const json_t *event = pending(source);

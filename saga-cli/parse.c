@@ -61,7 +61,7 @@ int global_option_words(char **argv, int at)
     return option->arg == NULL || strchr(word, '=') || !argv[at + 1] ? 1 : 2;
 }
 
-/* Below zero is a number, too; and "-" alone is no option anywhere. */
+/* Below zero is a number, too; and "-" alone is never an option. */
 static bool looks_like_option(const char *word)
 {
     return word[0] == '-' && word[1] != '\0' &&

@@ -223,7 +223,7 @@ const struct verb verb_status = {
 /* ---- saga wait ---------------------------------------------------------- */
 
 /* Everything at one look.  What is on the disk counts, not what is in memory:
- * whoever waits wants to read the files next. */
+ * one who waits wants to read the files next. */
 struct look {
     struct position head[SERVICES];
     struct position cursor[SERVICES][SERVICES]; /* [reader][publisher] */

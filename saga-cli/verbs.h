@@ -41,7 +41,7 @@ int unknown_verb(const struct saga *saga, const char *name);
 /* The options that stand before or behind any verb; the last has no name. */
 extern const struct argp_option global_options[];
 /* How many words of @argv, from @at on, are a global option with its value; 0:
- * that is none. */
+ * it is not one. */
 int global_option_words(char **argv, int at);
 
 /* ---- for the verbs ------------------------------------------------------ */

@@ -300,7 +300,8 @@ static int64_t status_since(const struct story *story)
 /* ---- what this program cannot read -------------------------------------- */
 
 /* An event of a newer release is in no rule table that this program knows, so
- * it makes no gap; but whoever has parked it says so.  An array of what
+ * it makes no gap; but the service that has parked it says so.  An array of
+ * what
  * {"get":"parked"} lists, each with its "service" and "type". */
 static json_t *unreadable_parked(struct saga *saga, const struct story *story)
 {

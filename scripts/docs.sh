@@ -2,10 +2,11 @@
 # docs.sh check | write | run FILE... - keeps the documents and the system one.
 #
 #   check   tests and scenarios that docs/hard-cases.md, docs/guarantees.md and
-#           SECURITY.md name are there, and every promise of the README is among the latter;
-#           a run of a scenario without something has a row in that one's table;
-#           links lead somewhere; quoted code is what stands in the source; words
-#           are known to hunspell or to docs/words.txt; lengths and widths are kept;
+#           SECURITY.md name are there, and every promise of the README is among
+#           the latter; a run of a scenario without something has a row in that
+#           one's table; links lead somewhere; quoted code is what stands in the
+#           source; words are known to hunspell or to docs/words.txt; no phrase of
+#           docs/phrases.txt is used; lengths and widths are kept;
 #           docs/architecture.md shows the tree (scripts/architecture.sh); the
 #           index of docs/decisions/ has all records
 #   write   puts into the documents the code that they quote, and the tree
@@ -296,6 +297,20 @@ check_width() {
     done
 }
 
+# Phrases of docs/phrases.txt, wherever somebody reads them: not in this list,
+# in what was recorded, or in the names of tests.
+check_phrases() {
+    local phrase remedy line
+    while IFS=$'\t' read -r phrase remedy; do
+        [[ $phrase != '#'* ]] || continue
+        while IFS= read -r line; do
+            wrong "$line (write: $remedy)"
+        done < <(grep -rnE --include='*.md' --include='*.c' --include='*.h' \
+            --include='*.sh' -- "$phrase" "${documents[@]}" run.sh scripts \
+            libevents shop saga-cli bench ./*-svc lab | cut -c1-160 | sort -u)
+    done <docs/phrases.txt
+}
+
 check_words() {
     local file unknown
     # All at once first: the dictionary takes longer to read than they do.
@@ -355,6 +370,7 @@ case ${1:-} in
         check_lengths
         check_width
         check_words
+        check_phrases
         scripts/architecture.sh check >/dev/null || bad=1
         [ $bad -eq 0 ] && echo "docs: ${#documents[@]} documents, all true"
         exit $bad

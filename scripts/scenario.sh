@@ -213,7 +213,7 @@ run() {
     fi
     file=$(file_of "$number")
     export SAGA_BUILD=build
-    if [ -n "$without" ]; then # what cannot be left out is told before a story
+    if [ -n "$without" ]; then # a wrong name is reported before the story
         SAGA_BUILD=$(scripts/lab.sh without "$without")
         export LAB_WITHOUT=$without
     fi

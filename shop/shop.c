@@ -85,8 +85,8 @@ static const struct field refunded[] = {
 
 /* Our one change of version.  FundsDeposited first counted whole units of
  * money; when customers wanted to pay in 19.95, version 2 counted cents.  The
- * old events stay in the log as they were written, for ever: whoever reads one
- * gets it through this function, and no other code knows that version 1 was. */
+ * old events stay in the log as they were written, for ever: a reader gets them
+ * through this function, and no other code knows that there was a version 1. */
 static void units_to_cents(struct payload *payload)
 {
     payload->amount_cents = payload->amount_units * 100;

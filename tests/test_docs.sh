@@ -27,6 +27,25 @@ complains() { # PATTERN
     shows "$said" "$1"
 }
 
+# docs.sh on a copy of all documents, into which SENTENCE was put.
+complains_of_phrase() { # SENTENCE PATTERN
+    local said
+    rm -rf "$work/copy"
+    mkdir "$work/copy"
+    (cd "$root" && tar -c --exclude=./build --exclude=./var --exclude=./.git .) |
+        tar -x -C "$work/copy"
+    printf '\n%s\n' "$1" >>"$work/copy/CONTRIBUTING.md"
+    printf '\n/* %s */\n' "$1" >>"$work/copy/libevents/core/flow.h"
+    said=$(ends_with 1 "$work/copy/scripts/docs.sh" check 2>&1)
+    shows "$said" "CONTRIBUTING.md:[0-9]+:.*$2"
+    shows "$said" "libevents/core/flow.h:[0-9]+:.*$2"
+}
+
+phrases_are_named() {
+    complains_of_phrase 'Whoever reads this is lost.' 'name the actor'
+    complains_of_phrase 'There are 1 events behind.' 'singular'
+}
+
 shows_the_tree() {
     copy_tree
     "$script" check "$tree"
@@ -114,3 +133,4 @@ it 'docs/architecture.md is wrong when a function that it names is gone' a_named
 it 'docs/architecture.md names no function without its file' a_function_without_a_file
 it 'the index of decisions has each record, and records name tests that exist' \
     records_are_complete
+it 'a phrase that readers stumble over is named' phrases_are_named

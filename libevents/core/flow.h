@@ -72,7 +72,7 @@ struct flow_gap {
  * there are.  consumed[r * count + p] is how far services[r] has consumed the
  * log of services[p], all zeros for nothing; a cursor on another log than the
  * event's is not past it.  An event that its reader has parked counts as
- * ignored here: whoever knows the parked ones says so. */
+ * ignored here; a caller that knows the parked ones says so. */
 size_t flow_gaps(const struct service *const services[], size_t count,
                  const struct position consumed[], const struct event *events,
                  size_t event_count, struct flow_gap gaps[], size_t max);

@@ -102,8 +102,8 @@ static void find_way_down(struct ladder *ladder)
     }
 }
 
-/* The middle of the lane in which @type stands: a command stands with whoever
- * takes it. */
+/* The middle of the lane in which @type stands: a command stands with the one
+ * who takes it. */
 static int lane_of(const struct ladder *ladder, enum message_type type)
 {
     const struct service *writer =

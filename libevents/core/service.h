@@ -119,7 +119,7 @@ void service_decide(const struct rule *rule, decide_fn *decide,
                     const struct states *states, const struct event *cause,
                     struct decision *out);
 
-/* ---- states, for whoever drives a domain: shell, world, time travel ----- */
+/* ---- states, for the driver of a domain: shell, world, time travel ----- */
 
 /* The states loaded for one cause.  The driver fills it; the domain reads it
  * through state_of. */

@@ -85,7 +85,7 @@ static void write_pid(const char *directory)
     }
 }
 
-/* Whoever asks whether we run (client.c, run.sh) tries the lock for a moment,
+/* Those who ask whether we run (client.c, run.sh) try the lock for a moment,
  * so one refusal does not mean that somebody has it for good. */
 static int take_lock(const char *service, const char *data_directory,
                      const char *path, int flags, int *lock)

@@ -228,7 +228,7 @@ static void *read_thread(void *ctx)
 
 /* ---- opening ---- */
 
-/* What a failure to open a database means for whoever started us. */
+/* What a failure to open a database means for the one who started us. */
 static int exit_code_of(enum evt_status status)
 {
     return status == EVT_BUSY                         ? 75

@@ -122,8 +122,8 @@ static size_t find_socket(const struct client *client, const char *service,
     return i;
 }
 
-/* Whoever died may have left a dialer that never dials again (see bus.c), and
- * whoever does not answer may be somebody who never will: the next question
+/* A service that died may have left a dialer that never dials again (see
+ * bus.c), and one that does not answer may never do so: the next question
  * gets a socket of its own. */
 static void forget_socket(struct client *client, const char *service,
                           const char *name)

@@ -207,7 +207,7 @@ static enum evt_status take_inputs(struct projection *projection,
 }
 
 /* A pull is answered from the log, whatever the view has learnt of it; for
- * whoever sent it a gap is open until then. */
+ * the one who sent it a gap is open until then. */
 static bool is_pull(const struct input *input)
 {
     return input->kind == INPUT_REQUEST && input->count > 0 &&

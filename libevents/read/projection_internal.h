@@ -137,7 +137,8 @@ uint64_t generation_wake_ms(const struct projection *projection,
 
 /* Answers it, now or later.  The request's bytes are borrowed. */
 void queries_take(struct projection *projection, const struct input *input);
-/* An event of @order_id was folded: whoever waits for its end looks again. */
+/* An event of @order_id was folded: queries that wait for its end look again.
+ */
 void queries_touch(struct projection *projection, const char *order_id);
 /* Answers those waiting queries that have waited long enough, or too long. */
 void queries_reconsider(struct projection *projection);

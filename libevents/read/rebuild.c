@@ -190,7 +190,7 @@ static bool lacks(const struct projection *projection, size_t i)
                : next->cursor.at.seq < live->cursor.at.seq;
 }
 
-/* Whoever is behind the other asks at once: no heartbeat tells the new side
+/* The one that lags pulls at once: no heartbeat tells the new side
  * that there is more, and the old one may have missed a frame. */
 static void urge(struct projection *projection)
 {
@@ -339,7 +339,7 @@ static json_t *awaited(const struct projection *projection)
     return services;
 }
 
-/* Whoever asks again under this generation misses nothing. */
+/* A client that asks again under this generation misses nothing. */
 static json_t *still_rebuilding(const struct projection *projection)
 {
     json_t *error = view_error(75, "still rebuilding, at %llu events",

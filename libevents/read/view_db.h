@@ -2,7 +2,7 @@
  * and prepared statements; and how one generation takes another's place.
  *
  * DIR/view.db is a symbolic link to DIR/view.N.db, generation N.  A rebuild
- * writes N+1 beside it and moves the link, which is one rename: whoever opens
+ * writes N+1 beside it and moves the link, which is one rename: who opens
  * view.db sees the one or the other, whole.  What no link names is left over
  * from a crash and is removed at the next start.
  */

@@ -31,7 +31,7 @@ struct pull_reply {
     enum verdict verdict;
     uint64_t head_seq; /* of the publisher's log as it answered */
     uint8_t head_hash[HASH_BYTES];
-    size_t cursor_count; /* the publisher's own inbox, so that whoever asks
+    size_t cursor_count; /* the publisher's own inbox, so that the one who asks
                             learns how far it was itself consumed */
     struct {
         char source[SERVICE_BYTES];

@@ -177,7 +177,8 @@ static enum evt_status decide_command(struct shell *shell,
 
 /* ---- requests ---- */
 
-/* Reads a request into the batch; NULL: it is none, and was answered so. */
+/* Reads a request into the batch; NULL: the bytes are no request, and were
+ * answered so. */
 static const struct pending *receive(struct shell *shell,
                                      const struct input *input)
 {
