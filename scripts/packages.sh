@@ -32,6 +32,7 @@ clitest          clitest
 patch            patch
 faketime         faketime
 strace           strace
+git              git
 hunspell         hunspell
 hunspell-en-us   /usr/share/hunspell/en_US.dic
 '

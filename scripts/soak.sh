@@ -254,8 +254,9 @@ report() {
             printf "\n"
             if (l) printf "\nlogs of failures:\n"
             for (k = 1; k <= l; k++) print "  " logs[k]
-            printf "\n%d runs, %d failed, %d skipped; sources %s\n",
-                runs["", "total"], failed["", "total"], skips["", "total"],
+            printf "\n%d %s, %d failed, %d skipped; sources %s\n",
+                runs["", "total"], runs["", "total"] == 1 ? "run" : "runs",
+                failed["", "total"], skips["", "total"],
                 substr(state, length(state) - 11)
             exit l > 0
         }' <(printf '%s\n' "${chosen[@]}") "$results"

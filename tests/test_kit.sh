@@ -75,13 +75,21 @@ the_hook_looks_at_the_index() {
     ends_with 1 git commit -qm bad 2>"$work/said"
 }
 
-the_hook_refuses_a_bad_script() {
+a_bad_script_is_staged() {
     checkout
     # shellcheck disable=SC2016
     printf 'rm -rf $1/*\n' >>scripts/demo.sh
     git add -A
+}
+the_hook_refuses_a_bad_script() {
+    a_bad_script_is_staged
     ends_with 1 git commit -qm bad >"$work/said" 2>&1
     shows "$(<"$work/said")" 'pre-commit: shellcheck'
+}
+the_hook_says_that_shellcheck_is_missing() {
+    a_bad_script_is_staged
+    git commit -qm unchecked >"$work/said" 2>&1
+    shows "$(<"$work/said")" 'not checked: shellcheck'
 }
 
 it 'VERSION is what every program says' one_version
@@ -94,5 +102,10 @@ if type -P clang-format-14 >/dev/null; then
 else
     it 'the hook says what it cannot check' the_hook_says_what_it_cannot_check
 fi
-it 'the hook refuses a script that shellcheck complains about' \
-    the_hook_refuses_a_bad_script
+if type -P shellcheck >/dev/null; then
+    it 'the hook refuses a script that shellcheck complains about' \
+        the_hook_refuses_a_bad_script
+else
+    it 'the hook says that shellcheck is missing' \
+        the_hook_says_that_shellcheck_is_missing
+fi

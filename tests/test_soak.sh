@@ -4,6 +4,17 @@
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 
+# A machine that has no disk, as a chroot in memory, is told it has one: what
+# is tested here does not depend on it.
+if [ "$(stat -f -c %T /var/tmp)" = tmpfs ]; then
+    mkdir "$work/bin"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\n[ "$4" = /var/tmp ] && echo ext2/ext3 || exec %s "$@"\n' \
+        "$(type -P stat)" >"$work/bin/stat"
+    chmod +x "$work/bin/stat"
+    PATH=$work/bin:$PATH
+fi
+
 # Enough of a repository; what is in build is no source.
 repository() { # NAME
     local script
@@ -95,7 +106,7 @@ adds_up() {
     repository counting
     stand_still_once
     stopped_in_second_run INT 130
-    shows "$(cat "$repo/build/said")" '^1 runs, 0 failed'
+    shows "$(cat "$repo/build/said")" '^1 run, 0 failed'
     soak 0 3 'test_*' # the second again, and a third
     [ "$(runs)" -eq 4 ]
     shows "$said" '^test_counts.sh +0/1 +0/1 +0/1 +- +0/3$'
@@ -105,7 +116,7 @@ adds_up() {
     echo '# other words' >>"$repo/tests/test_counts.sh"
     soak 0 1 'test_*'
     [ "$(runs)" -eq 5 ]
-    shows "$said" '^1 runs, 0 failed'
+    shows "$said" '^1 run, 0 failed'
 }
 
 killed() {
