@@ -82,8 +82,8 @@ static void print_troubles(const char *service, const json_t *status)
 
     /* Only writing shows that there is room again. */
     if (strcmp(state, "storage full") == 0)
-        printf("  ! %s: storage was full at its last attempt to record; it "
-               "resumes by itself with the next\n",
+        printf("  ! %s: storage full at its last attempt to record; it resumes "
+               "by itself\n",
                service);
     else if (strcmp(state, "starting") == 0)
         printf("    %s is starting: commands wait\n", service);

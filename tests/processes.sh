@@ -70,7 +70,7 @@ sockets() { # "sub PATH" or "req PATH"
 up() { "$saga" status >/dev/null 2>&1; }
 all_up() {
     within 30 up || {
-        "$saga" status
+        "$saga" status || true
         tail -n 5 "$SAGA_DIR"/*.log
         return 1
     }

@@ -51,6 +51,24 @@ shows() { # TEXT PATTERN
     }
 }
 
+# The first of nine ports, for services over tcp: none that the kernel gives to
+# connections by itself (/proc/sys/net/ipv4/ip_local_port_range), and none on
+# which somebody listens.
+nine_ports() {
+    local first last i try
+    read -r last _ </proc/sys/net/ipv4/ip_local_port_range
+    [ "$last" -gt 21000 ] || last=30000
+    for ((try = 0; try < 100; try++)); do
+        first=$((10000 + ($$ + try * 37) * 16 % (last - 10016)))
+        for ((i = 0; i < 9; i++)); do
+            ! (: <"/dev/tcp/127.0.0.1/$((first + i))") 2>/dev/null || continue 2
+        done
+        echo $first
+        return
+    done
+    return 1
+}
+
 # Waits for a condition, at most SECONDS.
 within() { # SECONDS COMMAND...
     local until=$((SECONDS + $1))

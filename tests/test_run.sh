@@ -296,7 +296,7 @@ over_tcp() {
     ends_with 0 env -u SAGA_BUS "$saga" place widget:1 --customer alice
     "$run" stop
 }
-port=$((20000 + ($$ * 16) % 20000)) # 9 of them
+port=$(nine_ports)
 
 deadline() {
     "$run" -d --order-deadline-ms 300

@@ -46,8 +46,8 @@ killed_at_random() { # HC5, HC6, HC52
     all_healed
 }
 over_tcp() {
-    local port=$((20000 + ($$ * 16) % 20000)) # 9 of them
-    export SAGA_BUS=tcp://127.0.0.1:$port
+    SAGA_BUS=tcp://127.0.0.1:$(nine_ports)
+    export SAGA_BUS
     kills=$((kills / 4))
     # shellcheck disable=SC2119
     killed_at_random
