@@ -568,6 +568,21 @@ Test(subscription, frames_and_rollbacks_move_no_state)
     }
 }
 
+/* A verdict is about the cursor of its pull: a publisher that agrees to that
+ * one has another trouble, if any, and `saga accept` goes by which. */
+Test(subscription, a_verdict_that_is_over_is_not_what_it_has_diverged_by)
+{
+    struct subscription sub = subscription_at(2);
+
+    pull_and_take(&sub, PULL_OTHER_LOG);
+    cr_assert_eq(sub.verdict, PULL_OTHER_LOG);
+    move_by(&sub, BY_UNSOUND);
+    cr_expect_eq((int)sub.state, SUB_DIVERGED);
+    cr_expect_eq(sub.verdict, PULL_FORKED, "its log is mine again");
+    cr_expect_eq(sub.heard_head.at.seq, EVENTS, "where accept goes on");
+    subscription_close(&sub);
+}
+
 /* ---- sending a pull ------------------------------------------------------ */
 
 static unsigned drawn, sent;

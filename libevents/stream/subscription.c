@@ -294,9 +294,9 @@ static size_t take_reply_rows(struct subscription *sub,
             count = take_rows(sub, new_rows);
         chained = unchained == sub->counts.unchained;
     }
-    if (!chained && sub->state == SUB_SUSPECT)
-        sub->verdict = PULL_FORKED;
     move(sub, chained ? CHAINED : UNCHAINED);
+    if (sub->state == SUB_DIVERGED) /* an earlier verdict is over: it agrees */
+        sub->verdict = PULL_FORKED; /* to our cursor */
     return count;
 }
 
