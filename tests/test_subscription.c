@@ -583,6 +583,20 @@ Test(subscription, a_verdict_that_is_over_is_not_what_it_has_diverged_by)
     subscription_close(&sub);
 }
 
+/* What a diverged publisher says after a pause may be that all is well. */
+Test(subscription, a_diverged_publisher_is_waited_for_after_a_connection)
+{
+    struct subscription sub = in_state(SUB_DIVERGED);
+
+    subscription_connected(&sub);
+    cr_assert(sub.pull_wanted);
+    cr_assert_gt(subscription_pull(&sub, 9000, 5000, message), 0);
+    cr_expect_not(subscription_answered(&sub), "its answer is on the way");
+    take_reply(&sub, reply_of(5000, PULL_AHEAD, 0, 0));
+    cr_expect(subscription_answered(&sub));
+    subscription_close(&sub);
+}
+
 /* ---- sending a pull ------------------------------------------------------ */
 
 static unsigned drawn, sent;

@@ -46,6 +46,8 @@ static void move(struct subscription *sub, enum occasion on)
 
 bool subscription_answered(const struct subscription *sub)
 {
+    if (sub->state == SUB_DIVERGED) /* a new connection does not change that */
+        return sub->nonce == 0;
     return sub->state != SUB_STARTING && sub->state != SUB_REJOINED;
 }
 

@@ -138,7 +138,8 @@ void subscription_reset(struct subscription *sub, const struct cursor *cursor);
 /* An operator goes on with a publisher that has diverged, from @cursor. */
 void subscription_accept(struct subscription *sub, const struct cursor *cursor);
 
-/* Whether the publisher has answered since the last connection was made. */
+/* Whether the publisher has answered since the last connection was made; of
+ * one that has diverged, whether no answer is on its way. */
 bool subscription_answered(const struct subscription *sub);
 
 /* Something may be missing: pulls at the next chance. */
