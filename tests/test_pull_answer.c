@@ -243,3 +243,22 @@ Test(pull_answer, a_fourth_service_learns_that_its_readers_are_ahead,
     cr_assert_eq(status.mode, SHELL_BEHIND);
     shell_close(shell);
 }
+
+/* A file may have been edited: what is no service's name would make the reply
+ * unreadable for every reader. */
+Test(pull_answer, a_cursor_under_no_name_is_left_out, .init = open_log,
+     .fini = close_log)
+{
+    struct pull pull = {.nonce = 5, .reader = "payment", .source = "order"};
+    struct cursor cursor = {.at.seq = 7};
+    struct pull_reply reply;
+
+    append(1);
+    cr_assert_eq(store_begin(log_file), EVT_OK);
+    cr_assert_eq(store_set_cursor(log_file, "no name", &cursor), EVT_OK);
+    cr_assert_eq(store_set_cursor(log_file, "payment", &cursor), EVT_OK);
+    cr_assert_eq(store_commit(log_file), EVT_OK);
+    reply = reply_to(&pull);
+    cr_assert_eq(reply.cursor_count, 1);
+    cr_assert_str_eq(reply.cursors[0].source, "payment");
+}

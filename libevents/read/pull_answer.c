@@ -43,8 +43,11 @@ static enum evt_status own_cursors(struct store *store,
 
     while (reply->cursor_count < CURSORS_MAX &&
            (rc = store_next_cursor(store, source, &cursor)) == EVT_OK) {
-        size_t n = reply->cursor_count++;
+        size_t n = reply->cursor_count;
 
+        if (!text_is_id(source, SERVICE_BYTES))
+            continue; /* of an edited file: nobody could read the reply */
+        reply->cursor_count++;
         text_copy(reply->cursors[n].source, SERVICE_BYTES, source);
         reply->cursors[n].cursor = cursor;
     }
