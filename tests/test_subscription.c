@@ -494,7 +494,7 @@ static struct subscription in_state(int state)
     if (state != SUB_STARTING)
         move_by(&sub, way[state]);
     sub.cursor = cursor; /* so that the same rows are new again */
-    cr_assert_eq(sub.state, state);
+    cr_assert_eq((int)sub.state, state);
     return sub;
 }
 
