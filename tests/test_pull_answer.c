@@ -1,6 +1,7 @@
 /* test_pull_answer.c - what a publisher answers to a reader that asks for more.
  */
 #include "payment-svc/payment.h"
+#include "read/log_query.h"
 #include "read/pull_answer.h"
 #include "sample.h"
 #include "scratch.h"
@@ -166,6 +167,35 @@ Test(pull_answer, a_malformed_cursor_is_an_error, .init = open_log,
     cr_assert_eq(pull_answer(log_file, &pull, message, &bytes), EVT_BAD);
     cr_assert_eq(bytes, 77, "untouched");
     cr_assert(strstr(store_error(log_file), "malformed cursor for payment"));
+}
+
+/* One who looks at an edited file sees its events all the same. */
+Test(pull_answer, a_malformed_cursor_hides_no_event, .init = open_log,
+     .fini = close_log)
+{
+    json_t *request = json_pack("{s:s}", "get", "log"), *answer;
+
+    append(3);
+    reply_to_consumed("inventory", log_id, 1);
+    reply_to_consumed("payment", log_id, 2);
+    cr_assert_eq(sqlite3_exec(store_connection(log_file),
+                              "UPDATE inbox SET hash = x'00'"
+                              " WHERE source = 'inventory'",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
+    answer = log_query(log_file, request);
+    cr_assert_eq(json_array_size(json_object_get(answer, "events")), 3);
+    cr_assert_eq(json_object_size(json_object_get(answer, "cursors")), 1);
+    json_decref(answer);
+    cr_assert_eq(sqlite3_exec(store_connection(log_file),
+                              "UPDATE inbox SET source = printf('%.200c', 'z')"
+                              " WHERE source = 'payment'",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
+    answer = log_query(log_file, request);
+    cr_assert_eq(json_array_size(json_object_get(answer, "events")), 3);
+    json_decref(answer);
+    json_decref(request);
 }
 
 /* ---- a service that order-svc does not know by name ---- */

@@ -129,7 +129,8 @@ MUST_CHECK enum evt_status store_set_cursor(struct store *store,
                                             const struct cursor *cursor);
 
 /* The cursor on the log that comes after @source by name, written over both;
- * start with "".  EVT_NONE: no more. */
+ * start with "".  EVT_NONE: no more.  EVT_BAD: it is malformed; unless @source
+ * is still the same, the next call goes on behind it. */
 MUST_CHECK enum evt_status store_next_cursor(struct store *store,
                                              char source[SERVICE_BYTES],
                                              struct cursor *cursor);

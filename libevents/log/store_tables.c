@@ -48,10 +48,10 @@ enum evt_status store_next_cursor(struct store *store,
     rc = store_first_row(store, s, "reading cursors");
     if (rc == EVT_OK && !sql_read_text(s, 3, found, SERVICE_BYTES))
         rc = store_fail(store, EVT_BAD, "%s: malformed cursor", store->path);
-    if (rc == EVT_OK)
+    if (rc == EVT_OK) {
         rc = read_cursor(store, s, found, cursor);
-    if (rc == EVT_OK)
         text_copy(source, SERVICE_BYTES, found);
+    }
     sqlite3_reset(s);
     return rc;
 }
