@@ -163,8 +163,8 @@ static int run(struct saga *saga)
     if (saga->word_count == 0 || strcmp(saga->words[0], "bash") != 0)
         return saga_fail(
             saga, SAGA_USAGE,
-            "missing shell: only bash is supported ('./saga completion "
-            "bash')");
+            "%s: only bash is supported ('./saga completion bash')",
+            saga->word_count == 0 ? "missing shell" : saga->words[0]);
     if (saga->json)
         return saga_fail(saga, SAGA_USAGE,
                          "a completion script has no JSON form");

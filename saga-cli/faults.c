@@ -405,10 +405,13 @@ static int run(struct saga *saga)
 
     if (code != SAGA_YES)
         return code;
+    if (saga->word_count == 0)
+        return saga_fail(saga, SAGA_USAGE,
+                         "missing ls, set or clear ('./saga fault --help')");
     if (!sets && !clears && strcmp(what, "ls") != 0)
         return saga_fail(saga, SAGA_USAGE,
-                         "missing ls, set or clear ('./saga fault "
-                         "--help')");
+                         "%s is not ls, set or clear ('./saga fault --help')",
+                         what);
     if (options.of_set != NULL && !sets)
         return saga_fail(saga, SAGA_USAGE, "--%s is an option of 'fault set'",
                          options.of_set);

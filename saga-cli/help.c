@@ -54,13 +54,19 @@ static void fill(struct filled *line, const char *piece, size_t length)
     line->column += length;
 }
 
+/* A newline in @text stays one. */
 static void fill_text(struct filled *line, const char *text)
 {
     while (*text != '\0') {
-        size_t length = strcspn(text, " ");
+        size_t length = strcspn(text, " \n");
 
         fill(line, text, length);
-        text += length + (text[length] == ' ');
+        text += length;
+        if (*text == '\n') {
+            fprintf(line->out, "\n%*s", (int)line->indent, "");
+            line->column = line->indent;
+        }
+        text += *text != '\0';
     }
     putc('\n', line->out);
 }

@@ -237,8 +237,10 @@ static int run_accept(struct saga *saga)
         return code;
     if (saga->word_count < 2)
         return saga_fail(saga, SAGA_USAGE,
-                         "missing SERVICE and SOURCE ('./saga accept order "
-                         "payment': order continues with payment's log)");
+                         "missing %s ('./saga accept order payment': order "
+                         "continues with payment's log)",
+                         saga->word_count == 0 ? "SERVICE and SOURCE"
+                                               : "SOURCE");
     service = saga->words[0];
     source = saga->words[1];
     if (saga_service_number(service) < 0)

@@ -196,7 +196,7 @@ const struct verb verb_scenario = {
     .parse = hand_on,
     .words_max = WORDS_MAX,
     .notes = "show prints the file, with the commands to type; run runs them "
-             "and compares their output with the file.  exits 0 if all of it "
+             "and compares their output with the file.\nexits 0 if all of it "
              "matches, 1 if not, 69 if clitest is missing",
     .run = run_scenario};
 

@@ -113,7 +113,8 @@ completion() {
     [ "$(completed saga backup "$work/so")" = "$work/some" ]
     [ "$(completed saga check --journal "$work/fi")" = "$work/file" ]
     [ "$(completed saga status --dir = "$work/so")" = "$work/some" ]
-    shows "$(said_by completion zsh)" '^saga: missing shell: only bash is supported'
+    shows "$(said_by completion)" '^saga: missing shell: only bash is supported'
+    shows "$(said_by completion zsh)" '^saga: zsh: only bash is supported'
 }
 
 man_page() {
