@@ -56,6 +56,11 @@ int saga_one_service(const struct saga *saga, int *only);
 
 /* Whether a process holds the lock of the service's data directory. */
 bool saga_runs(const struct saga *saga, const char *service);
+
+/* Its process, from the file that names it; 0: it does not run, or no such
+ * file.
+ */
+int saga_pid(const struct saga *saga, const char *service);
 /* What to type to have run.sh do @words ("restart order", or "") on the data
  * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart order", or
  * without the first word if that is ./var.  Returns @text. */

@@ -109,6 +109,26 @@ static void print_troubles(const char *service, const json_t *status)
         printf("  ! %s's read side: %s\n", service, json_text(view, "trouble"));
 }
 
+/* A service without an answer, and how to get one. */
+static void print_silent(const struct saga *saga, const char *service,
+                         enum evt_status rc)
+{
+    char start[START_BYTES], pid[16] = "-";
+    int known = saga_pid(saga, service);
+
+    if (known > 0)
+        snprintf(pid, sizeof pid, "%d", known);
+    printf("  %-11s %-6s ", service, pid);
+    if (rc == EVT_NONE)
+        printf("down  (start it: %s)\n", start_hint(saga, service, start));
+    else if (rc != EVT_BUSY)
+        puts("sent a malformed answer");
+    else
+        printf("is running but does not answer  (paused? kill -CONT %s wakes "
+               "it)\n",
+               known > 0 ? pid : "PID");
+}
+
 static void print_service(const struct saga *saga, const char *service,
                           const struct health *health)
 {
@@ -117,15 +137,7 @@ static void print_service(const struct saga *saga, const char *service,
     int64_t head;
 
     if (status == NULL) {
-        char start[START_BYTES];
-
-        printf("  %-11s %-6s ", service, "-");
-        if (health->rc == EVT_NONE)
-            printf("down  (start it: %s)\n", start_hint(saga, service, start));
-        else
-            puts(health->rc == EVT_BUSY ? "is running but does not answer  "
-                                          "(paused? kill -CONT wakes it)"
-                                        : "sent a malformed answer");
+        print_silent(saga, service, health->rc);
         return;
     }
     head = json_number(json_object_get(status, "log"), "head");

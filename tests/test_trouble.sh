@@ -263,7 +263,7 @@ whys() {
     has waits.0.state 'does not answer'
     [ "$(field deadline_ms)" -gt "$(field begun_ms)" ]
     asked 75 status
-    shows "$said" '^  payment +- +is running but does not answer  \(paused\? kill -CONT wakes it\)$'
+    shows "$said" "^  payment +${pids[payment]} +is running but does not answer  \(paused\? kill -CONT ${pids[payment]} wakes it\)$"
     asked 75 place widget:1 --timeout 1 # and says why
     shows "$said" "It has waited [0-9.]+ s for payment's answer"
     begun=$SECONDS
