@@ -245,7 +245,7 @@ static void print_hint(const struct saga *saga, enum check_id id,
                start_hint(saga, subject, start));
     else if (id == CHECK_Q3)
         printf("             mend:  ./saga rebuild %s\n", subject);
-    else if (id == CHECK_S10) /* the log may be at fault, or who has read it */
+    else if (id == CHECK_S10 && is_service) /* its log, or who has read it */
         printf("             look:  ./saga verify\n");
     else if (is_service)
         printf("             look:  ./saga %s %s\n",
