@@ -226,7 +226,8 @@ sizes() {
 { arrows; used_by; names; sizes; } >"$work/violations"
 if [ -s "$work/violations" ]; then
     cat "$work/violations" >&2
-    echo "check-layers: $(wc -l <"$work/violations") violations" >&2
+    count=$(wc -l <"$work/violations")
+    echo "check-layers: $count violation$([ "$count" = 1 ] || echo s)" >&2
     exit 1
 fi
 echo "check-layers: ${#sources[@]} files in $(rooms | wc -l) rooms, $(
