@@ -233,7 +233,7 @@ golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
 	$(Q)SAGA_GOLDEN=tests/golden $< --filter 'golden/todays_*'
 
 .PHONY: worlds
-worlds: $(BUILD)/tests/test_worlds ## write what the small worlds come to
+worlds: $(BUILD)/tests/test_worlds ## write how the small worlds end to tests/worlds.txt
 	$(Q)sed -n '/^#/p' tests/worlds.txt > tests/worlds.new && \
 	    echo >> tests/worlds.new && \
 	    SAGA_WORLDS=tests/worlds.new $< -j1 && \
@@ -289,13 +289,13 @@ fuzz: ## look for inputs that break something, for SECONDS=120 in all
 	$(Q)SEARCH_SEED=$(SEARCH_SEED) scripts/fuzz.sh run $(FUZZ_BUILD) $(SECONDS) $(FUZZ_TARGETS)
 fuzz-replay: $(REPLAYERS) ## run every kept input through its target once
 	$(Q)scripts/fuzz.sh replay $(BUILD) $(FUZZ_TARGETS)
-fuzz-seed: $(FUZZ_SEED) ## write what a search begins with anew
+fuzz-seed: $(FUZZ_SEED) ## write the inputs anew that a search starts from
 	$(Q)scripts/fuzz.sh seed $(BUILD) $(FUZZ_TARGETS)
 
 # gcc's own counters, without optimisation: a branch is one of the source.
 COVERAGE := build/coverage
 .PHONY: coverage coverage-list coverage-build
-coverage: coverage-build ## branches never taken are those listed, with why
+coverage: coverage-build ## the branches never taken are those on the list, with reasons
 	$(Q)scripts/coverage.sh check $(COVERAGE)
 coverage-list: coverage-build ## write the list of branches never taken
 	$(Q)scripts/coverage.sh write $(COVERAGE)
@@ -306,7 +306,7 @@ coverage-build:
 	    $(FUZZ_TARGETS:%=$(COVERAGE)/tests/fuzz/replay_%)
 
 .PHONY: proof
-proof: all ## all that tries to break it, MINUTES=10, then the fault matrix
+proof: all ## everything that tries to break it, MINUTES=10, then the fault matrix
 	$(Q)scripts/proof.sh $(or $(MINUTES),10)
 
 # ---- measuring --------------------------------------------------------------
@@ -320,9 +320,9 @@ bench-layers: all $(BUILD)/bench/layers ## each layer alone, and cost against si
 	$(Q)bench/layers.sh $(BUILD)
 
 .PHONY: bench-smoke bench-smoke-write
-bench-smoke: $(BUILD)/bench/smoke ## instructions of a saga, against the noted
+bench-smoke: $(BUILD)/bench/smoke ## instructions of a saga, compared with bench/smoke.txt
 	$(Q)$(ONLY_ON_12); CC='$(CC)' bench/smoke.sh check $(BUILD)
-bench-smoke-write: $(BUILD)/bench/smoke ## note them in bench/smoke.txt
+bench-smoke-write: $(BUILD)/bench/smoke ## write them to bench/smoke.txt
 	$(Q)$(ONLY_ON_12); CC='$(CC)' bench/smoke.sh write $(BUILD)
 
 # ---- scenarios and the ablation lab -------------------------------------------
@@ -341,14 +341,14 @@ lab-test: all ## each scenario without what its file names: red or green?
 	$(Q)$(if $(SCENARIO),:,scripts/lab-worlds.sh check)
 
 .PHONY: lab-worlds
-lab-worlds: all $(BUILD)/tests/test_worlds ## write what a search finds where something is missing
+lab-worlds: all $(BUILD)/tests/test_worlds ## write what a search finds where a protection is missing
 	$(Q)scripts/lab-worlds.sh write
 
 # ---- again and again ----------------------------------------------------------
 
 # Of the test binaries, those that wait for sockets and processes.
 .PHONY: soak ci-timing
-soak: tests $(BUILD)/bench/one ## what fails only sometimes, beside busy loops: N=40 ONLY='scenario-* test_cli.sh'
+soak: tests $(BUILD)/bench/one ## find what fails only sometimes, beside busy loops: N=40 ONLY='scenario-* test_cli.sh'
 	$(Q)scripts/soak.sh run '$(or $(N),40)' '$(ONLY)' $(notdir $(NNG_TESTS))
 ci-timing: ## the part of .ci/run that depends on time, to run beside load
 	$(Q).ci/run timing
@@ -443,6 +443,6 @@ clean: ## remove what was built; ./var with its data stays
 
 .PHONY: help
 help: ## this list
-	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
+	@grep -E '^[a-z0-9_.-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 23
 
 .DEFAULT_GOAL := all
