@@ -33,6 +33,7 @@ patch            patch
 faketime         faketime
 strace           strace
 git              git
+man-db           man
 hunspell         hunspell
 hunspell-en-us   /usr/share/hunspell/en_US.dic
 '

@@ -126,7 +126,8 @@ end_leftovers() {
         pids=$(grep -lsaF -e "$disk" -e "$tmpfs" /proc/[0-9]*/environ |
             tr -dc '0-9\n') || true
         [ -n "$pids" ] || break
-        xargs kill -KILL <<<"$pids" 2>/dev/null || true
+        # shellcheck disable=SC2086 # many words
+        kill -KILL $pids 2>/dev/null || true # bash's own: there may be no other
         sleep 0.1
     done
     rm -rf "$disk" "$tmpfs"
