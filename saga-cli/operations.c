@@ -221,8 +221,11 @@ const struct verb verb_redrive = {
     .options = redrive_options,
     .parse = parse_redrive,
     .words_max = 1,
-    .notes = "exits 0 if all were handled, 1 if some are still parked, 66 if "
-             "there is no such event",
+    .notes = "Waits at most 60 s for each service: one that has just started "
+             "may have much to read.\n"
+             "exits 0 if all were handled, 1 if some are still parked, 66 if "
+             "there is no such event, 69 if a service is down, 75 if one does "
+             "not answer",
     .run = run_redrive};
 
 /* ---- accept ------------------------------------------------------------- */

@@ -26,7 +26,7 @@ static void declare_faults(const struct service *service)
     fault_declare("crash/before-begin", "kill -9 before the transaction");
     fault_declare("crash/after-append", "kill -9 after an event is appended");
     fault_declare("crash/before-commit", "kill -9 before the commit");
-    fault_declare("crash/after-commit", "kill -9 after it, before answering");
+    fault_declare("crash/after-commit", "kill -9 between commit and answers");
     fault_declare("crash/before-publish", "kill -9 after the answers");
     fault_declare("crash/after-publish", "kill -9 after a frame was published");
     for (size_t i = 0; i < service->fault_count; i++)
