@@ -325,7 +325,7 @@ void projection_close(struct projection *projection)
         return;
     if (projection->rebuild.phase != REBUILD_NONE) {
         projection->rebuild.asked_count = 0;
-        rebuild_abandon(projection, 75, "the read generation is closing");
+        rebuild_abandon(projection, 75, "the read side is closing");
     }
     json_decref(projection->rebuild.result);
     for (size_t i = 0; i < projection->waiting_count; i++)
