@@ -33,7 +33,7 @@ struct verb {
 
 /* All of them, as main.c lists them; the last is NULL. */
 extern const struct verb *const verbs[];
-/* NULL: there is none. */
+/* Returns NULL if no verb has that name. */
 const struct verb *find_verb(const char *name);
 /* Reports that; returns SAGA_USAGE. */
 int unknown_verb(const struct saga *saga, const char *name);

@@ -28,7 +28,8 @@ size_t frame_faults_apply(struct frame_faults *faults,
                           struct input out[]);
 void frame_faults_release(struct frame_faults *faults);
 
-/* When a delayed frame is due, in mono_ms; UINT64_MAX: there is none. */
+/* When the next delayed frame is due, in mono_ms; UINT64_MAX if no frame is
+ * delayed. */
 uint64_t frame_faults_wake_ms(const struct frame_faults *faults);
 
 /* Frees what is still delayed. */

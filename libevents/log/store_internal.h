@@ -67,8 +67,8 @@ sqlite3_stmt *store_statement(struct store *store, enum statement which);
 /* Runs a statement that returns no rows. */
 MUST_CHECK enum evt_status store_run(struct store *store, sqlite3_stmt *s,
                                      const char *doing);
-/* Steps to the next row, the first at first.  EVT_NONE: there is none.  Reset
- * it afterwards. */
+/* Steps to the first row, and when called again to the next one.  Returns
+ * EVT_NONE when no row is left.  The caller resets the statement. */
 MUST_CHECK enum evt_status store_first_row(struct store *store, sqlite3_stmt *s,
                                            const char *doing);
 /* The head as the file has it. */

@@ -255,8 +255,8 @@ bool projection_awaited(const struct projection *projection)
 
 /* ---- life ---------------------------------------------------------------- */
 
-/* The generation that serves; or, when there is none of use, an empty one in
- * its place: it will pull the logs from the beginning. */
+/* Opens the generation that serves.  If it is missing or unusable, creates an
+ * empty one in its place, which pulls the logs from the beginning. */
 static enum evt_status open_file(struct projection *projection,
                                  struct view_db **db, char why[STORE_WHY_BYTES])
 {

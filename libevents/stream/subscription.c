@@ -312,8 +312,9 @@ static bool held_follows(const struct subscription *sub, uint64_t seq)
     return false;
 }
 
-/* What came before the pull was sent lies within the log that answered it, or
- * is none of its frames: nothing would ever close that gap. */
+/* Drops the held frames that arrived before the pull was sent and lie beyond
+ * the head that answered it.  They do not belong to that log, so the gap before
+ * them would never close. */
 static void drop_unknown(struct subscription *sub, uint64_t head_seq)
 {
     struct held_frame **at = &sub->held;
