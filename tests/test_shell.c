@@ -721,7 +721,6 @@ Test(shell, what_the_process_answers_it_is_asked)
     cluster_remove(cluster);
 }
 
-/* Keeps a copy of a service's file, or puts it back; the service is down. */
 static void copy_file(const char *from, const char *to)
 {
     char command[1400];
@@ -731,26 +730,42 @@ static void copy_file(const char *from, const char *to)
     cr_assert_eq(system(command), 0);
 }
 
+/* Copies the log of a service to @backup while the service is down, and starts
+ * it again. */
+static void back_up(struct cluster *cluster, unsigned service, char backup[300])
+{
+    const char *path = cluster->writers[service].path;
+
+    snprintf(backup, 300, "%s.backup", path);
+    cluster_stop(cluster, service);
+    copy_file(path, backup);
+    cr_assert_eq(cluster_start(cluster, service), EVT_OK);
+}
+
+/* Stops a service and puts its log back; the caller starts it. */
+static void restore(struct cluster *cluster, unsigned service,
+                    const char *backup)
+{
+    cluster_stop(cluster, service);
+    copy_file(backup, cluster->writers[service].path);
+    unlink(backup);
+}
+
 /* Started @after_ms after payment-svc, whose heartbeats may tell it first. */
 static void fires_no_timer(unsigned after_ms)
 {
     struct cluster *cluster = seeded();
-    const char *path = cluster->writers[ORDER_SVC].path;
     char backup[300];
     struct shell_status before, after;
 
-    snprintf(backup, sizeof backup, "%s.backup", path);
     cluster_stop(cluster, PAYMENT_SVC);
     place(cluster, "o-1", 1);
     cluster_run(cluster, 1000);
-    cluster_stop(cluster, ORDER_SVC);
-    copy_file(path, backup);
-    cr_assert_eq(cluster_start(cluster, ORDER_SVC), EVT_OK);
+    back_up(cluster, ORDER_SVC, backup);
     cluster_run(cluster, 1000);
     place(cluster, "o-2", 1);
     cluster_run(cluster, 1000);
-    cluster_stop(cluster, ORDER_SVC);
-    copy_file(backup, path);
+    restore(cluster, ORDER_SVC, backup);
     cluster_pass(cluster, 40000);
     cr_assert_eq(cluster_start(cluster, PAYMENT_SVC), EVT_OK);
     cluster_run(cluster, after_ms);
@@ -762,7 +777,6 @@ static void fires_no_timer(unsigned after_ms)
     cr_expect_eq(after.head_seq, before.head_seq, "started %u ms later",
                  after_ms);
     cluster_remove(cluster);
-    unlink(backup);
 }
 
 /* The answer that tells it may be the last one that due timers wait for. */
@@ -778,21 +792,16 @@ Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
     struct command stock = {.type = RECEIVE_STOCK,
                             .command_id = "late",
                             .data = {.sku = "widget", .quantity = 1}};
-    const char *path = cluster->writers[INVENTORY_SVC].path;
     char backup[300];
     struct shell_status status;
     json_t *reply;
 
-    snprintf(backup, sizeof backup, "%s.backup", path);
-    cluster_stop(cluster, INVENTORY_SVC);
-    copy_file(path, backup);
-    cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
+    back_up(cluster, INVENTORY_SVC, backup);
     cluster_run(cluster, 100);
     place(cluster, "o-1", 2);
     cluster_run(cluster, 1000);
     cr_assert_str_eq(cluster_story(cluster, "o-1"), HAPPY);
-    cluster_stop(cluster, INVENTORY_SVC);
-    copy_file(backup, path);
+    restore(cluster, INVENTORY_SVC, backup);
     cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
     cluster_run(cluster, 3000);
 
@@ -849,23 +858,18 @@ Test(shell, accept_looks_at_a_log_that_was_not_found_diverged_yet) /* HC11 */
 {
     static const char accept[] = "{\"do\":\"accept\",\"source\":\"inventory\"}";
     struct cluster *cluster = seeded();
-    const char *path = cluster->writers[INVENTORY_SVC].path;
     char backup[300];
     struct shell_status status;
     json_t *reply;
 
-    snprintf(backup, sizeof backup, "%s.backup", path);
-    cluster_stop(cluster, INVENTORY_SVC);
-    copy_file(path, backup);
-    cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
+    back_up(cluster, INVENTORY_SVC, backup);
     cluster_run(cluster, 100);
     place(cluster, "o-1", 2);
     cluster_run(cluster, 1000);
     reply = patiently(cluster, PAYMENT_SVC, accept);
     cr_assert_eq(json_integer_value(json_object_get(reply, "code")), 1);
     json_decref(reply);
-    cluster_stop(cluster, INVENTORY_SVC);
-    copy_file(backup, path);
+    restore(cluster, INVENTORY_SVC, backup);
     cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
 
     cluster_status(cluster, PAYMENT_SVC, &status);
@@ -881,7 +885,6 @@ Test(shell, accept_looks_at_a_log_that_was_not_found_diverged_yet) /* HC11 */
     cluster_status(cluster, INVENTORY_SVC, &status);
     cr_assert_not(status.mode == SHELL_BEHIND);
     cluster_remove(cluster);
-    unlink(backup);
 }
 
 /* One answer that does not chain may be noise: it takes two, and between them
