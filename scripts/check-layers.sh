@@ -3,6 +3,8 @@
 #
 # Prints each violation and exits 1 if there is any:
 #   - an include that runs up, or that does not name its room;
+#   - a header of another library in a room that has nothing to do with it, or
+#     of a library that the table does not know;
 #   - a header that says "Used by: a.c, b.c." when others, or fewer, include it
 #     (written in this form, or not at all);
 #   - a name that is extern in one file and static in another: ctags and cscope
@@ -32,6 +34,29 @@ audit    base core log read
 shop     base core audit
 END
 }
+
+# The other libraries, by the first word of their headers, and the rooms that
+# may include them.  SQLite stays behind log, where the events are, and the view
+# files; NNG stays behind net; what core and stream include does no I/O.
+libraries() {
+    cat <<'END'
+argp
+fiu      base
+jansson  base core write read net host
+msgpack  core stream
+nng      net net/nng
+sodium   base core read net host
+sqlite3  log read audit
+uthash   write audit
+END
+}
+
+# The headers in < > that are no library's.  Those of C go anywhere, those of
+# the system anywhere but into core and stream.
+C_HEADERS='assert ctype endian errno inttypes limits stdalign stdarg stdatomic stdbool
+    stddef stdint stdio stdlib string time'
+SYSTEM_HEADERS='arpa dirent fcntl getopt grp netinet poll pthread pwd
+    signal sys termios unistd'
 
 FILE_LINES=600 FUNCTION_LINES=55
 # The words of the domains, which keep reading like sentences; and what the
@@ -79,6 +104,35 @@ arrows() {
                 print FILENAME ": must not include " target " (" room \
                     " may include:" (allowed ~ /[^ ]/ ? allowed : " nothing") ")"
         }' <(rooms) "${sources[@]}" | sed 's/ )$/)/'
+}
+
+foreign() {
+    awk -v of_c=" ${C_HEADERS//[[:space:]]/ } " \
+        -v of_system=" ${SYSTEM_HEADERS//[[:space:]]/ } " '
+        FNR == NR { # the table of libraries
+            library = $1
+            $1 = ""
+            may[library] = $0 " "
+            next
+        }
+        /^#include </ {
+            room = FILENAME
+            sub(/^libevents\//, "", room)
+            sub(/\/[^\/]*$/, "", room)
+            header = word = $0
+            sub(/^#include </, "", header)
+            sub(/>.*/, "", header)
+            word = header
+            sub(/[\/.-].*/, "", word)
+            if (index(of_c, " " word " "))
+                next
+            if (word in may ? index(may[word], " " room " ") \
+                            : index(of_system, " " word " ") && \
+                              room != "core" && room != "stream")
+                next
+            print FILENAME ": must not include <" header "> (rooms that may:" \
+                (word in may ? may[word] : " none") ")"
+        }' <(libraries) "${sources[@]}" | sed 's/ )$/)/'
 }
 
 # What a header says of its users, against who includes it: of what is built
@@ -223,7 +277,7 @@ sizes() {
             print $2 ": " $1 " lines, more than " longest }'
 }
 
-{ arrows; used_by; names; sizes; } >"$work/violations"
+{ arrows; foreign; used_by; names; sizes; } >"$work/violations"
 if [ -s "$work/violations" ]; then
     cat "$work/violations" >&2
     count=$(wc -l <"$work/violations")

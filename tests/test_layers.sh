@@ -47,6 +47,24 @@ the_library_looks_into_the_shop() {
     shows "$said" 'libevents/net/address.c: must not include order-svc/order.h'
 }
 
+a_library_is_in_the_wrong_room() {
+    local said
+    build_house
+    sed -i '/^#include <assert.h>/i #include <nng/nng.h>' \
+        "$house/libevents/write/outbox.c"
+    sed -i '1a #include <sqlite3.h>' "$house/shop/roster.c"
+    sed -i '/^#include "core\/flow.h"/a #include <unistd.h>' \
+        "$house/libevents/core/flow.c"
+    sed -i '1a #include <zlib.h>' "$house/libevents/log/sql.c"
+    said=$(complaint)
+    shows "$said" \
+        'libevents/write/outbox.c: must not include <nng/nng.h> \(rooms that may: net net/nng\)'
+    shows "$said" 'shop/roster.c: must not include <sqlite3.h> .*: log read audit\)'
+    shows "$said" 'libevents/core/flow.c: must not include <unistd.h> \(rooms that may: none\)'
+    shows "$said" 'libevents/log/sql.c: must not include <zlib.h> \(rooms that may: none\)'
+    shows "$said" 'check-layers: 4 violations'
+}
+
 an_include_names_no_room() {
     local said
     build_house
@@ -116,6 +134,8 @@ it 'the house is as it is drawn' it_is_as_drawn
 it 'an include that runs up is named' an_arrow_runs_up
 it 'the library includes nothing of the shop but its catalogue' \
     the_library_looks_into_the_shop
+it 'a header of another library in a room not meant for it is named' \
+    a_library_is_in_the_wrong_room
 it 'an include without its room is named' an_include_names_no_room
 it 'a file in an unknown room is named' a_room_is_unknown
 it 'an untrue "Used by" is named' a_claim_of_users_is_untrue
