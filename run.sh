@@ -74,8 +74,8 @@ parse() {
             --no-hints) hints=no ;;
             --restart) revive=yes ;;
             --order-deadline-ms)
-                [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] ||
-                    fail 64 "--order-deadline-ms takes milliseconds, 1 to 999999999, not '${2:-}'"
+                [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ && $2 -le 604800000 ]] ||
+                    fail 64 "--order-deadline-ms takes milliseconds, 1 to 604800000, not '${2:-}'"
                 deadline_ms=$2
                 shift
                 ;;

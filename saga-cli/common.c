@@ -521,20 +521,6 @@ bool saga_is_closer(const char *word, const char *other, size_t *least)
     return true;
 }
 
-bool saga_number(const char *text, int64_t least, int64_t most, int64_t *number)
-{
-    char *end;
-    long long value;
-
-    if (text[0] == '\0')
-        return false;
-    value = strtoll(text, &end, 10);
-    if (*end != '\0' || value < least || value > most)
-        return false;
-    *number = value;
-    return true;
-}
-
 json_t *saga_log_events(struct saga *saga, const char *service, const char *tag,
                         uint64_t after, uint64_t upto, json_t **cursors,
                         uint64_t *head, bool *as_of, int *code)

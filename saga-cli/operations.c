@@ -462,7 +462,7 @@ static int64_t written_pid(const struct saga *saga, const char *service)
     if (fgets(line, sizeof line, file) != NULL)
         line[strcspn(line, "\n")] = '\0';
     fclose(file);
-    return saga_number(line, 1, INT32_MAX, &pid) ? pid : 0;
+    return text_parse_count(line, 1, INT32_MAX, &pid) ? pid : 0;
 }
 
 /* The pid of a service, from itself if it answers; 0: unknown. */

@@ -134,7 +134,7 @@ int saga_take_number(const struct saga *saga, const char *what,
                      const char *text, int64_t least, int64_t most,
                      int64_t *number)
 {
-    if (saga_number(text, least, most, number))
+    if (text_parse_count(text, least, most, number))
         return SAGA_YES;
     if (most == INT64_MAX)
         return saga_fail(saga, SAGA_USAGE,

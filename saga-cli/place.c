@@ -54,7 +54,7 @@ static int parse_line(struct placing *placing, const char *text)
                 placing->saga, SAGA_USAGE,
                 "%s is given twice; give %s:QUANTITY once, with the total",
                 line->sku, line->sku);
-    if (!saga_number(colon + 1, 1, QUANTITY_MAX, &line->quantity))
+    if (!text_parse_count(colon + 1, 1, QUANTITY_MAX, &line->quantity))
         return saga_fail(placing->saga, SAGA_USAGE,
                          "quantity must be 1 to %d, not %s (%s)", QUANTITY_MAX,
                          colon + 1, text);

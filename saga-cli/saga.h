@@ -158,8 +158,4 @@ size_t saga_distance(const char *a, const char *b);
  * *least, and in at most a third of them; then *least becomes how many. */
 bool saga_is_closer(const char *word, const char *other, size_t *least);
 
-/* A whole number within bounds, and nothing behind it. */
-bool saga_number(const char *text, int64_t least, int64_t most,
-                 int64_t *number);
-
 #endif

@@ -5,6 +5,7 @@
  * same evolve that the service decides with.  Without them the read model
  * answers; when its service is down, show folds its log to the end. */
 #include "core/json.h"
+#include "moment.h"
 #include "story.h"
 #include "verbs.h"
 
@@ -92,38 +93,11 @@ static int parse_at(struct question *question, const char *text)
                              (int)length, text);
         text = colon + 1;
     }
-    if (!saga_number(text, 0, INT64_MAX, &seq))
+    if (!text_parse_count(text, 0, INT64_MAX, &seq))
         return saga_fail(question->saga, SAGA_USAGE,
                          "--at takes [SERVICE:]SEQ, as in payment:3, not '%s'",
                          question->when);
     question->upto = (uint64_t)seq;
-    return SAGA_YES;
-}
-
-/* Unix milliseconds, or a date and time: local, or with a Z in UTC. */
-static int parse_time(struct question *question, const char *text)
-{
-    struct tm tm = {.tm_isdst = -1};
-    const char *rest;
-    int64_t ms;
-
-    question->past = true;
-    question->when = text;
-    if (saga_number(text, 0, INT64_MAX, &ms)) {
-        question->upto_ms = ms;
-        return SAGA_YES;
-    }
-    rest = strptime(text, "%Y-%m-%d", &tm);
-    if (rest != NULL && (*rest == 'T' || *rest == ' '))
-        rest = strptime(rest + 1, "%H:%M:%S", &tm);
-    if (rest == NULL || (strcmp(rest, "") != 0 && strcmp(rest, "Z") != 0))
-        return saga_fail(question->saga, SAGA_USAGE,
-                         "--time takes 2026-01-31T12:00:00 (with a Z: UTC) or "
-                         "Unix milliseconds, not '%s'",
-                         text);
-    /* All of that second: events carry milliseconds. */
-    question->upto_ms =
-        (int64_t)(*rest == 'Z' ? timegm(&tm) : mktime(&tm)) * 1000 + 999;
     return SAGA_YES;
 }
 
@@ -154,7 +128,9 @@ static int check_words(struct question *question)
     if (code == SAGA_YES && question->at != NULL)
         code = parse_at(question, question->at);
     if (code == SAGA_YES && question->time != NULL) {
-        code = parse_time(question, question->time);
+        question->past = true;
+        question->when = question->time;
+        code = moment_read(saga, question->time, &question->upto_ms);
         if (question->tag == TAG_ORDER)
             question->service = -1; /* a time means the same in all logs */
     }

@@ -167,7 +167,24 @@ fund alice 0
 fund alice 12.345
 fund alice 1000000.01
 fund alice -1
+fund alice 007
+fund alice 1e3
+fund alice 0x10
 product widget free
+product widget 0.001
+stock widget +5
+stock widget 05
+stock widget 5e0
+stock widget 0x5
+stock widget 5.0
+stock widget 5,
+stock widget 99999999999999999999
+place widget:+1
+place widget:01
+place widget:1 --timeout 010
+place widget:1 --count +2
+log order --from 01
+fault set order handler/slow --after +1
 ls --status DONE
 ls --limit 0
 show a/b
@@ -177,6 +194,21 @@ show o-1 --at payment
 show o-1 --at bakery:1
 show o-1 --at 1 --time 1
 show sku:widget --time yesterday
+show sku:widget --time 2026-11-31T00:00:00
+show sku:widget --time 2026-02-29T00:00:00Z
+show sku:widget --time 2026-01-01T24:00:00
+show sku:widget --time 2016-12-31T23:59:60Z
+show sku:widget --time 2026-1-1T0:0:0
+show sku:widget --time 2026-01-01T00:00
+show sku:widget --time 2026-01-01T00:00:00ZZ
+show sku:widget --time 2026-01-01T00:00:00.5
+show sku:widget --time 1764345600
+show sku:widget --time 0
+show sku:widget --time 99999999999999
+show sku:widget --time 9223372036854775807
+show sku:widget --time 9999999999999
+show sku:widget --time 2999-01-01T00:00:00
+show sku:widget --time +1764345600000
 show sku:widget --at payment:1
 log bakery
 log order --from 0
@@ -238,6 +270,22 @@ what_is_wrong() {
     told_what "no order bob, but a customer: '\./saga show customer:bob'$" \
         show bob --at 1
     told_what "no order widget \('\./saga ls' shows all\)$" show order:widget
+}
+times() { # what is asked for is what is answered for
+    asked 64 stock widget " 5"
+    shows "$said" 'quantity must be 1 to 1000000, not  5$'
+    asked 64 show sku:widget --time " 2026-01-01T00:00:00"
+    told_what 'there is no such time as 2026-11-31T00:00:00$' \
+        show sku:widget --time 2026-11-31T00:00:00
+    told_what '--time takes milliseconds, not seconds: 1764345600000 is ' \
+        show sku:widget --time 1764345600
+    told_what '2999-01-01T00:00:00Z has not come yet' \
+        show sku:widget --time 2999-01-01T00:00:00Z
+    TZ=CET-1CEST,M3.5.0,M10.5.0/3 told_what 'there is no such time as' \
+        show sku:widget --time 2026-03-29T02:30:00
+    TZ=EST5EDT,M3.2.0,M11.1.0 asked 66 show sku:widget --time 2026-03-29T02:30:00
+    asked 66 show sku:widget --time 2026-01-31T00:00:00Z
+    asked 66 show sku:widget --time 1764345600000
 }
 bus_elsewhere() {
     asked 64 status --bus tcp://192.0.2.1:7000
@@ -729,6 +777,7 @@ it 'extra words are told on one line, with 64' extra_words
 it 'wrong words are told on one line, with 64' wrong_words
 it 'wrong values are told on one line, with 64' wrong_values
 it 'what is wrong, or missing, is named' what_is_wrong
+it 'a number or a time that is not one is refused' times
 it 'no other address than the loopback one is taken' bus_elsewhere
 it 'place says how it ended, and why not' place_text
 it 'place --json is one value, whatever happens' place_json

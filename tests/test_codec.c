@@ -1036,12 +1036,13 @@ Test(codec, amounts_are_read_strictly) /* HC25 */
                 {"12.3", 1230},
                 {"12.34", 1234},
                 {"0.05", 5},
-                {"007", 700},
                 {"10000000000000.00", INT64_C(1000000000000000)},
                 {"92233720368547749", INT64_C(9223372036854774900)}};
     static const char *const bad[] = {
         "",
         " ",
+        "007",
+        "00.50",
         "12.",
         ".5",
         "1.234",
@@ -1084,6 +1085,44 @@ Test(codec, amounts_are_read_strictly) /* HC25 */
         cr_assert(text_parse_cents(text_cents(in, text), &out), "%s", text);
         cr_assert_eq(in, out);
     }
+}
+
+Test(codec, a_count_is_digits_alone)
+{
+    static const char *const bad[] = {
+        "",
+        " ",
+        "-1",
+        "+1",
+        " 1",
+        "1 ",
+        "1\n",
+        "07",
+        "00",
+        "0x10",
+        "1e3",
+        "1.0",
+        "1,000",
+        "1_000",
+        "ten",
+        "1k",
+        "\xd9\xa1",
+        "9223372036854775808",
+        "99999999999999999999999999999999999999999999"};
+    int64_t count = -1;
+
+    cr_assert(text_parse_count("0", 0, 9, &count) && count == 0);
+    cr_assert(text_parse_count("10", 10, 10, &count) && count == 10);
+    cr_assert(text_parse_count("9223372036854775807", 0, INT64_MAX, &count));
+    cr_assert_eq(count, INT64_MAX);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        count = -7;
+        cr_assert_not(text_parse_count(bad[i], 0, INT64_MAX, &count), "%s",
+                      bad[i]);
+        cr_assert_eq(count, -7);
+    }
+    cr_assert_not(text_parse_count("9", 10, 20, &count));
+    cr_assert_not(text_parse_count("21", 10, 20, &count));
 }
 
 Test(codec, bytes_survive_hex)

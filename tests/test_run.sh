@@ -315,7 +315,11 @@ usage() {
     ends_with 64 "$run" restart
     said=$(ends_with 64 "$run" restart bakery 2>&1)
     shows "$said" "restart takes a service \\(order inventory payment\\), not 'bakery'$"
-    ends_with 64 "$run" -d --order-deadline-ms soon
+    local wrong
+    for wrong in soon 0 07 +5 ' 5' 5s 0x5 5e3 1.5 604800001 99999999999999999999; do
+        ends_with 64 "$run" -d --order-deadline-ms "$wrong"
+        ends_with 64 "$SAGA_BUILD/bin/order-svc" --order-deadline-ms "$wrong"
+    done
     ends_with 64 "$run" -d --bus
     ends_with 64 "$run" -d --bus tcp://0.0.0.0:4444
     ends_with 64 "$run" -d --bus tcp://127.0.0.1:65527 # nine ports from there

@@ -36,6 +36,32 @@ bool text_is_id(const char *text, size_t size)
     return length > 0 && length < size && text[length] == '\0';
 }
 
+/* Whether the digits that @text begins with are written as people and programs
+ * write a number: "0" or no zero in front. */
+static bool has_leading_zero(const char *text)
+{
+    return text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
+bool text_parse_count(const char *text, int64_t least, int64_t most,
+                      int64_t *count)
+{
+    int64_t value = 0;
+
+    if (text[0] == '\0' || has_leading_zero(text))
+        return false;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9' ||
+            value > (INT64_MAX - (*text - '0')) / 10)
+            return false;
+        value = value * 10 + (*text - '0');
+    }
+    if (value < least || value > most)
+        return false;
+    *count = value;
+    return true;
+}
+
 char *text_cents(int64_t cents, char text[CENTS_BYTES])
 {
     uint64_t amount = cents < 0 ? 0 - (uint64_t)cents : (uint64_t)cents;
@@ -50,6 +76,8 @@ bool text_parse_cents(const char *text, int64_t *cents)
     int64_t value = 0;
     int digits = 0, decimals = -1; /* -1: no point yet */
 
+    if (has_leading_zero(text))
+        return false;
     for (; *text != '\0'; text++) {
         if (*text == '.' && decimals < 0 && digits > 0) {
             decimals = 0;

@@ -15,8 +15,15 @@ void text_copy(char *to, size_t size, const char *from);
 /* Whether @text is an id: 1 to @size - 1 of A-Z a-z 0-9 . _ - */
 bool text_is_id(const char *text, size_t size);
 
+/* A whole number of @least to @most, and @least is not below zero: decimal
+ * digits alone.  No sign, no space, no leading zero ("07" is octal to some
+ * readers), nothing behind it. */
+MUST_CHECK bool text_parse_count(const char *text, int64_t least, int64_t most,
+                                 int64_t *count);
+
 /* "12.34" <-> 1234.  text_cents holds CENTS_BYTES.  text_parse_cents accepts
- * "12", "12.3", "12.34", nothing else, and refuses what overflows. */
+ * "12", "12.3", "12.34", nothing else: no leading zero but that of "0.50", and
+ * nothing that overflows. */
 enum { CENTS_BYTES = 24 };
 char *text_cents(int64_t cents, char text[CENTS_BYTES]);
 MUST_CHECK bool text_parse_cents(const char *text, int64_t *cents);

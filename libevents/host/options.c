@@ -1,9 +1,9 @@
 /* options.c - what operators may tell a service, and what is refused. */
 #include "host/options.h"
 
+#include "base/text.h"
 #include "net/address.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +34,9 @@ static void usage(FILE *to, const struct service *service)
 
 static bool read_ms(const char *text, uint32_t *ms)
 {
-    char *end;
-    long value;
+    int64_t value;
 
-    errno = 0;
-    value = strtol(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 1 ||
-        value > WEEK_MS)
+    if (!text_parse_count(text, 1, WEEK_MS, &value))
         return false;
     *ms = (uint32_t)value;
     return true;

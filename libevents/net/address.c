@@ -2,6 +2,7 @@
  * listens. */
 #include "net/address.h"
 
+#include "base/text.h"
 #include "core/event.h"
 
 #include <arpa/inet.h>
@@ -26,14 +27,12 @@ bool address_parse_bus(const char *bus, int *port)
 
     for (int i = 0; i < 2; i++) {
         size_t length = strlen(loopback[i]);
-        char *end;
-        long value;
+        int64_t value;
 
         if (strncmp(bus, loopback[i], length) != 0)
             continue;
-        value = strtol(bus + length, &end, 10);
-        if (*end == '\0' && end != bus + length && value >= 1024 &&
-            value <= 65535 - SOCKETS * SERVICES) {
+        if (text_parse_count(bus + length, 1024, 65535 - SOCKETS * SERVICES,
+                             &value)) {
             *port = (int)value;
             return true;
         }

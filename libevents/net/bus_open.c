@@ -22,9 +22,11 @@
 static int buffered_frames(void)
 {
     const char *text = getenv("SAGA_TEST_BUFFER");
-    int wanted = text == NULL ? 0 : atoi(text);
+    int64_t wanted = BUFFERED_FRAMES;
 
-    return wanted >= 1 && wanted <= 8192 ? wanted : BUFFERED_FRAMES;
+    if (text != NULL && !text_parse_count(text, 1, 8192, &wanted))
+        return BUFFERED_FRAMES;
+    return (int)wanted;
 }
 
 static int listen_on(struct listening *listening)
