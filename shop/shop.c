@@ -5,6 +5,7 @@
  * a message: a line in enum message_type (shop.h), a row here. */
 #include "shop/shop.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 const char *const shop_services[SERVICES] = {"order", "inventory", "payment"};
@@ -125,6 +126,62 @@ const struct message shop_catalogue[] = {
 };
 // clang-format on
 
+/* ---- messages of other catalogues ---------------------------------------- */
+
+static struct {
+    struct message message;
+    char name[32];
+    enum message_type undone;
+} learned[LEARNED_MAX];
+static unsigned learned_count;
+
+static bool is_learned(enum message_type type)
+{
+    return type >= MESSAGE_TYPES && type < shop_types();
+}
+
+enum message_type shop_types(void)
+{
+    return (enum message_type)(MESSAGE_TYPES + learned_count);
+}
+
+enum message_type shop_type_named(const char *name)
+{
+    const struct message *known = shop_message_named(name, 1, NULL);
+
+    for (unsigned i = 0; known == NULL && i < learned_count; i++)
+        if (strcmp(learned[i].name, name) == 0)
+            known = &learned[i].message;
+    return known != NULL ? known->type : NO_MESSAGE;
+}
+
+enum message_type shop_learn(const char *name, int is_command)
+{
+    enum message_type type = shop_type_named(name);
+
+    if (type != NO_MESSAGE || learned_count == LEARNED_MAX ||
+        strlen(name) >= sizeof learned[0].name)
+        return type;
+    type = shop_types();
+    strcpy(learned[learned_count].name, name);
+    learned[learned_count].message =
+        (struct message){.type = type,
+                         .version = 1,
+                         .name = learned[learned_count].name,
+                         .is_command = is_command,
+                         .fields = nothing};
+    learned_count++;
+    return type;
+}
+
+void shop_learn_undoes(const char *name, const char *undone)
+{
+    enum message_type type = shop_type_named(name);
+
+    if (is_learned(type))
+        learned[type - MESSAGE_TYPES].undone = shop_type_named(undone);
+}
+
 /* ---- sagas -------------------------------------------------------------- */
 
 static const struct {
@@ -140,7 +197,7 @@ enum message_type shop_undoes(enum message_type type)
     for (size_t i = 0; i < sizeof compensations / sizeof compensations[0]; i++)
         if (compensations[i].undoing == type)
             return compensations[i].undone;
-    return NO_MESSAGE;
+    return is_learned(type) ? learned[type - MESSAGE_TYPES].undone : NO_MESSAGE;
 }
 
 enum saga_rule shop_saga_rule(enum message_type command)
@@ -160,7 +217,7 @@ const struct message *shop_message(enum message_type type)
     for (size_t i = shop_catalogue_count; i-- > 0;) /* the newest comes last */
         if (shop_catalogue[i].type == type)
             return &shop_catalogue[i];
-    return NULL;
+    return is_learned(type) ? &learned[type - MESSAGE_TYPES].message : NULL;
 }
 
 const struct message *shop_message_named(const char *name, uint32_t version,

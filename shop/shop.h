@@ -152,6 +152,23 @@ const char *shop_type_name(enum message_type type);
 /* The event that @type takes back, or NO_MESSAGE: the compensations. */
 enum message_type shop_undoes(enum message_type type);
 
+/* Messages of other catalogues, known by name only: a program that shows
+ * services which it was not built with numbers them from MESSAGE_TYPES on.
+ * They cannot be encoded or decoded, and shop_message_named does not find
+ * them. */
+enum { LEARNED_MAX = 128, TYPES_MAX = MESSAGE_TYPES + LEARNED_MAX };
+
+/* The number of the message called @name: the catalogue's, the one that it was
+ * given before, or a new one.  NO_MESSAGE: there is no room, or the name is too
+ * long. */
+enum message_type shop_learn(const char *name, int is_command);
+/* Remembers that @name, a learned one, takes back @undone. */
+void shop_learn_undoes(const char *name, const char *undone);
+/* The number of the message called @name, learned or not, or NO_MESSAGE. */
+enum message_type shop_type_named(const char *name);
+/* One more than the largest number so far. */
+enum message_type shop_types(void);
+
 /* What a command's envelope says about the saga that it is for. */
 enum saga_rule {
     NO_SAGA,    /* it is for none: products, stock, funds */

@@ -273,6 +273,42 @@ Test(datadir, a_read_side_has_a_directory_and_a_lock_of_its_own)
                  "the service itself may run beside it");
 }
 
+static void contents(const char *path, char text[64])
+{
+    FILE *file = fopen(path, "r");
+
+    memset(text, 0, 64);
+    cr_assert_not_null(file);
+    cr_assert_lt(fread(text, 1, 63, file), 63);
+    fclose(file);
+}
+
+Test(datadir, a_description_takes_the_place_of_an_older_one)
+{
+    struct stat first, second;
+    char text[64];
+
+    cr_assert_eq(take("order", scratch.path), 0);
+    cr_assert(datadir_describe("order", "{\"a\":1}"));
+    contents("order/service.json", text);
+    cr_assert_str_eq(text, "{\"a\":1}");
+    cr_assert_eq(stat("order/service.json", &first), 0);
+    cr_assert_eq(first.st_mode & 0777, 0600);
+    cr_assert(datadir_describe("order", "{\"a\":1}")); /* nothing to write */
+    cr_assert_eq(stat("order/service.json", &second), 0);
+    cr_assert_eq(first.st_ino, second.st_ino);
+    cr_assert(datadir_describe("order", "{\"b\":1}"));
+    contents("order/service.json", text);
+    cr_assert_str_eq(text, "{\"b\":1}");
+    cr_assert(datadir_describe("order", "{}"));
+    contents("order/service.json", text);
+    cr_assert_str_eq(text, "{}");
+    cr_assert_eq(mkdir("order/service.json.new", 0700), 0);
+    cr_assert_not(datadir_describe("order", "{\"c\":1}"));
+    contents("order/service.json", text);
+    cr_assert_str_eq(text, "{}"); /* whole, or not at all */
+}
+
 Test(datadir, who_has_a_file_open_is_named)
 {
     const char *path = scratch_file(&scratch, "file");

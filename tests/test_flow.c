@@ -76,7 +76,7 @@ Test(flow, services_write_what_they_fold_and_fold_what_they_index)
 /* HC40 */
 Test(flow, no_events_cause_each_other_in_a_circle)
 {
-    enum message_type circle[MESSAGE_TYPES];
+    enum message_type circle[TYPES_MAX];
 
     cr_assert_eq(flow_cycle(roster_services, SERVICES, circle), 0);
 }
@@ -104,7 +104,7 @@ Test(flow, a_circle_is_found_through_rules_and_timers)
     const struct service repeat = {"repeat", all, .timers = again,
                                    .timer_count = 1};
     const struct service *four[SERVICES + 1];
-    enum message_type circle[MESSAGE_TYPES];
+    enum message_type circle[TYPES_MAX];
 
     memcpy(four, roster_services, sizeof roster_services);
     four[3] = &restock;

@@ -55,7 +55,7 @@ static bool leads_to(const struct service *const services[], size_t count,
 bool flow_has_reader(const struct service *const services[], size_t count,
                      enum message_type type)
 {
-    for (enum message_type to = 1; to < MESSAGE_TYPES; to++) {
+    for (enum message_type to = 1; to < shop_types(); to++) {
         if (leads_to(services, count, type, to))
             return true;
     }
@@ -67,8 +67,8 @@ bool flow_has_reader(const struct service *const services[], size_t count,
 struct walk {
     const struct service *const *services;
     size_t count, length;
-    enum message_type path[MESSAGE_TYPES];
-    bool done[MESSAGE_TYPES];
+    enum message_type path[TYPES_MAX];
+    bool done[TYPES_MAX];
 };
 
 static size_t circle_from(struct walk *walk, enum message_type type)
@@ -83,7 +83,7 @@ static size_t circle_from(struct walk *walk, enum message_type type)
     if (walk->done[type])
         return 0;
     walk->path[walk->length++] = type;
-    for (enum message_type to = 1; to < MESSAGE_TYPES; to++) {
+    for (enum message_type to = 1; to < shop_types(); to++) {
         if (leads_to(walk->services, walk->count, type, to) &&
             circle_from(walk, to) > 0)
             return walk->length;
@@ -94,11 +94,11 @@ static size_t circle_from(struct walk *walk, enum message_type type)
 }
 
 size_t flow_cycle(const struct service *const services[], size_t count,
-                  enum message_type circle[MESSAGE_TYPES])
+                  enum message_type circle[TYPES_MAX])
 {
     struct walk walk = {.services = services, .count = count};
 
-    for (enum message_type type = 1; type < MESSAGE_TYPES; type++) {
+    for (enum message_type type = 1; type < shop_types(); type++) {
         if (circle_from(&walk, type) > 0) {
             memcpy(circle, walk.path, sizeof walk.path);
             return walk.length;

@@ -27,7 +27,7 @@ bool flow_has_reader(const struct service *const services[], size_t count,
  * circle to @circle, each type once, and returns its length; 0: there is
  * none. */
 size_t flow_cycle(const struct service *const services[], size_t count,
-                  enum message_type circle[MESSAGE_TYPES]);
+                  enum message_type circle[TYPES_MAX]);
 
 /* Prints who reacts to what: the ladder as a picture (at most 80 columns, for
  * up to three services), everything as a table, as a Mermaid flowchart.

@@ -20,9 +20,9 @@ struct ladder {
     FILE *out;
     const struct service *const *services;
     size_t count;
-    enum message_type up[MESSAGE_TYPES]; /* a command, then its events */
+    enum message_type up[TYPES_MAX]; /* a command, then its events */
     size_t up_count;
-    int level[MESSAGE_TYPES]; /* steps still to go down; -1: not on the way */
+    int level[TYPES_MAX]; /* steps still to go down; -1: not on the way */
 };
 
 /* What @type leads to if all goes well; NO_MESSAGE: nothing. */
@@ -40,14 +40,14 @@ static enum message_type good_outcome(const struct ladder *ladder,
 
 static void find_way_up(struct ladder *ladder)
 {
-    for (enum message_type command = 1; command < MESSAGE_TYPES; command++) {
-        enum message_type path[MESSAGE_TYPES], type = command;
+    for (enum message_type command = 1; command < shop_types(); command++) {
+        enum message_type path[TYPES_MAX], type = command;
         size_t length = 0;
 
         if (!shop_message(command)->is_command ||
             flow_writer(ladder->services, ladder->count, command) != NULL)
             continue; /* a client's commands only */
-        while (type != NO_MESSAGE && length < MESSAGE_TYPES) {
+        while (type != NO_MESSAGE && length < shop_types()) {
             path[length++] = type;
             type = good_outcome(ladder, type);
         }
@@ -74,7 +74,7 @@ static bool raise_level(struct ladder *ladder, enum message_type type)
                 least = ladder->level[to] + 1;
         }
     }
-    if (least <= ladder->level[type] || least >= MESSAGE_TYPES)
+    if (least <= ladder->level[type] || least >= (int)shop_types())
         return false;
     ladder->level[type] = least;
     return true;
@@ -94,7 +94,7 @@ static void find_way_down(struct ladder *ladder)
     memset(ladder->level, -1, sizeof ladder->level);
     while (raised) {
         raised = false;
-        for (enum message_type type = 1; type < MESSAGE_TYPES; type++) {
+        for (enum message_type type = 1; type < shop_types(); type++) {
             if (is_ours(ladder, type) &&
                 !event_type_in(type, ladder->up, ladder->up_count))
                 raised = raise_level(ladder, type) || raised;
@@ -232,7 +232,7 @@ static void print_way_up(const struct ladder *ladder)
 static bool is_led_to(const struct ladder *ladder, int level,
                       enum message_type type)
 {
-    for (enum message_type from = 1; from < MESSAGE_TYPES; from++) {
+    for (enum message_type from = 1; from < shop_types(); from++) {
         for (size_t i = 0; i < ladder->count; i++) {
             const struct rule *rule = service_rule(ladder->services[i], from);
 
@@ -247,12 +247,12 @@ static bool is_led_to(const struct ladder *ladder, int level,
 /* The types of @level: first what the level above leads to, then what begins
  * the way down here. */
 static size_t types_at(const struct ladder *ladder, int level,
-                       enum message_type types[MESSAGE_TYPES])
+                       enum message_type types[TYPES_MAX])
 {
     size_t count = 0;
 
     for (int led = 1; led >= 0; led--) {
-        for (enum message_type type = 1; type < MESSAGE_TYPES; type++) {
+        for (enum message_type type = 1; type < shop_types(); type++) {
             if (ladder->level[type] == level &&
                 is_led_to(ladder, level + 1, type) == (led == 1))
                 types[count++] = type;
@@ -263,18 +263,18 @@ static size_t types_at(const struct ladder *ladder, int level,
 
 static void print_way_down(const struct ladder *ladder)
 {
-    enum message_type types[MESSAGE_TYPES];
+    enum message_type types[TYPES_MAX];
     int from = 0;
     bool drawn = false;
 
-    for (int level = MESSAGE_TYPES - 1; level >= 0; level--) {
+    for (int level = (int)shop_types() - 1; level >= 0; level--) {
         size_t count = types_at(ladder, level, types);
         const char *label = "";
 
         if (count > 0 && from > 0)
             print_between(ladder, from, lane_of(ladder, types[0]), drawn);
         for (size_t i = 0; i < count; i++) {
-            enum message_type next[MESSAGE_TYPES];
+            enum message_type next[TYPES_MAX];
             bool same = strcmp(label, label_of(ladder, types[i])) == 0;
             int at = lane_of(ladder, types[i]), to = 0;
 
@@ -384,7 +384,7 @@ static void print_reactions(FILE *out, const struct service *const services[],
 void flow_print(FILE *out, const struct service *const services[], size_t count)
 {
     fprintf(out, "%-16s %-9s %-9s %s\n", "on", "from", "reacts", "may emit");
-    for (enum message_type type = 1; type < MESSAGE_TYPES; type++)
+    for (enum message_type type = 1; type < shop_types(); type++)
         print_reactions(out, services, count, type);
 }
 
@@ -394,7 +394,7 @@ static void mermaid_nodes(FILE *out, const struct service *const services[],
                           size_t count, const struct service *service)
 {
     fprintf(out, "    subgraph %s\n", service->name);
-    for (enum message_type type = 1; type < MESSAGE_TYPES; type++) {
+    for (enum message_type type = 1; type < shop_types(); type++) {
         const char *name = shop_type_name(type);
 
         if (shop_message(type)->is_command) {

@@ -205,6 +205,43 @@ void datadir_leave(struct datadir *datadir)
             close(datadir->locks[i]);
 }
 
+/* Whether @path holds @text and nothing else. */
+static bool holds(const char *path, const char *text)
+{
+    size_t length = strlen(text), at = 0;
+    FILE *file = fopen(path, "re");
+    int c;
+
+    if (file == NULL)
+        return false;
+    while ((c = getc(file)) != EOF && at < length && text[at] == (char)c)
+        at++;
+    fclose(file);
+    return c == EOF && at == length;
+}
+
+static bool write_synced(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    size_t length = strlen(text);
+    bool done;
+
+    if (fd < 0)
+        return false;
+    done = write(fd, text, length) == (ssize_t)length && fsync(fd) == 0;
+    return close(fd) == 0 && done;
+}
+
+bool datadir_describe(const char *service, const char *text)
+{
+    char path[64], partial[64];
+
+    snprintf(path, sizeof path, "%s/service.json", service);
+    snprintf(partial, sizeof partial, "%s/service.json.new", service);
+    return holds(path, text) ||
+           (write_synced(partial, text) && rename(partial, path) == 0);
+}
+
 const char *datadir_url(struct datadir *datadir, const char *service,
                         const char *socket)
 {

@@ -29,6 +29,11 @@ int datadir_take(struct datadir *datadir, const char *service,
                  const struct options *options);
 void datadir_leave(struct datadir *datadir);
 
+/* Leaves @text as the service's description in its data directory, in place of
+ * an older one, whole or not at all.  False: it could not be written, and
+ * errno says why. */
+MUST_CHECK bool datadir_describe(const char *service, const char *text);
+
 /* The address of @socket of @service; borrowed from @datadir. */
 const char *datadir_url(struct datadir *datadir, const char *service,
                         const char *socket);

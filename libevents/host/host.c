@@ -10,6 +10,7 @@
 
 #include "base/fault.h"
 #include "base/logger.h"
+#include "core/describe.h"
 #include "host/clock.h"
 #include "host/datadir.h"
 #include "host/frame_faults.h"
@@ -19,6 +20,7 @@
 #include "log/syncs.h"
 #include "net/bus.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -58,6 +60,7 @@ struct host {
     struct bus *read_bus;
     struct env read_env;
     struct projection_config projection_config;
+    json_t *description;
     struct projection *reader;
     pthread_t read_thread;
 };
@@ -327,6 +330,7 @@ static int open_read_side(struct host *host)
         .service = host->service->name,
         .log_path = host->shell == NULL ? NULL : host->datadir.log_path,
         .directory = host->datadir.view_directory,
+        .description = host->description,
         .add_status = status_add,
         .ctx = &host->status};
     while (host->view->sources[count] != NULL)
@@ -349,6 +353,29 @@ static int open_read_side(struct host *host)
     rc = projection_open(host->view, &host->read_env, config, &host->reader,
                          why);
     return rc == EVT_OK ? 0 : complain(host, rc, why);
+}
+
+/* What this process says about itself, to those who ask and, for when it is
+ * down, in its data directory.  A description that cannot be left there keeps
+ * nobody from an order. */
+static void describe(struct host *host)
+{
+    struct shell_status status;
+    char *text;
+
+    if (host->shell != NULL)
+        shell_status(host->shell, &status);
+    host->description =
+        describe_service(host->service, host->view->name, host->view->sources,
+                         host->shell != NULL ? status.log_id : NULL);
+    text = json_dumps(host->description, JSON_INDENT(1));
+    assert(text != NULL);
+    assert(strlen(text) <= DESCRIPTION_MAX);
+    if (host->shell != NULL && !datadir_describe(host->service->name, text))
+        logger_fact(LOG_WARN, NULL, NULL,
+                    "%s/service.json cannot be written: %s",
+                    host->service->name, strerror(errno));
+    free(text);
 }
 
 /* Signals are blocked before NNG starts its threads, which inherit that. */
@@ -375,8 +402,10 @@ static int run(struct host *host)
 
     if (host->options.read_side == NULL)
         code = open_write_side(host);
-    if (code == 0)
+    if (code == 0) {
+        describe(host);
         code = open_read_side(host);
+    }
     if (code != 0)
         return code;
     if (host->shell == NULL) {
@@ -401,6 +430,7 @@ static int run(struct host *host)
 static void leave(struct host *host, int code)
 {
     projection_close(host->reader);
+    json_decref(host->description);
     shell_close(host->shell);
     logger_fact(LOG_INFO, NULL, NULL, "ended, exit code %d", code);
 }

@@ -26,6 +26,9 @@ struct projection_config {
     const char *log_path;  /* log.db, to answer pulls and log queries from; NULL
                               in a read side of its own process */
     const char *directory; /* where view.db lives */
+    /* What {"get": "description"} is answered (core/describe.h); NULL: the
+     * request is refused. */
+    const json_t *description;
     /* Adds what the rest of the process knows to a status answer; may be
      * NULL. */
     void (*add_status)(void *ctx, json_t *status);

@@ -465,6 +465,10 @@ static void take_json(struct projection *projection, uint64_t token,
         answer_garbage(projection, token);
     else if (member_is(request, "get", "status"))
         queries_answer(projection, token, ask_status(projection));
+    else if (member_is(request, "get", "description") &&
+             projection->config->description != NULL)
+        queries_answer(projection, token,
+                       json_deep_copy(projection->config->description));
     else if (member_is(request, "get", "log") ||
              member_is(request, "get", "parked"))
         queries_answer(projection, token, ask_log(projection, request));
