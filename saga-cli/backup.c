@@ -326,8 +326,9 @@ static void tell(const struct backup *backup)
     }
     copy.directory = backup->target;
     if (backup->saga->json)
-        saga_print_json(
-            json_pack("{s:s,s:O}", "directory", backup->target, "logs", logs));
+        saga_print_json(json_pack("{s:o,s:O}", "directory",
+                                  saga_json_text(backup->target), "logs",
+                                  logs));
     else
         printf("Copied into %s; the copies are consistent with each other.\n"
                "    start from it:  %s\n",

@@ -53,10 +53,11 @@ static void collect(void *ctx, enum check_id id, const char *subject,
         run->lanes[lane].wait = *wait;
         run->lanes[lane].awaited = true;
     }
-    json_array_append_new(run->violations,
-                          json_pack("{s:s, s:s, s:s, s:i}", "id",
-                                    check_name(id), "subject", subject, "text",
-                                    text, "under_way", (int)lane));
+    json_array_append_new(
+        run->violations,
+        json_pack("{s:s, s:o, s:o, s:i}", "id", check_name(id), "subject",
+                  saga_json_text(subject), "text", saga_json_text(text),
+                  "under_way", (int)lane));
 }
 
 /* Looks at every lane until it has moved.  One whose service is down never

@@ -45,23 +45,43 @@ int saga_one_service(const struct saga *saga, int *only)
     return SAGA_YES;
 }
 
+static bool printed; /* a JSON value was */
+
 int saga_fail(const struct saga *saga, int code, const char *format, ...)
 {
-    char text[2 * START_BYTES];
+    char text[2 * START_BYTES], plain[2 * sizeof text];
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (saga->json)
-        saga_print_json(json_pack("{s:s,s:i}", "error", text, "code", code));
+    (void)text_plain(text, false, plain, sizeof plain);
+    if (saga->json && !printed) /* there is to be one value */
+        saga_print_json(json_pack("{s:s,s:i}", "error", plain, "code", code));
     else
-        fprintf(stderr, "saga: %s\n", text);
+        fprintf(stderr, "saga: %s\n", plain);
     return code;
+}
+
+json_t *saga_json_text(const char *text)
+{
+    size_t size = 4 * strlen(text) + 1;
+    char *plain = malloc(size);
+    json_t *json;
+
+    if (plain == NULL)
+        abort();
+    json = json_string(text_plain(text, true, plain, size));
+    free(plain);
+    return json;
 }
 
 void saga_print_json(json_t *json)
 {
+    printed = true;
+    if (json == NULL) /* a programmer's error, but never an empty line */
+        json = json_pack("{s:s,s:i}", "error", "an answer without text", "code",
+                         SAGA_IO);
     json_dumpf(json, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(json);

@@ -109,6 +109,15 @@ static bool has_word(char **argv, const char *word)
     return false;
 }
 
+/* The same for --json, which may be shortened: --js. */
+static bool wants_json(char **argv)
+{
+    for (; *argv != NULL && strcmp(*argv, "--") != 0; argv++)
+        if (strlen(*argv) > 2 && strncmp("--json", *argv, strlen(*argv)) == 0)
+            return true;
+    return false;
+}
+
 static const char *environment(const char *name, const char *otherwise)
 {
     const char *value = getenv(name);
@@ -151,7 +160,7 @@ int main(int argc, char **argv)
     fault_open(false);
     saga.colour =
         isatty(STDOUT_FILENO) && environment("NO_COLOR", NULL) == NULL;
-    saga.json = has_word(argv, "--json"); /* also for what is wrong before it */
+    saga.json = wants_json(argv); /* also for what is wrong before it */
     code = run_verb(&saga, argc, argv);
     client_close(saga.client);
     if (fflush(stdout) != 0)

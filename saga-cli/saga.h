@@ -133,6 +133,10 @@ int saga_no_view(const struct saga *saga, const char *service,
 int trace_print(struct saga *saga, const char *order, bool mermaid);
 int why_print(struct saga *saga, const char *order);
 
+/* A new string of any bytes, as text_plain shows them: json_pack's "s" makes
+ * nothing at all of text that is not UTF-8. */
+json_t *saga_json_text(const char *text);
+
 /* Prints one JSON value on a line, and releases it. */
 void saga_print_json(json_t *json);
 

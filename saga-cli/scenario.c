@@ -97,9 +97,10 @@ static json_t *titles_json(char *text)
 
         if (title == NULL || title == line || line[0] < '0' || line[0] > '9')
             continue; /* what the list says besides */
-        json_array_append_new(titles, json_pack("{s:i,s:s}", "number",
-                                                (int)strtol(line, NULL, 10),
-                                                "title", title + 1));
+        json_array_append_new(titles,
+                              json_pack("{s:i,s:o}", "number",
+                                        (int)strtol(line, NULL, 10), "title",
+                                        saga_json_text(title + 1)));
     }
     return titles;
 }
@@ -118,7 +119,8 @@ static int print_as_json(struct saga *saga, const char *list, char **argv)
     else if (list != NULL)
         saga_print_json(json_pack("{s:o}", list, titles_json(said)));
     else
-        saga_print_json(json_pack("{s:s,s:i}", "said", said, "code", code));
+        saga_print_json(
+            json_pack("{s:o,s:i}", "said", saga_json_text(said), "code", code));
     free(said);
     return code;
 }

@@ -129,10 +129,12 @@ static void find_parked(struct saga *saga, struct story *story, size_t gap)
 {
     const struct event *cause = story->gaps[gap].cause;
     json_t *ask = json_pack("{s:s}", "get", "parked"), *reply, *parked;
+    struct saga asking = *saga;
     int code;
     size_t i;
 
-    reply = saga_ask(saga, story->gaps[gap].owner->name, ask, NULL, &code);
+    asking.json = false; /* what fails is told beside the answer */
+    reply = saga_ask(&asking, story->gaps[gap].owner->name, ask, NULL, &code);
     json_array_foreach(json_object_get(reply, "parked"), i, parked)
     {
         const char *source =

@@ -32,8 +32,9 @@ __attribute__((format(printf, 4, 5))) static void found(struct finding *finding,
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     json_array_append_new(finding->edited,
-                          json_pack("{s:s, s:I, s:s}", "service", service,
-                                    "seq", (json_int_t)seq, "text", text));
+                          json_pack("{s:s, s:I, s:o}", "service", service,
+                                    "seq", (json_int_t)seq, "text",
+                                    saga_json_text(text)));
 }
 
 /* ---- the chain ---------------------------------------------------------- */

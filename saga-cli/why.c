@@ -306,14 +306,16 @@ static int64_t status_since(const struct story *story)
 static json_t *unreadable_parked(struct saga *saga, const struct story *story)
 {
     json_t *ask = json_pack("{s:s}", "get", "parked"), *found = json_array();
+    struct saga asking = *saga;
 
+    asking.json = false; /* what fails is told beside the answer */
     for (unsigned i = 0; i < SERVICES; i++) {
         json_t *reply = NULL, *parked, *event;
         size_t n, k;
         int code;
 
         if (json_array_size(story->unreadable) > 0)
-            reply = saga_ask(saga, shop_services[i], ask, NULL, &code);
+            reply = saga_ask(&asking, shop_services[i], ask, NULL, &code);
         json_array_foreach(json_object_get(reply, "parked"), n, parked)
             json_array_foreach(story->unreadable, k, event)
         {

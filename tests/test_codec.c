@@ -910,7 +910,44 @@ Test(codec, what_cannot_be_read_says_so_in_json) /* HC20 */
     cr_assert_str_eq(event.order_id, "o-1");
     cr_assert_eq(event.at.seq, 1);
     text_copy(row.order_id, ID_BYTES, "\xff"); /* an edited file */
+    cr_assert_eq(through_json(&row, &event, &problem), EVT_NONE);
+    cr_assert_str_eq(event.order_id, "\\xff");
+    text_copy(row.type, sizeof row.type, "OrderConfirmed");
     cr_assert_eq(through_json(&row, &event, &problem), EVT_BAD);
+    text_copy(row.cause_source, sizeof row.cause_source, "\xfe");
+    cr_assert_eq(through_json(&row, &event, &problem), EVT_BAD);
+}
+
+Test(codec, any_bytes_can_be_shown)
+{
+    static const struct {
+        const char *text, *shown;
+    } texts[] = {
+        {"", ""},
+        {"cold feet", "cold feet"},
+        {"Zu\u0308rich \u00e9t\u00e9 \u4e2d\u6587 \U0001f600",
+         "Zu\u0308rich \u00e9t\u00e9 \u4e2d\u6587 \U0001f600"},
+        {"\x1b[31m\n\t\x7f", "\\u001b[31m\\u000a\\u0009\\u007f"},
+        {"\u202eevil\u202c", "\\u202eevil\\u202c"},
+        {"a\u200bb\ufeff\u2066\u2028", "a\\u200bb\\ufeff\\u2066\\u2028"},
+        {"\xc2\x9b[0m", "\\u009b[0m"},
+        {"\xf3\xa0\x80\x81", "\\U000e0001"},
+        {"\xff\xfe", "\\xff\\xfe"},
+        {"\xc3", "\\xc3"},                   /* cut */
+        {"\xe2\x80", "\\xe2\\x80"},          /* cut */
+        {"\xc0\x80", "\\xc0\\x80"},          /* overlong */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* surrogate */
+        {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}};
+    char plain[128];
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        cr_assert_str_eq(text_plain(texts[i].text, false, plain, sizeof plain),
+                         texts[i].shown);
+    cr_assert_str_eq(text_plain("a\n\tb\r", true, plain, sizeof plain),
+                     "a\n\tb\\u000d");
+    /* cut between characters, never within one */
+    cr_assert_str_eq(text_plain("ab\u00e9", false, plain, 4), "ab");
+    cr_assert_str_eq(text_plain("ab\u202e", false, plain, 8), "ab");
 }
 
 static void spoil_json(const char *path, json_t *value)

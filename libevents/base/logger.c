@@ -1,6 +1,8 @@
 /* logger.c - one line a fact, written with one call, and never in the way. */
 #include "base/logger.h"
 
+#include "base/text.h"
+
 #include <jansson.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -39,10 +41,12 @@ static void write_json(enum logger_level level, const char *time,
                        const char *message, const char *order_id,
                        const char *event_id)
 {
-    json_t *json =
-        json_pack("{s:s,s:s,s:s,s:s}", "time", time, "level", words[level],
-                  "service", service_name, "message", message);
-    char line[1024];
+    char line[1024], plain[sizeof line];
+    json_t *json = json_pack(
+        "{s:s,s:s,s:s,s:s}", "time", time, "level", words[level], "service",
+        service_name, "message",
+        text_plain(message, false, plain, sizeof plain)); /* a path may be
+                                                             any bytes */
     size_t count;
 
     if (order_id != NULL && order_id[0] != '\0')

@@ -96,6 +96,95 @@ bool text_parse_cents(const char *text, int64_t *cents)
     return true;
 }
 
+/* ---- for the eye --------------------------------------------------------- */
+
+/* The character that @text begins with, as RFC 3629 has it; 0: it is none. */
+static size_t read_character(const uint8_t *text, uint32_t *character)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t count = text[0] < 0x80   ? 1
+                   : text[0] < 0xc0 ? 0
+                   : text[0] < 0xe0 ? 2
+                   : text[0] < 0xf0 ? 3
+                   : text[0] < 0xf8 ? 4
+                                    : 0;
+
+    if (count == 0)
+        return 0;
+    *character = count == 1 ? text[0] : text[0] & (0x7fu >> count);
+    for (size_t i = 1; i < count; i++) {
+        if ((text[i] & 0xc0) != 0x80) /* the end of the text is none, too */
+            return 0;
+        *character = *character << 6 | (text[i] & 0x3f);
+    }
+    return *character < least[count] || *character > 0x10ffff ||
+                   (*character >= 0xd800 && *character < 0xe000)
+               ? 0
+               : count;
+}
+
+/* Whether a character moves the cursor, or others, or is not seen: Unicode's
+ * categories Cc, Cf, Zl and Zp, and what fills space without being seen. */
+static bool is_formatting(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {
+        {0, 0x1f},           {0x7f, 0x9f},       {0xad, 0xad},
+        {0x34f, 0x34f},      {0x600, 0x605},     {0x61c, 0x61c},
+        {0x6dd, 0x6dd},      {0x70f, 0x70f},     {0x890, 0x891},
+        {0x8e2, 0x8e2},      {0x115f, 0x1160},   {0x17b4, 0x17b5},
+        {0x180b, 0x180f},    {0x200b, 0x200f},   {0x2028, 0x202e},
+        {0x2060, 0x206f},    {0x3164, 0x3164},   {0xfe00, 0xfe0f},
+        {0xfeff, 0xfeff},    {0xffa0, 0xffa0},   {0xfff0, 0xfffb},
+        {0xfffe, 0xffff},    {0x110bd, 0x110bd}, {0x110cd, 0x110cd},
+        {0x13430, 0x1343f},  {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+        {0xe0000, 0x10ffff}, /* tags, private use */
+    };
+
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (c >= ranges[i][0] && c <= ranges[i][1])
+            return true;
+    return false;
+}
+
+size_t text_show(const char *text, char shown[SHOWN_BYTES])
+{
+    uint32_t character = 0;
+    size_t count = read_character((const uint8_t *)text, &character);
+
+    if (count == 0) {
+        snprintf(shown, SHOWN_BYTES, "\\x%02x", (uint8_t)text[0]);
+        return 1;
+    }
+    if (is_formatting(character))
+        snprintf(shown, SHOWN_BYTES, character > 0xffff ? "\\U%08x" : "\\u%04x",
+                 character);
+    else
+        snprintf(shown, SHOWN_BYTES, "%.*s", (int)count, text);
+    return count;
+}
+
+char *text_plain(const char *text, bool lines, char *plain, size_t size)
+{
+    size_t used = 0;
+
+    while (*text != '\0') {
+        char shown[SHOWN_BYTES] = {*text};
+        size_t count = 1, length;
+
+        if ((*text < ' ' || *text > '~') &&
+            !(lines && (*text == '\n' || *text == '\t')))
+            count = text_show(text, shown);
+        length = strlen(shown);
+        if (used + length >= size)
+            break;
+        memcpy(plain + used, shown, length);
+        used += length;
+        text += count;
+    }
+    plain[used] = '\0';
+    return plain;
+}
+
 char *text_hex(const uint8_t *bytes, size_t count, char *text)
 {
     return sodium_bin2hex(text, 2 * count + 1, bytes, count);

@@ -28,6 +28,17 @@ enum { CENTS_BYTES = 24 };
 char *text_cents(int64_t cents, char text[CENTS_BYTES]);
 MUST_CHECK bool text_parse_cents(const char *text, int64_t *cents);
 
+/* How the character that @text begins with is shown: as it is, or, if it is no
+ * UTF-8, a control character or one that formats (a bidi override, a zero
+ * width), as "\\xff", "\\u202e" or "\\U000e0001".  Returns how many bytes it
+ * takes of @text, which must not be empty. */
+enum { SHOWN_BYTES = 12 };
+size_t text_show(const char *text, char shown[SHOWN_BYTES]);
+
+/* Copies @text as it is shown, cut to @size; line breaks and tabs stay if
+ * @lines.  The copy is clean UTF-8, whatever @text was.  Returns @plain. */
+char *text_plain(const char *text, bool lines, char *plain, size_t size);
+
 /* Bytes <-> lower-case hex.  @text holds 2 * count + 1. */
 char *text_hex(const uint8_t *bytes, size_t count, char *text);
 MUST_CHECK bool text_parse_hex(const char *text, uint8_t *bytes, size_t count);

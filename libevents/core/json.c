@@ -170,10 +170,15 @@ static json_t *hex_json(const uint8_t *bytes, size_t count)
 
 static json_t *cause_to_json(const struct row *row)
 {
+    char text[4 * ID_BYTES];
+
+    /* An edited file can hold what is not text. */
     if (row->command_id[0] != '\0')
-        return json_pack("{s:s}", "command", row->command_id);
-    return json_pack("{s:s,s:o,s:I}", "source", row->cause_source, "log",
-                     hex_json(row->cause_log, LOG_ID_BYTES), "seq",
+        return json_pack("{s:s}", "command",
+                         text_plain(row->command_id, false, text, sizeof text));
+    return json_pack("{s:s,s:o,s:I}", "source",
+                     text_plain(row->cause_source, false, text, sizeof text),
+                     "log", hex_json(row->cause_log, LOG_ID_BYTES), "seq",
                      (json_int_t)row->cause_seq);
 }
 
@@ -181,18 +186,18 @@ json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
                       const struct row *row, const uint8_t *hash)
 {
     const char *why = "unknown type", *field = NULL;
+    char type[4 * sizeof row->type], order[4 * sizeof row->order_id];
     struct event event;
     enum evt_status rc =
         codec_from_row(source, log_id, row, &event, &why, &field);
     json_t *json = json_pack(
         "{s:s,s:o,s:I,s:s,s:I,s:s,s:I,s:o}", "source", source, "log",
         hex_json(log_id, LOG_ID_BYTES), "seq", (json_int_t)row->seq, "type",
-        row->type, "version", (json_int_t)row->version, "order", row->order_id,
-        "time_ms", (json_int_t)row->time_ms, "cause", cause_to_json(row));
+        text_plain(row->type, false, type, sizeof type), "version",
+        (json_int_t)row->version, "order",
+        text_plain(row->order_id, false, order, sizeof order), "time_ms",
+        (json_int_t)row->time_ms, "cause", cause_to_json(row));
 
-    if (json == NULL) /* an edited file can hold text that is not UTF-8 */
-        return json_pack("{s:s,s:I,s:s}", "source", source, "seq",
-                         (json_int_t)row->seq, "problem", "not clean text");
     if (rc == EVT_OK) {
         json_object_set_new(
             json, "data",

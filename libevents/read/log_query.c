@@ -137,12 +137,16 @@ static json_t *query_log(struct store *log, const json_t *json)
 
 static json_t *parked_json(const struct parked *parked)
 {
-    json_t *reason = json_string(parked->reason);
+    char source[4 * SERVICE_BYTES], order[4 * ID_BYTES];
+    char reason[4 * sizeof parked->reason];
 
-    return json_pack("{s:s, s:o, s:I, s:s, s:o}", "source", parked->source,
-                     "log", log_id_json(parked->at.log_id), "seq",
-                     (json_int_t)parked->at.seq, "order", parked->order_id,
-                     "reason", reason != NULL ? reason : json_string("?"));
+    /* Whoever edits a log may leave in it what is not text. */
+    return json_pack(
+        "{s:s, s:o, s:I, s:s, s:s}", "source",
+        text_plain(parked->source, false, source, sizeof source), "log",
+        log_id_json(parked->at.log_id), "seq", (json_int_t)parked->at.seq,
+        "order", text_plain(parked->order_id, false, order, sizeof order),
+        "reason", text_plain(parked->reason, false, reason, sizeof reason));
 }
 
 static json_t *query_parked(struct store *log)

@@ -225,6 +225,7 @@ static json_t *view_json(struct projection *projection)
     const struct generation *live = &projection->live;
     json_t *positions = json_object(), *heads = json_object();
     char hex[2 * LOG_ID_BYTES + 1], trouble[STORE_WHY_BYTES];
+    char plain[2 * STORE_WHY_BYTES];
     uint64_t lag = 0;
 
     for (size_t i = 0; i < live->subscription_count; i++) {
@@ -245,7 +246,8 @@ static json_t *view_json(struct projection *projection)
                      (json_int_t)view_db_generation(live->db), "positions",
                      positions, "heads", heads, "lag", (json_int_t)lag,
                      "rebuilding", projection->rebuild.phase != REBUILD_NONE,
-                     "trouble", trouble, "counts", counts_json(projection));
+                     "trouble", text_plain(trouble, false, plain, sizeof plain),
+                     "counts", counts_json(projection));
 }
 
 /* How many events the service has put aside.  A lone read side has no log. */

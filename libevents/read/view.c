@@ -119,17 +119,15 @@ json_t *view_select(struct view_db *db, unsigned sql, const char *types, ...)
 
 json_t *view_error(int code, const char *format, ...)
 {
-    char text[512];
-    json_t *message;
+    char text[512], plain[2 * sizeof text];
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    message = json_string(text);
-    if (message == NULL) /* cut within a character */
-        message = json_string("an error that cannot be shown");
-    return json_pack("{s:o, s:i}", "error", message, "code", code);
+    return json_pack("{s:s, s:i}", "error",
+                     text_plain(text, false, plain, sizeof plain), "code",
+                     code);
 }
 
 json_t *view_unreadable(const struct view_db *db)

@@ -91,12 +91,10 @@ void view_diff_close(struct view_diff *diff)
 
 static void tell(struct view_diff *diff, const char *text)
 {
-    json_t *string = json_string(text);
+    char plain[1024];
+    json_t *string = json_string(text_plain(text, false, plain, sizeof plain));
 
     diff->count++;
-    if (string == NULL) /* a value of an edited file, or cut in a character */
-        string = json_sprintf("%s: a row that cannot be shown differs",
-                              diff->view->tables[diff->table]);
     if (diff->count <= DIFFERENCES_MAX)
         json_array_append_new(diff->texts, string);
     else

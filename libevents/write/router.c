@@ -15,7 +15,11 @@ bool router_takes(const struct input *input)
 
 json_t *router_error(int code, const char *text)
 {
-    return json_pack("{s:s,s:i}", "error", text, "code", code);
+    char plain[1024];
+
+    return json_pack("{s:s,s:i}", "error",
+                     text_plain(text, false, plain, sizeof plain), "code",
+                     code);
 }
 
 static void answer(struct shell *shell, uint64_t token, const void *bytes,
