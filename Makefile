@@ -373,7 +373,7 @@ $(BUILD)/saga.bash: $(BUILD)/bin/saga
 # ---- checks -----------------------------------------------------------------
 
 .PHONY: check
-check: check-pure check-layers check-format check-flow shellcheck lint ## all of these:
+check: check-pure check-layers check-format check-flow check-compat shellcheck lint ## all of these:
 
 .PHONY: check-pure
 check-pure: $(PURE) ## the domains call nothing but pure functions
@@ -396,6 +396,12 @@ check-format: ## every C file is as clang-format 14 would write it
 .PHONY: check-flow
 check-flow: all ## the README's picture is what `saga flow` prints
 	$(Q)scripts/flow.sh check $(BUILD)/bin/saga
+
+.PHONY: check-compat released
+check-compat: $(BUILD)/tests/tools/compat ## messages are as they were released, new ones are complete
+	$(Q)scripts/compat.sh check $(BUILD)
+released: $(BUILD)/tests/tools/compat ## write this version's catalogue to shop/released/
+	$(Q)scripts/compat.sh release $(BUILD)
 
 .PHONY: flow
 flow: all ## write the picture that `saga flow` prints into the README

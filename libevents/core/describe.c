@@ -72,7 +72,7 @@ static json_t *types_json(const enum message_type *types, size_t max)
     return array;
 }
 
-static json_t *message_json(const struct message *message)
+json_t *describe_message(const struct message *message)
 {
     static const char *const rules[] = {
         [NO_SAGA] = "none", [OPENS_SAGA] = "opens", [OF_SAGA] = "of"};
@@ -116,7 +116,7 @@ static json_t *messages_json(const struct service *service)
 
     for (size_t i = 0; i < shop_catalogue_count; i++)
         if (names(service, shop_catalogue[i].type))
-            json_array_append_new(array, message_json(&shop_catalogue[i]));
+            json_array_append_new(array, describe_message(&shop_catalogue[i]));
     return array;
 }
 

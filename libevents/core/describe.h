@@ -28,6 +28,10 @@ json_t *describe_service(const struct service *service, const char *view,
                          const char *const *view_sources,
                          const uint8_t *log_id);
 
+/* One member of its "messages": what that version of a message carries, and
+ * what it does to a saga.  A new reference. */
+json_t *describe_message(const struct message *message);
+
 /* A description that was read.  Its tables hold names, types and times, but no
  * functions: they can be shown, and compared with events, not run. */
 struct description {
