@@ -350,7 +350,7 @@ static int run(struct saga *saga)
     int code = saga_parse(saga, NULL);
 
     if (code == SAGA_YES && saga->word_count == 0)
-        code = saga_fail(saga, SAGA_USAGE, "missing DIR ('./saga backup DIR')");
+        code = saga_missing(saga, "DIR");
     if (code != SAGA_YES)
         return code;
     backup.saga = saga;

@@ -232,9 +232,35 @@ static void count_text(const struct check_summary *s, enum check_id id,
     }
 }
 
+/* A reader whose cursor is not in its publisher's log: either that log was put
+ * back from a backup, or somebody has edited it. */
+static void print_accepts(const struct verdict_run *run)
+{
+    static const char mark[] = "'s cursor at ";
+    const json_t *violation;
+    size_t i;
+
+    puts("             look:  ./saga verify");
+    json_array_foreach(run->violations, i, violation)
+    {
+        const char *text = json_text(violation, "text");
+        const char *source = strstr(text, mark);
+
+        if (strcmp(json_text(violation, "id"), check_name(CHECK_S10)) != 0 ||
+            source == NULL)
+            continue; /* about an order */
+        source += strlen(mark);
+        printf("             if %.*s's log was restored:  ./saga accept %s "
+               "%.*s\n",
+               (int)strcspn(source, " "), source,
+               json_text(violation, "subject"), (int)strcspn(source, " "),
+               source);
+    }
+}
+
 /* What to type next about @subject. */
-static void print_hint(const struct saga *saga, enum check_id id,
-                       const char *subject)
+static void print_hint(const struct saga *saga, const struct verdict_run *run,
+                       enum check_id id, const char *subject)
 {
     bool is_tag = strchr(subject, ':') != NULL;
     bool is_service = saga_service_number(subject) >= 0;
@@ -246,8 +272,8 @@ static void print_hint(const struct saga *saga, enum check_id id,
                start_hint(saga, subject, start));
     else if (id == CHECK_Q3)
         printf("             mend:  ./saga rebuild %s\n", subject);
-    else if (id == CHECK_S10 && is_service) /* its log, or who has read it */
-        printf("             look:  ./saga verify\n");
+    else if (id == CHECK_S10 && is_service)
+        print_accepts(run);
     else if (is_service)
         printf("             look:  ./saga %s %s\n",
                id == CHECK_S1 ? "verify" : "log", subject);
@@ -286,7 +312,7 @@ static void print_violations(const struct saga *saga,
         printf("             and %u more (--json has them all)\n",
                shown - SHOWN_MAX);
     if (first != NULL)
-        print_hint(saga, id, first);
+        print_hint(saga, run, id, first);
 }
 
 static void print_one(const struct saga *saga, const struct verdict_run *run,

@@ -10,14 +10,14 @@
 static int check_words(const struct saga *saga)
 {
     const char *name = saga->verb->args;
+    char word[32];
 
     if (saga->word_count == saga->verb->words_max)
         return SAGA_YES;
     for (unsigned i = 0; i < saga->word_count; i++)
         name += strcspn(name, " ") + 1;
-    return saga_fail(saga, SAGA_USAGE, "%.*s is missing: ./saga %s %s",
-                     (int)strcspn(name, " "), name, saga->verb->name,
-                     saga->verb->args);
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(name, " "), name);
+    return saga_missing(saga, word);
 }
 
 /* All words, and the value of the one option. */

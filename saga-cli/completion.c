@@ -160,11 +160,13 @@ static int run(struct saga *saga)
 
     if (code != SAGA_YES)
         return code;
-    if (saga->word_count == 0 || strcmp(saga->words[0], "bash") != 0)
+    if (saga->word_count == 0)
+        return saga_missing(saga, "bash");
+    if (strcmp(saga->words[0], "bash") != 0)
         return saga_fail(
             saga, SAGA_USAGE,
             "%s: only bash is supported ('./saga completion bash')",
-            saga->word_count == 0 ? "missing shell" : saga->words[0]);
+            saga->words[0]);
     if (saga->json)
         return saga_fail(saga, SAGA_USAGE,
                          "a completion script has no JSON form");

@@ -276,9 +276,8 @@ static int set(struct saga *saga, const struct setting *setting)
     int code;
 
     if (saga->word_count < 3)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing SERVICE or POINT ('./saga fault set payment "
-                         "handler/slow')");
+        return saga_missing(saga, saga->word_count == 1 ? "SERVICE and POINT"
+                                                        : "POINT");
     if (saga_service_number(service) < 0)
         return saga_no_service(saga, service);
     code = insist_on(saga, service, point, true);
@@ -352,10 +351,7 @@ static int clear(struct saga *saga, bool all)
     int code;
 
     if (!all && service == NULL)
-        return saga_fail(
-            saga, SAGA_USAGE,
-            "missing SERVICE ('./saga fault clear payment', './saga fault "
-            "clear --all')");
+        return saga_missing(saga, "SERVICE or --all");
     if (all && service != NULL)
         return saga_fail(saga, SAGA_USAGE,
                          "a service and --all exclude each other");
@@ -406,8 +402,7 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing ls, set or clear ('./saga fault --help')");
+        return saga_missing(saga, "ls, set or clear");
     if (!sets && !clears && strcmp(what, "ls") != 0)
         return saga_fail(saga, SAGA_USAGE,
                          "%s is not ls, set or clear ('./saga fault --help')",

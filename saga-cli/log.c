@@ -7,6 +7,7 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -177,6 +178,28 @@ static void print_line(struct log_verb *verb, const json_t *json)
 
 /* ---- the two ways of reading -------------------------------------------- */
 
+/* Asked for an event that no log has: not the next one, of which somebody who
+ * polls asks whether it is there yet. */
+static int is_past_end(const struct log_verb *verb, const struct merge *merge)
+{
+    uint64_t from = verb->options.from, longest = 0;
+
+    for (int i = 0; i < SERVICES; i++)
+        if (verb->options.wanted[i] && merge_head(merge, i) > longest)
+            longest = merge_head(merge, i);
+    if (from <= longest + 1)
+        return SAGA_YES;
+    if (verb->only < 0)
+        return saga_fail(verb->saga, SAGA_NO_SUCH,
+                         "the longest log ends at #%" PRIu64
+                         ": there is no #%" PRIu64 " yet",
+                         longest, from);
+    return saga_fail(verb->saga, SAGA_NO_SUCH,
+                     "%s's log ends at #%" PRIu64 ": there is no #%" PRIu64
+                     " yet",
+                     shop_services[verb->only], longest, from);
+}
+
 static int print_once(struct log_verb *verb, struct merge *merge)
 {
     struct saga *saga = verb->saga;
@@ -198,15 +221,11 @@ static int print_once(struct log_verb *verb, struct merge *merge)
         json_decref(event);
         count++;
     }
+    if (code == SAGA_YES && count == 0)
+        code = is_past_end(verb, merge);
     if (json && (count > 0 || code == SAGA_YES))
         puts(count == 0 ? "[]" : "]");
     saga->json = json;
-    if (code == SAGA_YES && verb->only >= 0 &&
-        verb->options.from > merge_head(merge, verb->only))
-        fprintf(stderr, "saga: %s's log ends at #%llu: there is no #%llu yet\n",
-                shop_services[verb->only],
-                (unsigned long long)merge_head(merge, verb->only),
-                (unsigned long long)verb->options.from);
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
         if (merge_from_file(merge, i))
             fprintf(stderr, "saga: %s-svc %s; its log was read from its file\n",
@@ -312,8 +331,7 @@ static int check_words(struct log_verb *verb)
     if (all && saga->word_count > 0)
         return saga_unexpected(saga, saga->words[0]);
     if (!all && saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing SERVICE: order, inventory, payment or --all");
+        return saga_missing(saga, "SERVICE or --all");
     verb->only = all ? -1 : saga_service_number(saga->words[0]);
     if (!all && verb->only < 0)
         return saga_no_service(saga, saga->words[0]);

@@ -71,7 +71,7 @@ static int run_nothing(struct saga *saga)
     int code = saga_parse(saga, NULL);
 
     if (code == SAGA_YES && saga->json)
-        return saga_fail(saga, SAGA_USAGE, "missing verb (try 'saga help')");
+        return saga_fail(saga, SAGA_USAGE, "missing VERB ('./saga --help')");
     if (code == SAGA_YES)
         help_print(stderr);
     return SAGA_USAGE;

@@ -239,11 +239,8 @@ static int run_accept(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count < 2)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing %s ('./saga accept order payment': order "
-                         "continues with payment's log)",
-                         saga->word_count == 0 ? "SERVICE and SOURCE"
-                                               : "SOURCE");
+        return saga_missing(saga, saga->word_count == 0 ? "SERVICE and SOURCE"
+                                                        : "SOURCE");
     service = saga->words[0];
     source = saga->words[1];
     if (saga_service_number(service) < 0)
@@ -284,6 +281,7 @@ const struct verb verb_accept = {
 
 /* ---- rebuild ------------------------------------------------------------ */
 
+_Static_assert(SERVICES == 3, "the view of each service stands here");
 static const char *const view_names[SERVICES] = {"order", "stock", "account"};
 
 /* The service whose read side has the view; -1: none. */
@@ -411,8 +409,7 @@ static int run_rebuild(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing VIEW: order, stock or account");
+        return saga_missing(saga, "VIEW or SERVICE");
     i = service_of_view(saga->words[0]);
     if (i < 0)
         return saga_fail(saga, SAGA_USAGE,
@@ -526,8 +523,7 @@ static int services_to_end(struct saga *saga, int *only)
     if (code == SAGA_YES && all && saga->word_count > 0)
         code = saga_unexpected(saga, saga->words[0]);
     else if (code == SAGA_YES && !all && saga->word_count == 0)
-        code = saga_fail(saga, SAGA_USAGE,
-                         "missing SERVICE (or --all for all three)");
+        code = saga_missing(saga, "SERVICE or --all");
     return code == SAGA_YES ? saga_one_service(saga, only) : code;
 }
 

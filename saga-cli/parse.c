@@ -122,6 +122,12 @@ int saga_unexpected(const struct saga *saga, const char *word)
                      saga->verb->name);
 }
 
+int saga_missing(const struct saga *saga, const char *word)
+{
+    return saga_fail(saga, SAGA_USAGE, "missing %s ('./saga %s --help')", word,
+                     saga->verb->name);
+}
+
 int saga_take_word(struct saga *saga, char *word)
 {
     if (saga->word_count == saga->verb->words_max)

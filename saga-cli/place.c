@@ -103,8 +103,7 @@ static int check_words(struct placing *placing)
                          CUSTOMER_BYTES - 1, placing->customer);
     text_copy(placing->order.data.customer, CUSTOMER_BYTES, placing->customer);
     if (saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing SKU:QTY ('./saga place widget:2')");
+        return saga_missing(saga, "SKU:QTY");
     for (unsigned i = 0; i < saga->word_count && code == SAGA_YES; i++)
         code = parse_line(placing, saga->words[i]);
     return code;

@@ -118,8 +118,7 @@ static int check_words(struct question *question)
     int code;
 
     if (saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing ORDER, sku:X or customer:Y");
+        return saga_missing(saga, "ORDER, sku:X or customer:Y");
     if (question->at != NULL && question->time != NULL)
         return saga_fail(saga, SAGA_USAGE,
                          "--at and --time exclude each other");
@@ -379,6 +378,7 @@ static void print_order(const json_t *reply)
     const json_t *order = json_object_get(reply, "order"), *line;
     const json_t *ended = json_object_get(order, "ended_ms");
     const char *reason = json_text(order, "reason");
+    int64_t placed_ms = json_number(order, "placed_ms");
     char money[CENTS_BYTES], when[32];
     size_t i;
 
@@ -392,12 +392,13 @@ static void print_order(const json_t *reply)
            reason[0] != '\0' ? ": " : "", reason);
     printf("  stock     %s\n  payment   %s\n", json_text(order, "stock"),
            json_text(order, "payment"));
-    printf("  placed    %s",
-           time_text(json_number(order, "placed_ms"), when, sizeof when));
-    if (json_is_integer(ended))
+    printf("  placed    %s", time_text(placed_ms, when, sizeof when));
+    if (json_is_integer(ended) && json_integer_value(ended) < placed_ms)
+        printf(", ended, by a clock that was set back, at %s",
+               time_text(json_integer_value(ended), when, sizeof when));
+    else if (json_is_integer(ended))
         printf(", ended %" PRId64 " ms later",
-               json_number(order, "ended_ms") -
-                   json_number(order, "placed_ms"));
+               (int64_t)json_integer_value(ended) - placed_ms);
     printf("\n  events    %" PRId64 "  (./saga %s %s)\n",
            json_number(order, "events"),
            json_is_true(json_object_get(reply, "ended")) ? "trace" : "why",

@@ -495,7 +495,7 @@ static int run_wait(struct saga *saga)
     if (waiting.quiet)
         return wait_quiet(saga, waiting.timeout_s);
     if (saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE, "missing ORDER or --quiet");
+        return saga_missing(saga, "ORDER or --quiet");
     if (!text_is_id(saga->words[0], ID_BYTES))
         return saga_fail(saga, SAGA_USAGE, "'%s' is not an order id",
                          saga->words[0]);

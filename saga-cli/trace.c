@@ -36,6 +36,16 @@ static const char *note(const struct event *event, char *text, size_t size)
 
 /* ---- as text ------------------------------------------------------------- */
 
+/* Whether an event is older, by the clock, than the first: that clock was set
+ * back, or another one set forward. */
+static bool is_set_back(const struct story *story)
+{
+    for (size_t i = 1; i < story->count; i++)
+        if (story->events[i].time_ms < story->events[0].time_ms)
+            return true;
+    return false;
+}
+
 static void print_head(const struct story *story)
 {
     const struct event *first = &story->events[0];
@@ -57,8 +67,11 @@ static void print_head(const struct story *story)
     snprintf(words, sizeof words, "%s%s%s",
              status[0] != '\0' ? status : "NOT PLACED YET",
              reason[0] != '\0' ? ": " : "", reason);
-    printf(" · %s · %zu event%s · %" PRId64 " ms\n\n", words, story->count,
-           story->count == 1 ? "" : "s", last->time_ms - first->time_ms);
+    printf(" · %s · %zu event%s", words, story->count,
+           story->count == 1 ? "" : "s");
+    if (!is_set_back(story))
+        printf(" · %" PRId64 " ms", last->time_ms - first->time_ms);
+    puts("\n");
 }
 
 static void print_row(const struct saga *saga, const struct story *story,
@@ -80,8 +93,11 @@ static void print_row(const struct saga *saga, const struct story *story,
     else if (event->cause.source[0] != '\0')
         snprintf(cause, sizeof cause, "%s #%" PRIu64, event->cause.source,
                  event->cause.at.seq);
-    printf("  %2zu %6" PRId64 "  ", i + 1,
-           event->time_ms - story->events[0].time_ms);
+    if (event->time_ms < story->events[0].time_ms)
+        printf("  %2zu      ?  ", i + 1);
+    else
+        printf("  %2zu %6" PRId64 "  ", i + 1,
+               event->time_ms - story->events[0].time_ms);
     for (int l = 0; l < SERVICES; l++) {
         bool here = l == lane;
 
@@ -126,6 +142,9 @@ static void print_text(const struct saga *saga, const struct story *story)
     printf("because\n");
     for (size_t i = 0; i < story->count; i++)
         print_row(saga, story, i);
+    if (is_set_back(story))
+        puts("\n  ?  A clock was set back: by their times, these events are "
+             "older than the first.");
     if (story->gap_count > 0)
         putchar('\n');
     for (size_t i = 0; i < story->gap_count; i++)
@@ -261,8 +280,7 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing ORDER ('./saga trace --help')");
+        return saga_missing(saga, "ORDER");
     return trace_print(saga, saga->words[0], mermaid);
 }
 

@@ -66,6 +66,9 @@ int saga_take_number(const struct saga *saga, const char *what,
 /* Appends to saga->words, or reports that it is one too many. */
 int saga_take_word(struct saga *saga, char *word);
 
+/* Reports that the verb has no @word; returns SAGA_USAGE. */
+int saga_missing(const struct saga *saga, const char *word);
+
 /* Reports that @word is one too many; returns SAGA_USAGE. */
 int saga_unexpected(const struct saga *saga, const char *word);
 

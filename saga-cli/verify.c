@@ -17,13 +17,13 @@
 
 struct finding {
     uint64_t events, witnesses;
-    json_t *edited; /* [{"service","seq","text"}] */
+    json_t *edited; /* [{"service","seq","witness","text"}] */
 };
 
-__attribute__((format(printf, 4, 5))) static void found(struct finding *finding,
-                                                        const char *service,
-                                                        uint64_t seq,
-                                                        const char *format, ...)
+/* @witness: whose memory shows it; NULL: the log's own hashes do. */
+__attribute__((format(printf, 5, 6))) static void
+found(struct finding *finding, const char *service, uint64_t seq,
+      const char *witness, const char *format, ...)
 {
     va_list arguments;
     char text[512];
@@ -32,9 +32,9 @@ __attribute__((format(printf, 4, 5))) static void found(struct finding *finding,
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     json_array_append_new(finding->edited,
-                          json_pack("{s:s, s:I, s:o}", "service", service,
-                                    "seq", (json_int_t)seq, "text",
-                                    saga_json_text(text)));
+                          json_pack("{s:s, s:I, s:s?, s:o}", "service", service,
+                                    "seq", (json_int_t)seq, "witness", witness,
+                                    "text", saga_json_text(text)));
 }
 
 /* ---- the chain ---------------------------------------------------------- */
@@ -45,7 +45,7 @@ static void found_hash(struct finding *finding, const char *service,
 {
     char stored_text[2 * HASH_BYTES + 1], computed_text[2 * HASH_BYTES + 1];
 
-    found(finding, service, row->seq,
+    found(finding, service, row->seq, NULL,
           "%s: the stored hash is %.16s..., computed is %.16s...", row->type,
           text_hex(stored, HASH_BYTES, stored_text),
           text_hex(computed, HASH_BYTES, computed_text));
@@ -64,7 +64,7 @@ static enum evt_status walk(struct store *log, struct finding *finding)
     while (rc == EVT_OK && (rc = store_next(log, &row, hash)) == EVT_OK) {
         finding->events++;
         if (row.seq != ++seq) {
-            found(finding, service, seq, "is missing");
+            found(finding, service, seq, NULL, "is missing");
             break;
         }
         event_hash(computed, &row, computed);
@@ -75,7 +75,7 @@ static enum evt_status walk(struct store *log, struct finding *finding)
     }
     store_scan_end(log);
     if (rc == EVT_BAD) {
-        found(finding, service, seq + 1, "is malformed");
+        found(finding, service, seq + 1, NULL, "is malformed");
         rc = EVT_OK;
     }
     return rc == EVT_NONE ? EVT_OK : rc;
@@ -99,16 +99,16 @@ static enum evt_status ask_witness(struct store *log, struct store *witness,
         return rc;
     finding->witnesses++;
     if (memcmp(cursor.at.log_id, store_log_id(log), LOG_ID_BYTES) != 0) {
-        found(finding, service, 0, "%s has consumed a different log", who);
+        found(finding, service, 0, who, "%s has consumed a different log", who);
         return EVT_OK;
     }
     rc = store_hash_at(log, cursor.at.seq, hash);
     if (rc == EVT_NONE)
-        found(finding, service, cursor.at.seq,
+        found(finding, service, cursor.at.seq, who,
               "%s has consumed it, but the log does not have it", who);
     else if (rc == EVT_OK && memcmp(hash, cursor.hash, HASH_BYTES) != 0)
         found(
-            finding, service, cursor.at.seq,
+            finding, service, cursor.at.seq, who,
             "%s remembers a different hash: this event, an earlier one or that "
             "memory was changed",
             who);
@@ -132,6 +132,9 @@ static void print_text(const struct finding *finding)
                json_string_value(json_object_get(edited, "text")));
         printf("        look:  ./saga log %s --from %" JSON_INTEGER_FORMAT "\n",
                service, seq > 0 ? seq : 1);
+        if (json_is_string(json_object_get(edited, "witness")))
+            printf("        if %s's log was restored:  ./saga accept %s %s\n",
+                   service, json_text(edited, "witness"), service);
     }
     if (json_array_size(finding->edited) == 0)
         printf("  ok    %" PRIu64 " events chain, %" PRIu64

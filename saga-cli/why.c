@@ -518,8 +518,7 @@ static int run(struct saga *saga)
     int code = saga_parse(saga, NULL);
 
     if (code == SAGA_YES && saga->word_count == 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "missing ORDER ('./saga why --help')");
+        return saga_missing(saga, "ORDER");
     return code == SAGA_YES ? why_print(saga, saga->words[0]) : code;
 }
 

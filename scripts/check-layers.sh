@@ -207,7 +207,7 @@ definitions() {
             if (sig == "")
                 start = FNR
             sig = sig (sig == "" ? "" : " ") $0
-            if (sig ~ /= *\{?|=$/ && sig !~ /^(static|extern|typedef|struct [a-z_]+ \{|enum)/ &&
+            if (sig ~ /= *\{?|=$/ && sig !~ /^(static|extern|typedef|struct [a-z_]+ \{|enum|_Static_assert)/ &&
                 match(sig, /[A-Za-z_][A-Za-z_0-9]*(\[[^]]*\])* *=/)) {
                 name = substr(sig, RSTART, RLENGTH)
                 sub(/[[ =].*/, "", name)

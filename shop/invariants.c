@@ -73,6 +73,8 @@ static const struct rung {
     {PAYMENT_REFUNDED, PAYMENT, {PAYMENT_CHARGED, PAYMENT_CHARGED}, CHECK_S4},
 };
 
+_Static_assert(SERVICES == 3, "ends[] and view_query() name each service");
+
 /* The six ways in which a saga may have ended. */
 static const enum message_type ends[][SERVICES] = {
     {ORDER_CONFIRMED, STOCK_SHIPPED, PAYMENT_CHARGED},

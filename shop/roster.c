@@ -5,6 +5,7 @@
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
 
+_Static_assert(SERVICES == 3, "each service and its view stand here");
 const struct service *const roster_services[SERVICES] = {
     &order_service, &inventory_service, &payment_service};
 

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+_Static_assert(SERVICES == 3, "a service more: name it here, in roster.c and "
+                              "in invariants.c");
 const char *const shop_services[SERVICES] = {"order", "inventory", "payment"};
 
 #define IN_PAYLOAD(member)                                                     \

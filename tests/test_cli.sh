@@ -242,10 +242,18 @@ what_is_wrong() {
         place widget:1 gizmo:1 widget:2
     told_what "a sku is 1 to [0-9]+ letters, .* not 'widget:1,gadget' \(separate lines" \
         place widget:1,gadget:2
-    told_what 'ORDER is missing: \./saga cancel ORDER$' cancel
-    told_what 'AMOUNT is missing: \./saga fund CUSTOMER AMOUNT$' fund alice
-    told_what 'CUSTOMER is missing: \./saga fund CUSTOMER AMOUNT$' fund
-    told_what 'QTY is missing: \./saga stock SKU QTY$' stock widget --id x
+    told_what "missing ORDER \('\./saga cancel --help'\)$" cancel
+    told_what "missing AMOUNT \('\./saga fund --help'\)$" fund alice
+    told_what "missing CUSTOMER \('\./saga fund --help'\)$" fund
+    told_what "missing QTY \('\./saga stock --help'\)$" stock widget --id x
+    for verb in place cancel stock fund product show trace why log wait \
+        fault accept rebuild backup shutdown completion; do
+        told_what "missing [^ ].* \('\./saga $verb --help'\)$" $verb
+    done
+    for verb in 'fault set' 'fault set order' 'fault clear' 'accept order'; do
+        # shellcheck disable=SC2086 # two words
+        told_what "missing [^ ].* \('\./saga ${verb%% *} --help'\)$" $verb
+    done
     told_what "unexpected argument '7' \('\./saga product --help'\)$" \
         product widget 5 7
     told_what '-5 is negative, but numbers must not be' stock widget -5
@@ -259,9 +267,11 @@ what_is_wrong() {
     code=1 told_what \
         "s-once: this id was used for something else \('\./saga log inventory' has it\)$" \
         stock widget 2 --id s-once
-    asked 0 log order --from 999999
-    shows "$said" "^saga: order's log ends at #[0-9]+: there is no #999999 yet$"
     code=66
+    told_what "order's log ends at #[0-9]+: there is no #999999 yet$" \
+        log order --from 999999
+    told_what "the longest log ends at #[0-9]+: there is no #999999 yet$" \
+        log --all --from 999999
     told_what "no sku nope \('\./saga stock nope 1' receives one\)$" \
         show sku:nope
     told_what "no customer nope \('\./saga fund nope 10.00' opens an account\)$" \
@@ -493,8 +503,15 @@ logs() {
     shows "$said" 'PaymentDeclined  needs 98.00, has 20'
     same 1 "$(sed 's/ <- .*//; s/.* \(Funds\|Payment\)/\1/; s/./x/g' <<<"$said" |
         sort -u | wc -l)"
-    asked_json 0 log order --from 999999
+    asked_json 66 log order --from 999999
+    has code 66
+    asked_json 0 log order # who polls asks for the next one
+    n=$(field '#')
+    asked_json 0 log order --from $((n + 1))
     has '#' 0
+    asked 0 log order --from $((n + 1))
+    same '' "$said"
+    asked 66 log order --from $((n + 2))
     # A cause is never shown behind its effect.
     asked_json 0 log --all
     same sorted "$(field '*.time_ms' | sort -nc && echo sorted)"

@@ -113,7 +113,7 @@ completion() {
     [ "$(completed saga backup "$work/so")" = "$work/some" ]
     [ "$(completed saga check --journal "$work/fi")" = "$work/file" ]
     [ "$(completed saga status --dir = "$work/so")" = "$work/some" ]
-    shows "$(said_by completion)" '^saga: missing shell: only bash is supported'
+    shows "$(said_by completion)" '^saga: missing bash '
     shows "$(said_by completion zsh)" '^saga: zsh: only bash is supported'
 }
 
@@ -139,6 +139,21 @@ man_warns_of_nothing() {
     shows "$(cat "$work/page")" '--journal FILE'
 }
 
+# A service more than the tables name does not compile.
+all_are_named() {
+    local file
+    mkdir -p "$work/four"
+    cp -r "$root/shop" "$work/four/"
+    sed -i 's/SERVICES = 3 /SERVICES = 4 /' "$work/four/shop/shop.h"
+    for file in shop/shop.c shop/roster.c shop/invariants.c \
+        saga-cli/operations.c; do
+        ends_with 1 "${CC:-cc}" -std=c17 -fsyntax-only -D_GNU_SOURCE \
+            -I"$work/four" -I"$root/libevents" -I"$root" -I"$root/saga-cli" \
+            "$root/$file" 2>"$work/refused"
+        shows "$(cat "$work/refused")" 'static.assert|_Static_assert'
+    done
+}
+
 no_sql() {
     if grep -lE 'sqlite3|store_connection' "$root"/saga-cli/*.[ch] \
         "$root"/bench/saga_bench.c; then
@@ -156,4 +171,5 @@ if command -v man >/dev/null; then
 else
     skip 'man shows the page without a warning' 'man is not there'
 fi
+it 'a service that no table names does not compile' all_are_named
 it 'saga asks the store, and knows no SQL' no_sql

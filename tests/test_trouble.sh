@@ -556,7 +556,15 @@ restored() { # HC11
     asked 1 check
     shows "$said" 'FAIL +S10'
     shows "$said" 'look:  \./saga verify$' # not of order, whose log is whole
+    for s in order inventory; do
+        shows "$said" "if payment's log was restored:  \./saga accept $s payment$"
+    done
+    asked_json 1 verify
+    same 'inventory order' "$(field 'edited.*.witness' | sort | paste -sd ' ')"
     asked 1 verify
+    for s in order inventory; do
+        shows "$said" "if payment's log was restored:  \./saga accept $s payment$"
+    done
     shows "$said" '^  FAIL +payment #[0-9]+ order has consumed it, but the log does not have it$'
 
     asked 0 accept order payment
@@ -570,6 +578,23 @@ restored() { # HC11
     shows "$(field 'violations.*.subject')" '^damaged$'
     shows_no "$(field 'violations.*.subject')" '^before$'
     asked 0 place widget:1
+}
+clock_set_back() {
+    start order
+    start_by=(faketime -f -1h)
+    start inventory
+    start payment
+    all_up
+    seed
+    asked 0 place widget:1 --id o-back
+    shows "$said" '^o-back · alice · 1 widget · 19.90 · CONFIRMED · 5 events$'
+    shows "$said" '^   2      \?  '
+    shows "$said" '^  \?  A clock was set back'
+    asked 0 show o-back
+    shows "$said" 'placed .*, ended, by a clock that was set back, at [0-9-]+ [0-9:]+$'
+    shows_no "$said" '-[0-9]{4}'
+    asked 0 ls
+    shows_no "$said" ' -[0-9]'
 }
 says_status() { "$saga" status 2>&1 | grep -q -- "$1"; }
 
@@ -738,6 +763,8 @@ it 'an event of a newer version is parked, and redriven after an upgrade' \
     in_shop newer parked_newer
 it 'after a restored backup, accept goes on and check names the damage' \
     in_shop restored restored # F21 F42 real
+it 'no time is negative after a clock was set back' \
+    in_shop set-back clock_set_back
 it 'accept looks for itself, right after a backup was put back' \
     in_shop at_once accepts_at_once # F21 real
 it 'a redrive right after a start waits until the service is ready' \

@@ -264,7 +264,7 @@ static enum evt_status open_file(struct projection *projection,
     uint64_t generation = view_db_current(files);
     enum evt_status rc = EVT_NONE;
 
-    snprintf(why, STORE_WHY_BYTES, "there is none yet");
+    snprintf(why, STORE_WHY_BYTES, "%s has no view.db yet", files->directory);
     if (generation != 0)
         rc = view_db_open(files, generation, db, why);
     if (rc == EVT_NONE) {
