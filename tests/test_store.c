@@ -9,6 +9,7 @@
 #include "scratch.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -885,24 +886,24 @@ Test(store, a_lock_of_an_outsider_is_waited_for_then_told) /* HC54 F24 real */
     cr_assert_eq(expect_whole_file(), 5);
 }
 
-Test(store, an_old_reader_keeps_a_start_waiting) /* HC54 F25 real */
+/* What it keeps from the database lies in a WAL that was written again. */
+Test(store, an_old_reader_is_in_no_starts_way) /* HC54 F25 real */
 {
     struct store *store = open_it();
-    char why[STORE_WHY_BYTES] = "";
-    sqlite3 *reader;
+    struct store *reader;
 
     cr_assert_eq(batch(store, 3), EVT_OK);
-    cr_assert_eq(sqlite3_open(path, &reader), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM event", NULL,
-                              NULL, NULL),
-                 SQLITE_OK);
+    reader = open_readonly();
+    cr_assert_eq(store_snapshot_begin(reader), EVT_OK);
+    cr_assert_eq(head_of(reader), 3);
     cr_assert_eq(batch(store, 3), EVT_OK, "it is in nobody's way before");
     store_close(store);
-    cr_assert_eq(try_open("payment", why), EVT_BUSY);
-    cr_assert_not_null(strstr(why, "old snapshot"), "%s", why);
-    sqlite3_exec(reader, "COMMIT", NULL, NULL, NULL);
-    sqlite3_close(reader);
-    cr_assert_eq(expect_whole_file(), 6);
+    store = open_it();
+    cr_assert_eq(batch(store, 3), EVT_OK);
+    cr_assert_eq(head_of(reader), 3, "and still has its instant");
+    store_close(reader);
+    store_close(store);
+    cr_assert_eq(expect_whole_file(), 9);
 }
 
 static void copy_file(const char *from, const char *to)
@@ -1084,6 +1085,71 @@ Test(store, the_disk_may_be_full_at_any_write) /* HC50 F18 */
     store_close(store);
     cr_assert_gt(nth, 10);
     cr_assert_eq(expect_whole_file(), kept);
+}
+
+/* What the kernel says of every write from now on; 0: nothing. */
+static int write_errno;
+static sqlite3_syscall_ptr real_pwrite64;
+
+static ssize_t refuse_write(int fd, const void *bytes, size_t count, off64_t at)
+{
+    if (write_errno == 0)
+        return ((ssize_t(*)(int, const void *, size_t, off64_t))real_pwrite64)(
+            fd, bytes, count, at);
+    errno = write_errno;
+    return -1;
+}
+
+static void set_up_refusing(void)
+{
+    sqlite3_vfs *unix_vfs = sqlite3_vfs_find(NULL);
+
+    real_pwrite64 = unix_vfs->xGetSystemCall(unix_vfs, "pwrite64");
+    cr_assert(real_pwrite64 != NULL);
+    cr_assert_eq(unix_vfs->xSetSystemCall(unix_vfs, "pwrite64",
+                                          (sqlite3_syscall_ptr)refuse_write),
+                 SQLITE_OK);
+    syncs_count();
+    set_up();
+}
+
+TestSuite(full, .init = set_up_refusing, .fini = tear_down);
+
+/* A quota, or a limit on the size of files, as RLIMIT_FSIZE sets one. */
+Test(full, whatever_has_no_room_is_full) /* HC50 F18 */
+{
+    static const int causes[] = {ENOSPC, EDQUOT, EFBIG};
+    struct store *store = open_it();
+
+    cr_assert_eq(batch(store, 3), EVT_OK);
+    for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+        write_errno = causes[i];
+        cr_assert_eq(batch(store, 3), EVT_FULL, "%s", strerror(causes[i]));
+        write_errno = 0;
+        cr_assert_eq(batch(store, 1), EVT_OK, "%s", strerror(causes[i]));
+    }
+    write_errno = EIO;
+    cr_assert_eq(batch(store, 1), EVT_IO);
+    write_errno = 0;
+    store_close(store);
+    cr_assert_eq(expect_whole_file(), 6);
+}
+
+Test(full, a_start_says_so_too) /* HC50 F18 */
+{
+    static const int causes[] = {ENOSPC, EDQUOT, EFBIG};
+    char why[STORE_WHY_BYTES] = "";
+
+    leave_hot(40);
+    for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+        write_errno = causes[i];
+        cr_assert_eq(try_open("payment", why), EVT_FULL, "%s", why);
+        cr_assert_not_null(strstr(why, "full"), "%s", why);
+    }
+    write_errno = EIO;
+    cr_assert_eq(try_open("payment", why), EVT_IO);
+    write_errno = 0;
+    cr_assert_eq(expect_whole_file(), 40);
 }
 
 /* ---- a disk that is broken ----------------------------------------------- */

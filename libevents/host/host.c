@@ -22,6 +22,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -36,7 +37,9 @@
 enum {
     WATCH_EVERY_MS = 250,
     LINGER_MS = 200, /* a view is that much late when nobody asks */
-    SLOW_MS = 100
+    SLOW_MS = 100,
+    TRY_EVERY_MS = 100, /* what is waited for at the start */
+    SAY_EVERY_TRIES = 60
 };
 
 struct host {
@@ -100,6 +103,11 @@ static _Noreturn void die(const char *side, const char *why)
 {
     logger_fact(LOG_ERROR, NULL, NULL, "%s: %s: exiting at once", side, why);
     _exit(74);
+}
+
+static bool stopping(struct host *host)
+{
+    return atomic_load(&host->process.stopping);
 }
 
 /* ---- the two loops ---- */
@@ -170,7 +178,7 @@ static void write_loop(struct host *host)
 
     if (inputs == NULL || sifted == NULL)
         abort();
-    while (!atomic_load(&host->process.stopping)) {
+    while (!stopping(host)) {
         uint64_t wake = shell_wake_ms(host->shell), now;
         uint64_t delayed = frame_faults_wake_ms(&host->frame_faults);
 
@@ -199,7 +207,7 @@ static void read_loop(struct host *host)
 
     if (inputs == NULL)
         abort();
-    while (!atomic_load(&host->process.stopping)) {
+    while (!stopping(host)) {
         int fd = host->shell == NULL ? host->signal_fd : -1;
         int timeout = timeout_until(projection_wake_ms(host->reader));
         uint64_t now;
@@ -246,7 +254,27 @@ static int complain(const struct host *host, enum evt_status status,
     return exit_code_of(status);
 }
 
-/* A log that another program reads or locks is waited for, a while. */
+/* A database that another program locks, and a disk that is full, are waited
+ * for, however long: to leave would mend neither, and count as a death.  False:
+ * @rc is something else, or we are to stop. */
+static bool outwaits(struct host *host, enum evt_status rc, const char *path,
+                     const char *why, unsigned *tries)
+{
+    char holders[128] = "no room";
+
+    if (rc != EVT_BUSY && rc != EVT_FULL)
+        return false;
+    if (rc == EVT_BUSY)
+        datadir_holders(path, holders, sizeof holders);
+    if (*tries % SAY_EVERY_TRIES == 0)
+        logger_fact(LOG_WARN, NULL, NULL, "waiting: %s (%s)", why, holders);
+    *tries = *tries + 1;
+    if (poll(&(struct pollfd){.fd = host->signal_fd, .events = POLLIN}, 1,
+             TRY_EVERY_MS) > 0)
+        atomic_store(&host->process.stopping, true);
+    return !stopping(host);
+}
+
 static int open_shell(struct host *host)
 {
     const char *path = host->datadir.log_path;
@@ -254,20 +282,17 @@ static int open_shell(struct host *host)
                                   .timer_ms = host->options.timer_ms,
                                   .routes = process_routes,
                                   .routes_ctx = &host->process};
-    char why[STORE_WHY_BYTES] = "", holders[128];
+    char why[STORE_WHY_BYTES] = "";
+    unsigned tries = 0;
     struct stat now;
     enum evt_status rc;
 
-    for (int tries = 0;; tries++) {
+    do
         rc = shell_open(host->service, &host->write_env, &config, &host->shell,
                         why);
-        if (rc != EVT_BUSY || tries == 50)
-            break;
-        if (tries % 10 == 0)
-            logger_fact(LOG_WARN, NULL, NULL, "waiting: %s (%s)", why,
-                        datadir_holders(path, holders, sizeof holders));
-        (void)usleep(100000);
-    }
+    while (outwaits(host, rc, path, why, &tries));
+    if (stopping(host))
+        return 0;
     if (rc != EVT_OK)
         return complain(host, rc, why);
     if (stat(path, &now) == 0)
@@ -323,6 +348,7 @@ static int open_read_side(struct host *host)
     struct bus_config bus = {.rep_url = host->datadir.qry_url};
     struct projection_config *config = &host->projection_config;
     char why[STORE_WHY_BYTES];
+    unsigned tries = 0;
     enum evt_status rc;
     size_t count = 0;
 
@@ -350,9 +376,11 @@ static int open_read_side(struct host *host)
     host->read_env = real_env;
     host->read_env.ctx = host;
     host->read_env.send = read_send;
-    rc = projection_open(host->view, &host->read_env, config, &host->reader,
-                         why);
-    return rc == EVT_OK ? 0 : complain(host, rc, why);
+    do
+        rc = projection_open(host->view, &host->read_env, config, &host->reader,
+                             why);
+    while (outwaits(host, rc, config->directory, why, &tries));
+    return rc == EVT_OK || stopping(host) ? 0 : complain(host, rc, why);
 }
 
 /* What this process says about itself, to those who ask and, for when it is
@@ -390,6 +418,7 @@ static void prepare_process(struct host *host)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     host->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* EFBIG says it, too: the disk is full */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max; /* strangers hold connections */
         (void)setrlimit(RLIMIT_NOFILE, &files);
@@ -402,11 +431,11 @@ static int run(struct host *host)
 
     if (host->options.read_side == NULL)
         code = open_write_side(host);
-    if (code == 0) {
+    if (code == 0 && !stopping(host)) {
         describe(host);
         code = open_read_side(host);
     }
-    if (code != 0)
+    if (code != 0 || stopping(host))
         return code;
     if (host->shell == NULL) {
         logger_fact(LOG_INFO, NULL, NULL, "read side running");

@@ -1,6 +1,7 @@
 /* sql.c - binding and reading columns of SQLite. */
 #include "log/sql.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum evt_status sql_status(int rc)
@@ -18,6 +19,15 @@ enum evt_status sql_status(int rc)
     default:
         return EVT_IO;
     }
+}
+
+bool sql_has_no_room(sqlite3 *db)
+{
+    int rc = sqlite3_extended_errcode(db), cause = sqlite3_system_errno(db);
+
+    return (rc == SQLITE_IOERR_SHMSIZE || rc == SQLITE_IOERR_SHMOPEN ||
+            (rc & 0xff) == SQLITE_CANTOPEN) &&
+           (cause == ENOSPC || cause == EDQUOT || cause == EFBIG);
 }
 
 void sql_bind_text(sqlite3_stmt *s, int column, const char *text)

@@ -15,6 +15,11 @@
 /* What a result code of SQLite means: EVT_OK, EVT_FULL, EVT_BUSY or EVT_IO. */
 enum evt_status sql_status(int rc);
 
+/* Whether a file beside the database could not be made because the disk is
+ * full, which SQLite says as an I/O error: for one who is opening @db and has
+ * written nothing yet.  After that a commit may be on the disk all the same. */
+bool sql_has_no_room(sqlite3 *db);
+
 void sql_bind_text(sqlite3_stmt *s, int column, const char *text);
 void sql_bind_int(sqlite3_stmt *s, int column, uint64_t value);
 void sql_bind_blob(sqlite3_stmt *s, int column, const void *bytes,

@@ -29,12 +29,13 @@ void store_quicken(void);
 /* Opens (and creates, or migrates) the log of @service at @path for reading
  * and writing.  @vfs NULL = the operating system's.  @new_log_id becomes the
  * log's identity if the file is new.  Before this returns, the whole WAL has
- * been checkpointed: nothing is published that lives only in a page cache
- * which a failed fsync marked clean.
+ * been written again and synced: nothing is published that lives only in a
+ * page cache which a failed fsync marked clean.  Then it is checkpointed, as
+ * far as no reader stands on an older snapshot; a reader is never waited for.
  *
  * On success the caller closes with store_close().  On error *store is
  * untouched and @why, of STORE_WHY_BYTES, names the cause:
- *   EVT_BUSY   another program holds a lock or an old snapshot; try again
+ *   EVT_BUSY   another program holds a lock; try again
  *   EVT_NEWER  the file's schema is newer than STORE_SCHEMA
  *   EVT_BAD    the file is another service's, or no log at all
  *   EVT_FULL, EVT_IO */
@@ -223,7 +224,11 @@ struct sqlite3 *store_connection(struct store *store);
  * sync of the WAL does not write them, and a power cut then brings back an
  * older WAL that hides the newer pages of the database.  So before anything
  * believes the WAL, each of its bytes is written again and synced, under the
- * write lock. */
+ * write lock.
+ *
+ * Frames that its index does not count are cut off: beside a reader there is
+ * no recovery, so a commit that failed in an earlier life is not seen now, and
+ * must not come back after a power cut. */
 int store_renew_wal(struct sqlite3 *db);
 
 #endif

@@ -253,15 +253,48 @@ static enum evt_status read_identity(struct store *store, const char *service)
 
 /* ---- recovery ---- */
 
-static int rewrite(sqlite3_file *file)
+/* How many bytes of the WAL count, by its index: the frames behind them are
+ * what a commit left that failed, or an older WAL.  Where mxFrame and the size
+ * of a page stand: https://www.sqlite.org/walformat.html#walidxfmt */
+static int counting_bytes(sqlite3 *db, sqlite3_int64 *bytes)
+{
+    enum { REGION = 32768, WAL_HEADER = 32, FRAME_HEADER = 24 };
+    volatile void *region = NULL;
+    const volatile uint8_t *index;
+    sqlite3_file *file = NULL;
+    uint32_t frames;
+    uint16_t page;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+    if (rc == SQLITE_OK)
+        rc = file->pMethods->xShmMap(file, 0, REGION, 0, &region);
+    if (rc == SQLITE_OK && region == NULL)
+        rc = SQLITE_IOERR_SHMMAP;
+    if (rc != SQLITE_OK)
+        return rc;
+    index = region;
+    page = *(const volatile uint16_t *)(const volatile void *)(index + 14);
+    frames = *(const volatile uint32_t *)(const volatile void *)(index + 16);
+    *bytes = frames == 0
+                 ? 0
+                 : WAL_HEADER + (sqlite3_int64)frames *
+                                    (FRAME_HEADER + (page == 1 ? 65536 : page));
+    return SQLITE_OK;
+}
+
+/* The @counting first bytes once more, and no others. */
+static int rewrite(sqlite3_file *file, sqlite3_int64 counting)
 {
     static _Thread_local uint8_t bytes[65536];
     sqlite3_int64 size = 0;
     int rc = file->pMethods->xFileSize(file, &size);
 
-    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < size;) {
-        int part = size - at < (sqlite3_int64)sizeof bytes ? (int)(size - at)
-                                                           : (int)sizeof bytes;
+    if (rc == SQLITE_OK && size > counting)
+        rc = file->pMethods->xTruncate(file, counting);
+    for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < counting;) {
+        sqlite3_int64 left = counting - at;
+        int part =
+            left < (sqlite3_int64)sizeof bytes ? (int)left : (int)sizeof bytes;
 
         rc = file->pMethods->xRead(file, bytes, part, at);
         if (rc == SQLITE_OK)
@@ -276,33 +309,30 @@ static int rewrite(sqlite3_file *file)
 int store_renew_wal(sqlite3 *db)
 {
     sqlite3_file *wal = NULL;
+    sqlite3_int64 counting = 0;
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
     if (rc != SQLITE_OK)
         return rc;
     rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
     if (rc == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
-        rc = rewrite(wal);
+        rc = counting_bytes(db, &counting);
+    if (rc == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
+        rc = rewrite(wal, counting);
     sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return rc;
 }
 
-/* Copies the whole WAL into the database and syncs it: what a failed sync of
- * an earlier life has left in the page cache only, is now on the disk in both
- * places, before anything is published that it holds. */
-static enum evt_status checkpoint_all(struct store *store)
+/* Copies the WAL into the database, as far as no reader stands on an older
+ * snapshot: what is left has been written again by store_renew_wal, so it is
+ * on the disk all the same, and a later checkpoint copies it. */
+static enum evt_status checkpoint(struct store *store)
 {
-    int in_log = 0, done = 0;
-    int rc = sqlite3_wal_checkpoint_v2(
-        store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
-
-    if (rc != SQLITE_OK)
-        return store_sqlite(store, rc, "checkpointing");
-    if (in_log != done)
-        return store_fail(store, EVT_BUSY,
-                          "%s: another program is reading an old snapshot",
-                          store->path);
-    return EVT_OK;
+    return store_sqlite(store,
+                        sqlite3_wal_checkpoint_v2(store->db, NULL,
+                                                  SQLITE_CHECKPOINT_PASSIVE,
+                                                  NULL, NULL),
+                        "checkpointing");
 }
 
 static enum evt_status prepare_file(struct store *store, const char *service,
@@ -321,13 +351,13 @@ static enum evt_status prepare_file(struct store *store, const char *service,
         rc = store_sqlite(store, store_renew_wal(store->db),
                           "rewriting the WAL");
     if (rc == EVT_OK)
-        rc = checkpoint_all(store);
+        rc = checkpoint(store);
     for (; rc == EVT_OK && schema < STORE_SCHEMA; schema++)
         rc = migrate(store, schema, service, new_log_id);
     if (rc == EVT_OK)
         rc = read_identity(store, service);
     if (rc == EVT_OK)
-        rc = checkpoint_all(store);
+        rc = checkpoint(store);
     if (rc == EVT_OK)
         rc = store_read_head(store, &store->head_seq, store->head_hash);
     store->durable_seq = store->head_seq;
@@ -352,7 +382,7 @@ static enum evt_status open_file(struct store *store, const char *vfs,
         if (fd < 0) {
             snprintf(why, STORE_WHY_BYTES, "%s: %s", store->path,
                      strerror(errno));
-            return errno == ENOSPC ? EVT_FULL : EVT_IO;
+            return errno == ENOSPC || errno == EDQUOT ? EVT_FULL : EVT_IO;
         }
         close(fd);
     }
@@ -383,6 +413,10 @@ static enum evt_status open_store(const char *path, const char *service,
         rc = prepare_file(store, service, new_log_id);
         if (rc != EVT_OK)
             snprintf(why, STORE_WHY_BYTES, "%s", store->error);
+        if (rc == EVT_IO && sql_has_no_room(store->db)) {
+            snprintf(why, STORE_WHY_BYTES, "%s: the disk is full", path);
+            rc = EVT_FULL;
+        }
         if (rc == EVT_IO && sqlite3_errcode(store->db) == SQLITE_NOTADB)
             rc = EVT_BAD;
     }

@@ -1,7 +1,8 @@
 /* syncs.c - see syncs.h: a VFS before the default one, which lends each file
- * another xSync and otherwise stays out of the way. */
+ * another xSync and xWrite, and otherwise stays out of the way. */
 #include "log/syncs.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 /* Behind what the real VFS keeps of a file. */
 struct counted {
     const sqlite3_io_methods *real;
-    sqlite3_io_methods methods; /* the same, but for xSync */
+    sqlite3_io_methods methods; /* the same, but for two */
 };
 
 static sqlite3_vfs *real_vfs, counting_vfs;
@@ -26,6 +27,20 @@ static int sync_file(sqlite3_file *file, int flags)
     return counted(file)->real->xSync(file, flags);
 }
 
+/* SQLite takes ENOSPC alone for a full disk.  A quota, and a limit on the size
+ * of files, are as full: what was not written can be written later. */
+static int write_file(sqlite3_file *file, const void *bytes, int count,
+                      sqlite3_int64 at)
+{
+    const sqlite3_io_methods *real = counted(file)->real;
+    int rc = real->xWrite(file, bytes, count, at), cause = 0;
+
+    if (rc != SQLITE_IOERR_WRITE ||
+        real->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &cause) != SQLITE_OK)
+        return rc;
+    return cause == EDQUOT || cause == EFBIG ? SQLITE_FULL : rc;
+}
+
 static int open_file(sqlite3_vfs *vfs, sqlite3_filename name,
                      sqlite3_file *file, int flags, int *out_flags)
 {
@@ -38,6 +53,7 @@ static int open_file(sqlite3_vfs *vfs, sqlite3_filename name,
         its->real = file->pMethods;
         its->methods = *its->real;
         its->methods.xSync = sync_file;
+        its->methods.xWrite = write_file;
         file->pMethods = &its->methods;
     }
     return rc;

@@ -278,6 +278,8 @@ static enum evt_status opened(struct view_db *db, int rc, struct view_db **out,
 {
     enum evt_status status = view_db_fail(db, rc);
 
+    if (status == EVT_IO && sql_has_no_room(db->sqlite))
+        status = EVT_FULL;
     if (status == EVT_OK) {
         *out = db;
     } else {
