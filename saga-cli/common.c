@@ -104,23 +104,7 @@ bool saga_runs(const struct saga *saga, const char *service)
     char path[4096];
 
     snprintf(path, sizeof path, "%s/%s", saga->directory, service);
-    return address_is_locked(AT_FDCWD, path, O_DIRECTORY);
-}
-
-int saga_pid(const struct saga *saga, const char *service)
-{
-    char path[4096];
-    FILE *file;
-    int pid = 0;
-
-    snprintf(path, sizeof path, "%s/%s/pid", saga->directory, service);
-    file = saga_runs(saga, service) ? fopen(path, "r") : NULL;
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%d", &pid) != 1)
-        pid = 0;
-    fclose(file);
-    return pid;
+    return address_is_locked(AT_FDCWD, path, O_NONBLOCK);
 }
 
 /* Whether that is what run.sh takes by itself where we are. */

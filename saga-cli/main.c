@@ -15,14 +15,15 @@
 
 /* In the order of their groups. */
 const struct verb *const verbs[] = {
-    &verb_place,      &verb_cancel, &verb_stock,    &verb_fund,
-    &verb_product,    &verb_ls,     &verb_show,     &verb_trace,
-    &verb_why,        &verb_log,    &verb_status,   &verb_wait,
-    &verb_check,      &verb_verify, &verb_fault,    &verb_parked,
-    &verb_redrive,    &verb_accept, &verb_rebuild,  &verb_backup,
-    &verb_shutdown,   &verb_flow,   &verb_scenario, &verb_learn,
-    &verb_bench,      &verb_help,   &verb_version,  &verb_man,
-    &verb_completion, NULL};
+    &verb_place,   &verb_cancel,   &verb_stock,  &verb_fund,
+    &verb_product, &verb_ls,       &verb_show,   &verb_trace,
+    &verb_why,     &verb_log,      &verb_status, &verb_wait,
+    &verb_undone,  &verb_check,    &verb_verify, &verb_fault,
+    &verb_parked,  &verb_redrive,  &verb_accept, &verb_rebuild,
+    &verb_backup,  &verb_pids,     &verb_signal, &verb_shutdown,
+    &verb_flow,    &verb_scenario, &verb_learn,  &verb_bench,
+    &verb_help,    &verb_version,  &verb_man,    &verb_completion,
+    NULL};
 
 /* ---- which verb --------------------------------------------------------- */
 
@@ -158,8 +159,9 @@ int main(int argc, char **argv)
         return SAGA_IO;
     logger_open("saga", LOG_ERROR);
     fault_open(false);
-    saga.colour =
-        isatty(STDOUT_FILENO) && environment("NO_COLOR", NULL) == NULL;
+    saga.colour = isatty(STDOUT_FILENO) &&
+                  environment("NO_COLOR", NULL) == NULL &&
+                  strcmp(environment("TERM", "dumb"), "dumb") != 0;
     saga.json = wants_json(argv); /* also for what is wrong before it */
     code = run_verb(&saga, argc, argv);
     client_close(saga.client);

@@ -6,11 +6,12 @@
 #include "saga.h"
 #include "verbs.h"
 
+#include "host/holder.h"
+
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -445,61 +446,48 @@ const struct verb verb_rebuild = {
 
 /* ---- shutdown ----------------------------------------------------------- */
 
-/* The pid that a service has written down; 0: none. */
-static int64_t written_pid(const struct saga *saga, const char *service)
+/* Whether it is gone within END_MS: the process, or, where that cannot be
+ * seen, whatever answers. */
+static bool is_gone(struct saga *saga, const char *service,
+                    const struct holder *holder)
 {
-    char path[4096], line[32] = "";
-    int64_t pid = 0;
-    FILE *file;
+    uint64_t deadline_ms = saga_mono_ms() + END_MS;
+    struct timespec pause = {.tv_nsec = 20000000};
+    json_t *ask = json_pack("{s:s}", "get", "status");
+    bool gone = false;
 
-    snprintf(path, sizeof path, "%s/%s/pid", saga->directory, service);
-    file = fopen(path, "r");
-    if (file == NULL)
-        return 0;
-    if (fgets(line, sizeof line, file) != NULL)
-        line[strcspn(line, "\n")] = '\0';
-    fclose(file);
-    return text_parse_count(line, 1, INT32_MAX, &pid) ? pid : 0;
-}
+    if (holder->pidfd >= 0)
+        gone = holder_ended(holder, END_MS);
+    while (holder->pidfd < 0 && !gone && saga_mono_ms() < deadline_ms) {
+        json_t *reply = NULL;
 
-/* The pid of a service, from itself if it answers; 0: unknown. */
-static int pid_of(struct saga *saga, const char *service)
-{
-    json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
-    int64_t pid = 0;
-
-    if (client_ask(saga->client, service, "qry", ask, 2000, &reply) == EVT_OK)
-        pid = json_number(reply, "pid");
-    json_decref(reply);
+        gone = !saga_runs(saga, service) &&
+               client_ask(saga->client, service, "qry", ask, 100, &reply) ==
+                   EVT_NONE;
+        json_decref(reply);
+        nanosleep(&pause, NULL);
+    }
     json_decref(ask);
-    return (int)(pid > 0 ? pid : written_pid(saga, service));
-}
-
-/* Whether the process of @pidfd ends in time. */
-static bool has_ended(int pidfd)
-{
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-
-    return poll(&ended, 1, END_MS) == 1;
+    return gone;
 }
 
 /* Ends one service; *was_down (may be NULL) takes "it does not run" as well.
- * The process is held by a pidfd before it is told, so no other process can
- * be taken for it. */
+ * The process is found before it is told, so no other process can be taken for
+ * it. */
 static int shut_down(struct saga *saga, const char *service, bool *was_down)
 {
-    int pid = pid_of(saga, service);
-    int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    struct holder holder = {.pidfd = -1};
     json_t *ask = json_pack("{s:s}", "do", "shutdown"), *reply = NULL;
+    enum evt_status found = saga_holder(saga, service, &holder);
     enum evt_status rc =
         client_ask(saga->client, service, "cmd", ask, SHUTDOWN_MS, &reply);
     bool told = rc == EVT_OK && json_object_get(reply, "error") == NULL;
-    bool ended = told && pidfd >= 0 && has_ended(pidfd);
+    bool ended = told && is_gone(saga, service, &holder);
 
     json_decref(ask);
     json_decref(reply);
-    if (pidfd >= 0)
-        close(pidfd);
+    if (found == EVT_OK)
+        close(holder.pidfd);
     if (was_down != NULL)
         *was_down = rc == EVT_NONE;
     if (rc == EVT_NONE && was_down != NULL)
@@ -509,29 +497,74 @@ static int shut_down(struct saga *saga, const char *service, bool *was_down)
     if (ended)
         return SAGA_YES;
     return saga_fail(saga, SAGA_TRY_AGAIN,
-                     "%s-svc (pid %d) was told to stop and has not after %d s",
-                     service, pid, END_MS / 1000);
+                     "%s-svc was told to stop and has not after %d s", service,
+                     END_MS / 1000);
 }
 
-/* *only: the service to end; -1: all. */
-static int services_to_end(struct saga *saga, int *only)
+struct shutdown {
+    bool all, force;
+};
+
+static error_t parse_shutdown(int key, char *arg, struct argp_state *state)
 {
-    bool all = false;
-    int code = saga_parse(saga, &all);
+    struct saga *saga = state->input;
+    struct shutdown *shutdown = saga->options;
+
+    (void)arg;
+    if (key == 'a')
+        shutdown->all = true;
+    else if (key == 'f')
+        shutdown->force = true;
+    else
+        return ARGP_ERR_UNKNOWN;
+    return SAGA_YES;
+}
+
+/* Takes the words; *only: the service to end; -1: all. */
+static int services_to_end(struct saga *saga, struct shutdown *shutdown,
+                           int *only)
+{
+    int code = saga_parse(saga, shutdown);
 
     *only = -1;
-    if (code == SAGA_YES && all && saga->word_count > 0)
-        code = saga_unexpected(saga, saga->words[0]);
-    else if (code == SAGA_YES && !all && saga->word_count == 0)
-        code = saga_missing(saga, "SERVICE or --all");
-    return code == SAGA_YES ? saga_one_service(saga, only) : code;
+    if (code != SAGA_YES)
+        return code;
+    if (shutdown->all && saga->word_count > 0)
+        return saga_unexpected(saga, saga->words[0]);
+    if (!shutdown->all && saga->word_count == 0)
+        return saga_missing(saga, "SERVICE or --all");
+    if (shutdown->force)
+        return SAGA_YES;
+    if (saga->word_count > 1)
+        return saga_unexpected(saga, saga->words[1]);
+    return saga_one_service(saga, only);
+}
+
+/* Says what became of each, in any case. */
+static int end_by_force(struct saga *saga, bool all)
+{
+    json_t *done = json_object(), *how;
+    int code = all ? saga_end_all(saga, done) : saga_end(saga, done);
+    const char *name;
+
+    if (saga->json && code != SAGA_USAGE)
+        saga_print_json(json_incref(done));
+    else if (!saga->json)
+        json_object_foreach(done, name, how)
+            printf("%s: %s\n", name, json_string_value(how));
+    json_decref(done);
+    return code;
 }
 
 static int run_shutdown(struct saga *saga)
 {
-    int only, code = services_to_end(saga, &only);
-    json_t *done = json_object();
+    struct shutdown shutdown = {.all = false};
+    int only, code = services_to_end(saga, &shutdown, &only);
+    json_t *done;
 
+    if (code == SAGA_YES && shutdown.force)
+        return end_by_force(saga, shutdown.all);
+    done = json_object();
     for (int i = 0; i < SERVICES && code == SAGA_YES; i++) {
         bool was_down = false;
 
@@ -551,7 +584,12 @@ static int run_shutdown(struct saga *saga)
 }
 
 static const struct argp_option shutdown_options[] = {
-    {"all", 'o', NULL, OPTION_NO_USAGE, "all three", 0}, {0}};
+    {"all", 'a', NULL, OPTION_NO_USAGE, "all that run in the data directory",
+     0},
+    {"force", 'f', NULL, 0,
+     "end processes by signals: what has not ended after a second is killed",
+     0},
+    {0}};
 
 const struct verb verb_shutdown = {
     .name = "shutdown",
@@ -559,8 +597,8 @@ const struct verb verb_shutdown = {
     .summary = "stop a service; it finishes its batch first",
     .args = "SERVICE|--all",
     .options = shutdown_options,
-    .parse = saga_parse_flag,
-    .words_max = 1,
+    .parse = parse_shutdown,
+    .words_max = WORDS_MAX,
     .notes = "exits 0 if it has stopped, 69 if it was not running (with --all: "
              "0), 75 if it has not stopped within 10 s",
     .run = run_shutdown};

@@ -57,9 +57,13 @@ int saga_one_service(const struct saga *saga, int *only);
 /* Whether a process holds the lock of the service's data directory. */
 bool saga_runs(const struct saga *saga, const char *service);
 
-/* Its process, from the file that names it; 0: it does not run, or no such
- * file.
- */
+/* The process that holds that lock, or the lock of another file or directory
+ * of the data directory.  Results as holder_find's. */
+struct holder;
+MUST_CHECK enum evt_status saga_holder(const struct saga *saga,
+                                       const char *name, struct holder *holder);
+
+/* Its pid; 0: it does not run, or cannot be seen. */
 int saga_pid(const struct saga *saga, const char *service);
 /* What to type to have run.sh do @words ("restart order", or "") on the data
  * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart order", or
@@ -71,6 +75,13 @@ const char *run_hint(const struct saga *saga, const char *words,
  * run on that directory, './run.sh restart SERVICE'.  Returns @text. */
 const char *start_hint(const struct saga *saga, const char *service,
                        char text[START_BYTES]);
+
+/* Ends processes by signals, the ones of saga->words or all: SIGTERM, and
+ * SIGKILL for those that have not ended after a second.  @done takes what
+ * became of each: "ended", "killed", "was down", "not seen" or "runs".  Returns
+ * the exit code; what is not as asked was reported. */
+int saga_end(struct saga *saga, json_t *done);
+int saga_end_all(struct saga *saga, json_t *done);
 
 /* Opens a service's log file for reading only; on error says why through
  * saga_fail, returns NULL and sets *code. */
