@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # run.sh - runs the whole system with one command: installs missing packages,
 # builds, seeds a fresh data directory, starts the three services, shows events
 # as they happen, and stops everything on Ctrl-C.  `./run.sh --help` lists its
@@ -6,14 +6,20 @@
 #
 # The keeper is the one run.sh that starts services in a data directory; it
 # holds the lock on $SAGA_DIR/keeper.  A running service holds a lock on its own
-# directory.  A pid is read from a file and trusted only while the lock is held.
+# directory.  Who holds a lock runs, and `saga pids`, `saga signal` and `saga
+# shutdown --force` find the process by it.  No pid is ever read from a file.
+case $- in
+    *p*) ;;
+    *) exec bash -p -- "$0" "$@" ;; # sh run.sh
+esac
 set -euo pipefail
 
 services=(order inventory payment)
 came_from=$PWD
-root=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-export PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
-export LC_ALL=C.UTF-8
+root=$(readlink -f "${BASH_SOURCE[0]}")
+root=${root%/*}
+# shellcheck source=scripts/common.sh
+. "$root/scripts/common.sh"
 
 usage() {
     cat <<'END'
@@ -37,7 +43,8 @@ SAGA_DIR names the data directory (default: var beside run.sh), SAGA_BUS is
 the default of --bus.  With SAGA_BUILD=dir, run.sh does not build but uses the
 programs in dir/bin.
 Exit codes: 0 success, 64 usage, 69 a package is missing or a service did not
-start, 75 the directory is in use; in `demo`, 1 if an invariant is broken.
+start, 74 not all could be written or printed, 75 the directory is in use; in
+`demo`, 1 if an invariant is broken.
 END
 }
 
@@ -46,9 +53,17 @@ fail() { # CODE TEXT [MORE LINES...]
     exit "$1"
 }
 
+# Says it.  What was asked is done whether or not that can be read; then the
+# exit code is 74.
+told=yes
+say() { # TEXT...
+    printf '%s\n' "$*" 2>/dev/null || told=no
+}
+
 # ---- what was asked ---------------------------------------------------------
 
-mode='' subject='' scenario=() seed=yes hints=yes revive=no deadline_ms='' bus=${SAGA_BUS:-}
+mode='' subject='' scenario=() seed=yes hints=yes revive=no deadline_ms=''
+bus=${SAGA_BUS:-} bus_option=()
 
 parse() {
     while [ $# -gt 0 ]; do
@@ -81,7 +96,7 @@ parse() {
                 ;;
             --bus)
                 [ -n "${2:-}" ] || fail 64 '--bus takes a URL, tcp://127.0.0.1:PORT'
-                bus=$2
+                bus=$2 bus_option=(--bus "$2")
                 shift
                 ;;
             -h | --help)
@@ -92,11 +107,7 @@ parse() {
         esac
         shift
     done
-    if [ "$mode" = restart ]; then
-        subject=${subject%-svc}
-        [[ " ${services[*]} " == *" ${subject:-none} "* ]] ||
-            fail 64 "restart takes a service (${services[*]}), not '$subject'"
-    fi
+    subject=${subject%-svc}
 }
 parse "$@"
 [[ -z $bus || ($bus =~ ^tcp://(127\.0\.0\.1|localhost):([1-9][0-9]{3,4})$ &&
@@ -109,25 +120,33 @@ dir=${given_dir:-$root/var}
 export SAGA_DIR=$dir
 if [ -n "$bus" ]; then export SAGA_BUS=$bus; fi
 
-# How the directory, run.sh and saga are called from where the user stands.
-shown() {
+# How a path is written where the user stands, in $REPLY.
+shown() { # PATH
     case $1 in
-        "$came_from"/*) echo "./${1#"$came_from"/}" ;;
-        *) echo "$1" ;;
+        "$came_from"/*) REPLY=./${1#"$came_from"/} ;;
+        *) REPLY=$1 ;;
     esac
 }
-here=$(shown "$dir") run=$(shown "$root/run.sh")
-saga_shown=$(shown "$root/saga")
-[ -z "$given_dir" ] || run="SAGA_DIR=$(printf %q "$here") $run"
+shown "$dir"
+here=$REPLY
+printf -v set_directory 'SAGA_DIR=%q' "$here"
+shown "$root/run.sh"
+printf -v run_shown %q "$REPLY"
+run=${given_dir:+$set_directory }$run_shown
+shown "$root/saga"
+printf -v saga_shown %q "$REPLY"
 
-build=${SAGA_BUILD:-$root/build}
-[[ $build == /* ]] || build=$came_from/$build
-saga=$build/bin/saga
+use_build() { # DIRECTORY
+    build=$1
+    [[ $build == /* ]] || build=$came_from/$build
+    saga=$build/bin/saga
+}
+use_build "${SAGA_BUILD:-$root/build}"
 
 # ---- saying it --------------------------------------------------------------
 
 bold='' plain=''
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+if has_colours; then
     bold=$'\e[1m' plain=$'\e[m'
 fi
 
@@ -135,46 +154,52 @@ fi
 step() { # NAME TEXT
     # printf counts bytes, and a "·" has two of them.
     local fill=$((61 > ${#2} ? 61 - ${#2} : 0))
-    printf '  %-9s %s%*s %sok%s\n' "$1" "$2" $fill '' "$bold" "$plain"
+    say "$(printf '  %-9s %s%*s %sok%s' "$1" "$2" $fill '' "$bold" "$plain")"
 }
-news() { printf '%s%s%s\n' "$bold" "$*" "$plain"; }
+news() { say "$bold$*$plain"; }
 
 # ---- services: locks, starting, stopping ------------------------------------
 
 declare -A pids=() deaths=() revive_at=()
 
-locked() { # FILE OR DIRECTORY: somebody holds a lock on it
-    [ -e "$1" ] && ! flock -n "$1" true
+alive() { # PID: a child of ours that has not ended
+    local state parent
+    { read -r _ _ state parent _ <"/proc/$1/stat"; } 2>/dev/null &&
+        [ "$state" != Z ] && [ "$parent" = $$ ]
 }
 
-alive() { # PID: it runs, and is not a zombie that nobody has waited for
-    local state
-    { read -r _ _ state _ <"/proc/$1/stat"; } 2>/dev/null && [ "$state" != Z ]
-}
-
-# The pid of a running service, from the file that it writes behind its lock.
-pid_of() { # SERVICE
-    local pid
-    locked "$dir/$1" || return 1
-    read -r pid <"$dir/$1/pid" || return 1
-    [[ $pid =~ ^[0-9]+$ ]] && alive "$pid" && echo "$pid"
+# "NAME PID" of each service that runs in $dir, and of the keeper; the pid is -
+# where it cannot be seen, or nothing is built that could look.
+what_runs() {
+    local path
+    if [ -x "$saga" ]; then
+        "$saga" pids
+        return
+    fi
+    for path in "$dir/keeper" "$dir"/*/; do
+        path=${path%/}
+        [ ! -e "$path" ] || flock -n "$path" true || echo "${path##*/} -"
+    done
 }
 
 refuse_if_in_use() {
-    local s pid
-    if locked "$dir/keeper"; then
-        # Somebody is starting, or watches over, services: no lock of theirs
-        # is touched, since they may be about to take it.
-        pid=$(cat "$dir/order/pid" 2>/dev/null || true)
-        [ -z "$pid" ] || ! alive "$pid" || in_use_by order-svc "$pid"
-        in_use_by run.sh "$(cat "$dir/keeper" 2>/dev/null || true)"
-    fi
-    local up='' missing=()
-    for s in "${services[@]}"; do
-        if locked "$dir/$s"; then up=${up:-$s}; else missing+=("$s"); fi
+    local name pid said up='' missing=()
+    local -A at=()
+    said=$(what_runs) || exit
+    while read -r name pid; do
+        [ -z "$name" ] || at[$name]=${pid/#-/unknown}
+    done <<<"$said"
+    for name in "${services[@]}"; do
+        if [ -n "${at[$name]:-}" ]; then up=${up:-$name}; else missing+=("$name"); fi
     done
-    [ -z "$up" ] || in_use_by "$up-svc" \
-        "$(cat "$dir/$up/pid" 2>/dev/null || true)" ${missing[@]+"${missing[@]}"}
+    # While somebody starts, or watches over, services, those that are not up
+    # may be about to be.
+    [ -z "${at[keeper]:-}" ] || missing=()
+    if [ -n "$up" ]; then
+        in_use_by "$up-svc" "${at[$up]}" ${missing[@]+"${missing[@]}"}
+    elif [ -n "${at[keeper]:-}" ]; then
+        in_use_by run.sh "${at[keeper]}"
+    fi
 }
 
 in_use_by() { # NAME PID [SERVICE THAT DOES NOT RUN...]
@@ -182,9 +207,20 @@ in_use_by() { # NAME PID [SERVICE THAT DOES NOT RUN...]
     for s in "${@:3}"; do
         missing+=("$s-svc is not running; start it:  $run restart $s")
     done
-    fail 75 "$here is in use by $1 (pid ${2:-unknown}); nothing was started." \
+    fail 75 "$here is in use by $1 (pid $2); nothing was started." \
         ${missing[@]+"${missing[@]}"} \
-        "stop it:  $run stop        or use another directory:  SAGA_DIR=/elsewhere ${run##* }"
+        "stop it:  $run stop        or use another directory:  SAGA_DIR=/elsewhere $run_shown"
+}
+
+# Becomes COMMAND, without the files that whoever called us had open: a lock or
+# a pipe of theirs would live as long as a service.  File $keep stays.
+alone() { # COMMAND...
+    local fd
+    for fd in "/proc/$BASHPID/fd"/*; do
+        fd=${fd##*/}
+        [ "$fd" -le 2 ] || [ "$fd" = "${keep:-}" ] || exec {fd}>&-
+    done
+    exec "$@"
 }
 
 start_service() { # SERVICE
@@ -192,9 +228,10 @@ start_service() { # SERVICE
     [ -z "$bus" ] || options+=(--bus "$bus")
     [ "$1" != order ] || [ -z "$deadline_ms" ] ||
         options+=(--order-deadline-ms "$deadline_ms")
+    rm -f "$dir/$1/given-up"
     # Its own session, so that Ctrl-C reaches run.sh alone, which then asks
     # what is left undone before it stops anything.
-    setsid "$build/bin/$1-svc" "${options[@]}" 9>&- \
+    alone setsid "$build/bin/$1-svc" "${options[@]}" \
         </dev/null >>"$dir/log/$1.log" 2>&1 &
     pids[$1]=$!
 }
@@ -203,18 +240,6 @@ start_service() { # SERVICE
 last_words() {
     grep -v '"message":"ended, ' "$dir/log/$1.log" 2>/dev/null | tail -n 1 |
         sed 's/.*"message":"\(.*\)"}$/\1/' || true
-}
-
-now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
-
-# Waits until COMMAND succeeds, for at most SECONDS.
-within() { # SECONDS COMMAND...
-    local until=$(($(now_ms) + $1 * 1000))
-    shift
-    until "$@"; do
-        [ "$(now_ms)" -lt "$until" ] || return 1
-        sleep 0.02
-    done
 }
 
 # SERVICE takes commands and answers queries; fails for good if it has died.
@@ -248,82 +273,25 @@ await_all_up() {
         "$("$saga" status 2>&1)"
 }
 
-# Stops SERVICEs within two seconds: first kindly, then not.
-stop_services() { # SERVICE...
-    local s pid until
-    local -A left=()
-    for s; do
-        # A child of ours is known, even if it does not hold its lock yet.
-        pid=${pids[$s]:-}
-        [ -n "$pid" ] && alive "$pid" || pid=$(pid_of "$s") || pid=''
-        if [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null; then
-            # A stopped process (SIGSTOP) has to wake to hear of it.
-            kill -CONT "$pid" 2>/dev/null || true
-            left[$s]=$pid
+# Stops the services that we started within two seconds: first kindly, then not.
+stop_services() {
+    local s ours=()
+    for s in "${!pids[@]}"; do
+        if alive "${pids[$s]}"; then # it may not hold its lock yet
+            kill -TERM "${pids[$s]}"
+            ours+=("$s")
         fi
     done
-    until=$(($(now_ms) + 1000))
-    while [ ${#left[@]} -gt 0 ]; do
-        for s in "${!left[@]}"; do
-            if ! alive "${left[$s]}"; then
-                unset "left[$s]"
-            elif [ "$(now_ms)" -gt $until ]; then
-                printf 'run.sh: %s-svc (pid %s) did not stop, so it was killed. Its log has every event that it acknowledged.\n' \
-                    "$s" "${left[$s]}" >&2
-                kill -KILL "${left[$s]}" 2>/dev/null || true
-                unset "left[$s]"
-            fi
-        done
-        [ ${#left[@]} -eq 0 ] || sleep 0.02
+    [ ${#ours[@]} -gt 0 ] || return 0
+    "$saga" shutdown --force "${ours[@]}" >/dev/null || true
+    for s in "${ours[@]}"; do
+        if alive "${pids[$s]}"; then kill -KILL "${pids[$s]}"; fi
     done
 }
 
-# What has not ended yet.  Asked before the services stop, and bounded, since
-# one of them may not answer: then we do not know, and say so.
-undone() { # SECONDS
-    local status fd said count member what known='' unknown=''
-    local -A asked=()
-    for status in PENDING CANCELLING CONFIRMED parked; do
-        local question=(ls --status "$status" --limit 1000)
-        [ $status != parked ] || question=(parked)
-        exec {fd}< <(timeout "$1" "$saga" "${question[@]}" --json 2>/dev/null)
-        asked[$status]=$fd
-    done
-    for status in PENDING CANCELLING CONFIRMED parked; do
-        fd=${asked[$status]}
-        said=$(cat <&"$fd")
-        exec {fd}<&-
-        # Every order has one status, everything parked one reason.  What is
-        # confirmed and not shipped is among the newest: inventory-svc reads on
-        # in order.
-        what=$status
-        case $status in
-            parked) member='"reason": *"' ;;
-            CONFIRMED) member='"stock": *"(NONE|RESERVED)"' what+=' but not shipped' ;;
-            *) member='"status": *"' ;;
-        esac
-        count=$(grep -oE "$member" <<<"$said" | wc -l) || true
-        [ $status = CONFIRMED ] || [[ $said != *'"more":true}' ]] ||
-            count="more than $count"
-        case $said in
-            '' | '{"error":'*) unknown+=", $status" ;;
-            *) [ "$count" = 0 ] || known+=", $count $what" ;;
-        esac
-    done
-    if [ -z "$known$unknown" ]; then
-        echo 'Left undone: nothing.'
-        return
-    fi
-    [ -z "$unknown" ] || unknown="; no answer about ${unknown#, }"
-    known="${known#, }"
-    case $known in
-        '') what='' ;; # whether anything is, nobody says
-        *,*' parked') what=" The next start continues it; to retry parked events:  $saga_shown redrive" ;;
-        *' parked') what=" To retry parked events:  $saga_shown redrive" ;;
-        *) what=' The next start continues it.' ;;
-    esac
-    known+=$unknown
-    echo "Left undone: ${known#; }.$what"
+# Says what has not ended yet.  Asked before the services stop.
+tell_undone() { # MILLISECONDS
+    "$saga" undone --within "$1" || [ $? -ne 74 ] || told=no
 }
 
 # ---- the steps of a start ---------------------------------------------------
@@ -341,53 +309,54 @@ install_packages() {
 }
 
 build_all() {
-    local log begun=$SECONDS files
-    log=$(mktemp)
+    local log begun files
+    begun=$(now_ms)
     [ ! -t 1 ] || printf '  %-9s ...\r' build
-    if ! make --no-print-directory -C "$root" -j2 all >"$log" 2>&1; then
-        tail -n 25 "$log" >&2
-        rm -f "$log"
+    log=$(make --no-print-directory -C "$root" -j2 BUILD=build SANITIZE= V= all \
+        2>&1) || {
+        tail -n 25 <<<"$log" >&2
         fail 69 'the build failed; see above'
-    fi
-    files=$(grep -c '^  cc ' "$log" || true)
-    rm -f "$log"
+    }
+    files=$(grep -c '^  cc ' <<<"$log" || true)
     if [ "$files" -eq 0 ]; then
         step build 'up to date'
     else
-        step build "$files files, $((SECONDS - begun)) s"
+        step build "$files files, $((($(now_ms) - begun) / 1000)) s"
     fi
 }
 
 no_directory() { # WHY
     fail 74 "cannot make the data directory $here: $1" \
-        "use another one:  SAGA_DIR=/elsewhere ${run##* }"
+        "use another one:  SAGA_DIR=/elsewhere $run_shown"
 }
 
 # An unusable directory is reported at once, not after a build.
 check_directory() {
     local above=$dir
-    until [ -e "$above" ] || [ -L "$above" ]; do above=$(dirname "$above"); done
-    [ -d "$above" ] || no_directory "$(shown "$above") is not a directory"
-    [ -w "$above" ] || no_directory "$(shown "$above") cannot be written to"
+    until [ -e "$above" ] || [ -L "$above" ]; do above=${above%/*}; done
+    above=${above:-/}
+    shown "$above"
+    [ -d "$above" ] || no_directory "$REPLY is not a directory"
+    [ -w "$above" ] || no_directory "$REPLY cannot be written to"
 }
 
 # Takes the directory: from here on a second run.sh is refused.
 take_directory() {
-    local why
+    local why s
     fresh=no
     umask 077 # what is written from here on is ours alone
-    why=$(mkdir -p "$dir/log" "${services[@]/#/$dir/}" 2>&1) ||
-        no_directory "${why##*: }"
+    for s in log "${services[@]}"; do
+        why=$(mkdir -p "$dir/$s" 2>&1) || no_directory "${why##*: }"
+    done
     exec 9>>"$dir/keeper" || no_directory 'it cannot be written to'
     flock -n 9 || refuse_if_in_use
-    echo $$ >"$dir/keeper"
     if [ ! -e "$dir/order/log.db" ]; then
         fresh=yes
         # Stays until the seed is complete: an interrupted one is done again,
         # under the same command ids, so nothing counts twice.
         [ $seed = no ] || : >"$dir/seeding"
     fi
-    printf '%s\n' "$bus" "$deadline_ms" >"$dir/options"
+    printf '%s\n' "$bus" "$deadline_ms" "$build" >"$dir/options"
 }
 
 # Each service's share at the same time as the others'.
@@ -428,16 +397,17 @@ prepare_data() {
 }
 
 show_next() { # WHERE MORE HINTS...
-    echo
-    "$saga" status
+    say
+    say "$("$saga" status)"
     [ $hints = yes ] || return 0
-    printf '\n  %s:\n' "$1"
+    say
+    say "  $1:"
     shift
-    [ "$dir" = "$came_from/var" ] || printf '    export SAGA_DIR=%q\n' "$dir"
-    [ -z "$bus" ] || printf '    export SAGA_BUS=%q\n' "$bus"
+    [ "$dir" = "$came_from/var" ] || say "    export $(printf 'SAGA_DIR=%q' "$dir")"
+    [ -z "$bus" ] || say "    export $(printf 'SAGA_BUS=%q' "$bus")"
     hints "$saga_shown place widget:2 --customer alice" 'an order, and its trace' \
         "$saga_shown place gadget:2 --customer bob" 'an order that is cancelled' \
-        "${run##* } scenario 02" 'one of twenty accidents to predict' \
+        "$run_shown scenario 02" 'one of twenty accidents to predict' \
         "$saga_shown learn" 'the tutorial, chapter by chapter' \
         "$saga_shown help" 'everything else' "$@"
 }
@@ -447,7 +417,7 @@ hints() { # COMMAND WHAT...
     for ((i = 0; i < $#; i += 2)); do
         ((${#words[i]} <= width)) || width=${#words[i]}
     done
-    printf "    %-${width}s  %s\n" "$@"
+    say "$(printf "    %-${width}s  %s\n" "$@")"
 }
 
 # ---- the keeper's loop ------------------------------------------------------
@@ -488,7 +458,7 @@ look_after() { # SERVICE
 }
 
 on_end() { # SERVICE, which ended as $how says
-    local t recent=()
+    local t now recent=()
     unset "pids[$1]"
     if [ "$how" = 'exit code 0' ]; then
         news "-- $1-svc has stopped, as requested"
@@ -500,16 +470,19 @@ on_end() { # SERVICE, which ended as $how says
         news "   start it again:  $run restart $1"
         return
     fi
+    now=$(now_ms)
     for t in ${deaths[$1]:-}; do
-        [ $((SECONDS - t)) -ge 30 ] || recent+=("$t")
+        [ $((now - t)) -ge 30000 ] || recent+=("$t")
     done
-    recent+=("$SECONDS")
+    recent+=("$now")
     deaths[$1]=${recent[*]}
     if [ ${#recent[@]} -ge 5 ]; then
+        last_words "$1" >"$dir/$1/given-up" || true # for `saga status`
         news "-- $1-svc died 5 times in 30 s and is not restarted. The end of its log:" \
             "$(last_words "$1")"
+        news "   start it again:  $run restart $1"
     else
-        revive_at[$1]=$(($(now_ms) + (50 << ${#recent[@]})))
+        revive_at[$1]=$((now + (50 << ${#recent[@]})))
     fi
 }
 
@@ -519,13 +492,17 @@ stopping='' died=no started=no follower='' keeper=''
 
 # Whatever way we leave: nothing that we started stays behind.
 clean_up() {
-    local code=$?
+    local code=$? child
     trap '' INT TERM HUP EXIT
     set +e
-    if [ -n "$follower$keeper" ]; then
-        kill ${follower:+"$follower"} ${keeper:+"$keeper"} 2>/dev/null
+    for child in $follower $keeper; do
+        if alive "$child"; then kill "$child"; fi
+    done
+    if [ $started = yes ]; then stop_services; fi
+    if [ $told = no ]; then
+        echo 'run.sh: standard output cannot be written; what was asked is done' >&2
+        [ $code -ne 0 ] || code=74
     fi
-    if [ $started = yes ]; then stop_services "${services[@]}"; fi
     exit $code
 }
 trap clean_up EXIT
@@ -536,8 +513,8 @@ trap 'exit 129' HUP
 prepare() {
     refuse_if_in_use # an error comes first, and alone
     check_directory
-    printf '%sPas de trois%s: one saga, three services, no conductor\n\n' \
-        "$bold" "$plain"
+    say "${bold}Pas de trois$plain: one saga, three services, no conductor"
+    say
     if [ -z "${SAGA_BUILD:-}" ]; then
         install_packages
         build_all
@@ -561,22 +538,24 @@ run_in_foreground() {
     prepare_data
     show_next 'In another terminal'
     trap 'stopping=yes' INT TERM HUP
-    printf '\n  Events (Ctrl-C stops everything)\n'
-    "$saga" log --all --follow 9>&- &
+    say
+    say '  Events (Ctrl-C stops everything)'
+    setpriv --pdeathsig TERM "$saga" log --all --follow 9>&- &
     follower=$!
     keep "$follower"
     if [ -n "$stopping" ]; then
         # 0.8 s at most here, and 1 in stop_services: two are promised.
-        printf '\n%s\n' "$(undone 0.8)"
+        say
+        tell_undone 800
         kill "$follower" 2>/dev/null || true # else it tells of each that ends
-        stop_services "${services[@]}"
+        stop_services
         started=no
-        echo "Stopped. The data stays in $here."
+        say "Stopped. The data stays in $here."
     elif [ $died = yes ]; then
         exit 1
     elif ! alive "$follower"; then # as when stdout was closed
         echo "run.sh: 'saga log --all --follow' has ended; stopping all services" >&2
-        undone 0.8 >&2 || true
+        tell_undone 800 >&2
         exit 1
     fi
 }
@@ -585,7 +564,7 @@ run_detached() {
     prepare
     if [ $revive = yes ]; then
         # The keeper inherits our lock on the directory, fd 9.
-        setsid "$root/run.sh" keep --restart \
+        keep=9 alone setsid "$root/run.sh" keep --restart \
             ${deadline_ms:+--order-deadline-ms "$deadline_ms"} \
             ${bus:+--bus "$bus"} </dev/null >>"$dir/log/keeper.log" 2>&1 &
         keeper=$!
@@ -602,59 +581,71 @@ run_detached() {
 # Behind `-d --restart`: what stays and brings services back.
 run_keeper() {
     flock -n 9 || fail 64 "keep is internal to run.sh; use:  ./run.sh -d --restart"
-    echo $$ >"$dir/keeper"
     start_all
-    trap 'stopping=yes' INT TERM HUP
+    trap 'stopping=yes' INT TERM
+    trap 'exec >>"$dir/log/keeper.log" 2>&1' HUP # a log that was moved away
     keep
 }
 
+# What the start wrote down, except for what we were told now.
 read_options() {
-    [ -e "$dir/options" ] || return 0
-    { read -r bus && read -r deadline_ms; } <"$dir/options" || true
+    local recorded=''
+    if [ -e "$dir/options" ]; then
+        { read -r bus && read -r deadline_ms && IFS= read -rd '' recorded; } \
+            <"$dir/options" || true
+    fi
+    recorded=${recorded%$'\n'}
     if [ -n "$bus" ]; then export SAGA_BUS=$bus; fi
-}
-
-keeper_pid() {
-    locked "$dir/keeper" && cat "$dir/keeper"
+    if [ -z "${SAGA_BUILD:-}" ] && [ -x "$recorded/bin/saga" ]; then
+        use_build "$recorded"
+    fi
 }
 
 stop_everything() {
-    local s running=no pid
+    local running
     read_options
-    for s in "${services[@]}"; do
-        if locked "$dir/$s"; then running=yes; fi
-    done
-    if [ $running = no ] && ! locked "$dir/keeper"; then
-        echo "Nothing is running in $here."
+    if [ ! -x "$saga" ] && [ -z "${SAGA_BUILD:-}" ]; then build_all; fi
+    [ -x "$saga" ] || fail 69 "no $saga; build with:  make"
+    running=$(what_runs) || exit
+    if [ -z "$running" ]; then
+        say "Nothing is running in $here."
         return
     fi
-    undone 3
-    if pid=$(keeper_pid); then
-        kill -TERM "$pid" 2>/dev/null || true
-        within 2 unlocked "$dir/keeper" || true
-    fi
-    stop_services "${services[@]}"
-    echo "Stopped. The data stays in $here."
+    tell_undone 3000
+    # What could not be ended is told there.
+    "$saga" shutdown --all --force >/dev/null || exit 75
+    say "Stopped. The data stays in $here."
 }
 
-unlocked() { ! locked "$1"; }
+# Is one of ours, or says why it cannot be restarted.
+check_subject() {
+    local s running
+    for s in "${services[@]}"; do
+        [ "$s" != "$subject" ] || return 0
+    done
+    running=$(what_runs)
+    [ -z "$subject" ] || ! grep -q "^$subject " <<<"$running" ||
+        fail 69 "run.sh did not start $subject-svc and cannot start it again" \
+            "stop it:  $saga_shown shutdown --force $subject"
+    fail 64 "restart takes a service (${services[*]}), not '$subject'"
+}
 
 restart_service() {
-    local pid
+    local running
     read_options
+    check_subject
     [ -x "$build/bin/$subject-svc" ] || fail 69 "nothing is built yet; build with:  make"
     [ -e "$dir/options" ] || fail 66 "no shop in $here; start one with:  $run"
     umask 077
-    stop_services "$subject"
-    within 2 unlocked "$dir/$subject" ||
-        fail 75 "another process holds $here/$subject"
-    if pid=$(keeper_pid); then
+    "$saga" shutdown --force "$subject" >/dev/null || exit 75
+    running=$(what_runs) || exit
+    if [[ $'\n'$running == *$'\nkeeper '* ]]; then
         : >"$dir/$subject/restart"
     else
         start_service "$subject"
     fi
     await_up "$subject"
-    echo "$subject-svc is up (pid $(pid_of "$subject"))."
+    say "$subject-svc is up (pid $("$saga" pids "$subject"))."
 }
 
 show_status() {
@@ -664,11 +655,11 @@ show_status() {
 }
 
 run_demo() {
-    # A directory that was asked for has to be empty; otherwise a new one.
+    # An empty directory that was asked for is used; otherwise a new one.
     [ -n "$given_dir" ] || unset SAGA_DIR
     exec "$root/scripts/demo.sh" \
         ${deadline_ms:+--order-deadline-ms "$deadline_ms"} \
-        ${bus:+--bus "$bus"}
+        ${bus_option[@]+"${bus_option[@]}"}
 }
 
 # Each has a directory of its own, so nothing of ours is touched.
@@ -679,6 +670,9 @@ run_scenario() {
     exec "$root/scripts/scenario.sh" run "${scenario[@]}"
 }
 
+case $mode in
+    -d | stop | restart) trap '' PIPE ;; # they do their work unheard
+esac
 case $mode in
     '') run_in_foreground ;;
     scenario) run_scenario ;;

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # demo.sh - `./run.sh demo`: the system's story, told and checked on the real
 # processes: four orders with four ends, then a kill -9 under load.
 #
@@ -8,33 +8,22 @@
 set -euo pipefail
 
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+# shellcheck source=scripts/common.sh
+. "$root/scripts/common.sh"
 build=${SAGA_BUILD:-$root/build}
 [[ $build == /* ]] || build=$PWD/$build
 saga=$build/bin/saga
 burst=3000
 
-# What to do about a directory that was asked for and holds something.
-not_empty() {
-    local run=$root/run.sh s
-    [ "$root" != "$PWD" ] || run=./run.sh
-    echo "demo: $SAGA_DIR is not empty; the demo needs an empty directory."
-    echo "    use another one:  SAGA_DIR=/elsewhere $run demo"
-    for s in order inventory payment; do
-        if [ -e "$SAGA_DIR/$s" ] && ! flock -n "$SAGA_DIR/$s" true; then
-            printf '    %s-svc is running there; stop all:  SAGA_DIR=%q %s stop\n' \
-                $s "$SAGA_DIR" "$run"
-            return
-        fi
-    done
-}
-
 own_dir=
-if [ -z "${SAGA_DIR:-}" ]; then
+if [ -z "${SAGA_DIR:-}" ] || [ -n "$(ls -A -- "$SAGA_DIR" 2>/dev/null)" ]; then
     own_dir=$(mktemp -d "${TMPDIR:-/tmp}/saga-demo.XXXXXX")
+    if [ -n "${SAGA_DIR:-}" ]; then
+        # What runs there has the addresses, too.
+        echo "demo: $SAGA_DIR is not empty and is left alone; this is $own_dir"
+        unset SAGA_BUS
+    fi
     export SAGA_DIR=$own_dir
-elif [ -n "$(ls -A "$SAGA_DIR" 2>/dev/null)" ]; then
-    not_empty >&2
-    exit 75
 fi
 
 # ---- telling and checking ---------------------------------------------------
@@ -76,13 +65,8 @@ happened() {
 }
 
 # SECONDS COMMAND...: waits until it succeeds, without a word.
-within() {
-    local until=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $until ] || broken "waited in vain for: $*"
-        sleep 0.02
-    done
+wait_for() {
+    within "$@" >/dev/null 2>&1 || broken "waited in vain for: ${*:2}"
 }
 
 count_orders() { # STATUS: how many, of the newest thousand
@@ -98,8 +82,7 @@ found_waiting() {
     [ -n "$waiting" ]
 }
 
-# It has ended, even if nobody has waited for it yet.
-gone() { ! kill -0 "$1" 2>/dev/null || grep -q ') Z ' "/proc/$1/stat"; }
+is_down() { ! "$saga" pids "$1"; }
 
 finish() {
     local code=$?
@@ -139,14 +122,13 @@ happened o-rejected StockRejected OrderCancelled
 
 say "4. An order that is cancelled while it runs. payment-svc is paused" \
     "(SIGSTOP), so that the order waits on its rung when alice changes her mind."
-payment=$(cat "$SAGA_DIR/payment/pid")
-kill -STOP "$payment"
+show signal payment STOP
 expect 0 place widget:1 --customer alice --id o-cancelled --no-wait
-within 10 reserved o-cancelled
+wait_for 10 reserved o-cancelled
 expect 0 cancel o-cancelled
 say "It is not cancelled yet: stock is reserved, and only payment-svc can say" \
     "that no money will be taken. payment-svc wakes up (SIGCONT):"
-kill -CONT "$payment"
+show signal payment CONT
 expect 0 wait --quiet
 expect 0 trace o-cancelled
 happened o-cancelled OrderCancelling StockReleased OrderCancelled
@@ -158,8 +140,8 @@ expect 0 fund alice 100000.00 --id demo-fund
 expect 0 fault set payment crash/after-append --after 1000
 "$saga" place widget:1 --customer alice --count $burst --no-wait >/dev/null ||
     broken 'not every order of the burst was recorded'
-within 60 gone "$payment"
-within 30 found_waiting
+wait_for 60 is_down payment
+wait_for 30 found_waiting
 say "All $burst orders are recorded, and more than half of them wait. One of them:"
 show why "$waiting" || true
 

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/tap.sh"
 
 run=$root/run.sh
+port=$(nine_ports)
 export NO_COLOR=1
 
 # A data directory of its own for each test; stopped whatever happens.
@@ -14,7 +15,7 @@ in_directory() { # NAME COMMAND...
     "$@"
 }
 
-pid_of() { cat "$SAGA_DIR/$1/pid"; }
+pid_of() { "$saga" pids "$1"; }
 gone() { # PID, or a zombie; it may vanish between two looks
     ! kill -0 "$1" 2>/dev/null || ! grep -qsE '\) [^Z] ' "/proc/$1/stat"
 }
@@ -37,17 +38,16 @@ demo_ends_well() {
     fi
 }
 
-demo_wants_room() {
-    mkdir "$SAGA_DIR"
-    touch "$SAGA_DIR/something"
-    said=$(ends_with 75 "$run" demo 2>&1)
-    shows "$said" "^demo: $SAGA_DIR is not empty; the demo needs an empty directory"
-    shows "$said" 'use another one:  SAGA_DIR=/elsewhere [^ ]*run.sh demo$'
-    if shows "$said" 'runs there' >/dev/null; then return 1; fi
-    "$run" -d
-    said=$(ends_with 75 "$run" demo 2>&1)
-    shows "$said" "order-svc is running there; stop all:  SAGA_DIR=$SAGA_DIR [^ ]*run.sh stop$"
+# Neither what lies in the directory nor what runs there is touched.
+demo_takes_room() {
+    "$run" -d --bus "tcp://127.0.0.1:$port"
+    said=$(SAGA_BUS=tcp://127.0.0.1:$port ends_with 0 "$run" demo 2>&1)
+    shows "$said" "^demo: $SAGA_DIR is not empty and is left alone; this is /"
+    shows "$said" 'the books balance'
     ends_with 0 "$run" status
+    [ "$("$saga" ls --json | grep -c o-declined)" -eq 0 ]
+    own=$(sed -n 's/^demo: .*; this is //p' <<<"$said")
+    [ ! -e "$own" ]
 }
 
 detached_and_back() {
@@ -192,7 +192,7 @@ ctrl_c_once() {
     within 5 says "$work/screen" 'OrderPlaced.*alice'
     kill -STOP "$payment" # even then
     ends_with 0 "$saga" place widget:1 --customer alice --no-wait
-    keeper=$(cat "$SAGA_DIR/keeper")
+    keeper=$(pid_of keeper)
     begun=${EPOCHREALTIME/./}
     kill -INT "-$keeper"
     within 5 gone "$keeper"
@@ -273,7 +273,7 @@ brought_back() {
     within 20 says "$SAGA_DIR/log/keeper.log" \
         'payment-svc died 5 times in 30 s and is not restarted.*log'
     kill -0 "$(pid_of order)"
-    keeper=$(cat "$SAGA_DIR/keeper")
+    keeper=$(pid_of keeper)
     "$run" stop
     gone "$keeper"
 }
@@ -296,7 +296,6 @@ over_tcp() {
     ends_with 0 env -u SAGA_BUS "$saga" place widget:1 --customer alice
     "$run" stop
 }
-port=$(nine_ports)
 
 deadline() {
     "$run" -d --order-deadline-ms 300
@@ -330,8 +329,8 @@ usage() {
 }
 
 it 'the demo ends with 0' demo_ends_well
-it 'the demo refuses a directory in use and says what to do' \
-    in_directory full demo_wants_room
+it 'the demo leaves a directory in use alone and takes a new one' \
+    in_directory full demo_takes_room
 it 'a restart returns when the service takes commands' \
     in_directory ready restarted_is_ready
 it 'a detached start, a refused second one, restarts, and a stop' \

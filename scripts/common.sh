@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# common.sh - what the scripts that people run share.  Sourced, by bash -p,
+# which takes no functions, options and start-up files from the environment.
+#
+# Nothing else in the environment changes what a command means, either.
+set +o posix
+unset POSIXLY_CORRECT GREP_OPTIONS CDPATH TMOUT BASH_ENV ENV MAKEFLAGS MFLAGS \
+    MAKELEVEL
+export -n SHELLOPTS BASHOPTS
+export PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
+export LC_ALL=C.UTF-8
+if [ ! -d "${TMPDIR:-/tmp}" ] || [ ! -w "${TMPDIR:-/tmp}" ]; then unset TMPDIR; fi
+
+# What is closed would be taken by the next file that is opened, which would
+# then get what is said.
+{ : <&0; } 2>/dev/null || exec </dev/null
+{ : >&1; } 2>/dev/null || exec >/dev/full
+{ : >&2; } 2>/dev/null || exec 2>/dev/null
+
+# Milliseconds on a clock that only goes forward; bash's own do not.
+now_ms() {
+    local up
+    read -r up _ </proc/uptime
+    echo $((10#${up/./} * 10))
+}
+
+# Waits until COMMAND succeeds, for at most SECONDS.
+within() { # SECONDS COMMAND...
+    local until=$(($(now_ms) + $1 * 1000))
+    shift
+    until "$@"; do
+        [ "$(now_ms)" -lt "$until" ] || return 1
+        sleep 0.02
+    done
+}
+
+# Whether what is said may have colours.
+has_colours() {
+    [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]
+}
