@@ -212,7 +212,7 @@ in_use_by() { # NAME PID [SERVICE THAT DOES NOT RUN...]
         "stop it:  $run stop        or use another directory:  SAGA_DIR=/elsewhere $run_shown"
 }
 
-# Becomes COMMAND, without the files that whoever called us had open: a lock or
+# Becomes COMMAND, without the files that our caller had open: a lock or
 # a pipe of theirs would live as long as a service.  File $keep stays.
 alone() { # COMMAND...
     local fd

@@ -2,7 +2,7 @@
  *
  * A number in a file names a process that may have ended, or one of another
  * PID namespace.  A lock ends with its process, and the kernel shows which
- * open file has it (proc_pid_fdinfo(5)): whoever holds the lock runs.  The
+ * open file has it (proc_pid_fdinfo(5)): what holds the lock runs.  The
  * process is then referred to by a pidfd, which never means another one. */
 #ifndef HOLDER_H
 #define HOLDER_H
