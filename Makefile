@@ -228,6 +228,10 @@ test: tests ## install what is missing, build, and run every test
 test-debian13: ## build, tests and demo on a Debian 13 made by debootstrap
 	$(Q)scripts/debian13.sh run
 
+.PHONY: test-previous
+test-previous: tests ## the previous release reads today's logs, and works beside today's services
+	$(Q)scripts/test.sh $(BUILD) tests/previous.sh
+
 .PHONY: golden
 golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
 	$(Q)SAGA_GOLDEN=tests/golden $< --filter 'golden/todays_*'

@@ -5,7 +5,8 @@
 #   compat.sh release BUILD    writes shop/released/VERSION.json: the catalogue
 #                              of the commit that is checked out
 #   compat.sh previous         builds the newest release from the commit that
-#                              its file names; prints where its programs are
+#                              its file names; prints the build directory, for
+#                              SAGA_BUILD
 #
 # CONTRIBUTING.md says how a message may change, docs/releasing.md what a
 # release freezes.
@@ -67,7 +68,7 @@ build_previous() {
             CFLAGS='-O1 -g' >&2 9>&- || fail 1 "release $version does not build"
         echo "$commit" >"$copy/built-from"
     fi
-    echo "$PWD/$copy/build/bin"
+    echo "$PWD/$copy/build"
 }
 
 case $*:$# in
