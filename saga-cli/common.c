@@ -87,6 +87,34 @@ void saga_print_json(json_t *json)
     json_decref(json);
 }
 
+/* Members of @from and null for those that it lacks. */
+static json_t *with_all(const json_t *from, const char *const names[])
+{
+    json_t *all = json_object();
+
+    for (size_t i = 0; names[i] != NULL; i++) {
+        json_t *value = json_object_get(from, names[i]);
+
+        json_object_set_new(all, names[i],
+                            value != NULL ? json_incref(value) : json_null());
+    }
+    return all;
+}
+
+json_t *saga_event_json(const json_t *event)
+{
+    static const char *const names[] = {
+        "source", "log",  "seq", "type",    "version", "order", "time_ms",
+        "cause",  "data", "raw", "problem", "hash",    NULL};
+    static const char *const causes[] = {"command", "source", "log", "seq",
+                                         NULL};
+    json_t *all = with_all(event, names);
+
+    json_object_set_new(all, "cause",
+                        with_all(json_object_get(event, "cause"), causes));
+    return all;
+}
+
 const char *json_text(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));

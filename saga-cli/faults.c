@@ -158,7 +158,8 @@ static void print_faults(const struct answers *answers)
             print_settings(shop_services[i], answers->of[i]);
 }
 
-/* {"order": {...}, ...}; a service that says nothing has "error", "code". */
+/* {"order": {"enabled","faults"}, ...}; a service that says nothing has
+ * "error" and "code" beside them. */
 static json_t *faults_json(const struct answers *answers, const bool *asked,
                            const int *codes)
 {
@@ -168,9 +169,10 @@ static json_t *faults_json(const struct answers *answers, const bool *asked,
         if (answers->of[i] != NULL)
             json_object_set(all, shop_services[i], answers->of[i]);
         else if (asked[i])
-            json_object_set_new(
-                all, shop_services[i],
-                json_pack("{s:s,s:i}", "error", "no answer", "code", codes[i]));
+            json_object_set_new(all, shop_services[i],
+                                json_pack("{s:b,s:[],s:s,s:i}", "enabled", 0,
+                                          "faults", "error", "no answer",
+                                          "code", codes[i]));
     }
     return all;
 }

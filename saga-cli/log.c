@@ -212,8 +212,11 @@ static int print_once(struct log_verb *verb, struct merge *merge)
            (event = merge_next(merge, &code)) != NULL) {
         remember(verb, event);
         if (json) {
+            json_t *shown = saga_event_json(event);
+
             fputs(count == 0 ? "[" : ",\n", stdout);
-            json_dumpf(event, stdout, JSON_COMPACT);
+            json_dumpf(shown, stdout, JSON_COMPACT);
+            json_decref(shown);
             saga->json = false; /* the array has begun: errors to stderr */
         } else {
             print_line(verb, event);
@@ -259,7 +262,7 @@ static int follow(struct log_verb *verb, struct merge *merge)
         }
         remember(verb, event);
         if (verb->saga->json)
-            saga_print_json(json_incref(event));
+            saga_print_json(saga_event_json(event));
         else
             print_line(verb, event);
         json_decref(event);

@@ -148,6 +148,10 @@ int why_print(struct saga *saga, const char *order);
  * nothing at all of text that is not UTF-8. */
 json_t *saga_json_text(const char *text);
 
+/* A copy of an event, as json_from_row makes it, in which every member is there
+ * whatever the event is: null where it says nothing. */
+json_t *saga_event_json(const json_t *event);
+
 /* Prints one JSON value on a line, and releases it. */
 void saga_print_json(json_t *json);
 

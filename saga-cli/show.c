@@ -3,9 +3,11 @@
  * State is a fold of the log, so folding less of it gives a past state: --at
  * and --time take the events of one tag up to a point and run them through the
  * same evolve that the service decides with.  Without them the read model
- * answers; when its service is down, show folds its log to the end. */
+ * answers; when its service is down, refold.c does what that would. */
 #include "core/json.h"
 #include "moment.h"
+#include "present.h"
+#include "refold.h"
 #include "story.h"
 #include "verbs.h"
 
@@ -146,7 +148,13 @@ struct stream {
     struct event *events; /* owned */
     size_t count;
     uint64_t head;
-    bool as_of;
+    bool from_file;
+};
+
+/* What comes of folding, as JSON. */
+struct folded {
+    json_t *states, *as_of, *from_files;
+    size_t count; /* of states that any event had touched */
 };
 
 /* The events of the tag up to the point asked, decoded.  A fold over a log
@@ -162,8 +170,8 @@ static int read_stream(const struct question *question, unsigned service,
     memset(stream, 0, sizeof *stream);
     event_tag(question->tag, question->key, tag);
     rows = saga_log_events(question->saga, shop_services[service], tag, 0,
-                           question->upto, NULL, &stream->head, &stream->as_of,
-                           &code);
+                           question->upto, NULL, &stream->head,
+                           &stream->from_file, &code);
     if (rows == NULL)
         return code;
     stream->events = calloc(json_array_size(rows) + 1, sizeof *stream->events);
@@ -243,16 +251,42 @@ static void print_state(const struct question *question, unsigned service,
         printf(" as of %s", question->when);
     else
         printf(" at #%" PRIu64 " of %" PRIu64, seq, stream->head);
-    printf("%s\n",
-           stream->as_of ? " (from its file, since it does not answer)" : "");
+    printf("%s\n", stream->from_file
+                       ? " (from its file, since it does not answer)"
+                       : "");
     for (const struct field *f = kind->fields; f->name != NULL; f++)
         print_field(f, json_object_get(fields, f->name));
 }
 
-/* Folds every state that @service keeps under the tag.  *found counts those
- * that any event had touched. */
+/* Notes which events of the log the answer has seen. */
+static void note_log(const struct question *question, const char *service,
+                     const struct stream *stream, struct folded *folded)
+{
+    uint64_t last =
+        stream->count > 0 ? stream->events[stream->count - 1].at.seq : 0;
+    uint64_t seen = question->upto_ms != INT64_MAX  ? last
+                    : question->upto < stream->head ? question->upto
+                                                    : stream->head;
+
+    json_object_set_new(folded->as_of, service, json_integer((json_int_t)seen));
+    if (stream->from_file)
+        json_array_append_new(folded->from_files, json_string(service));
+}
+
+static json_t *state_json(const struct service *owner, const struct kind *kind,
+                          size_t events, const struct stream *stream,
+                          json_t *fields)
+{
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:O}", "service", owner->name,
+                     "kind", kind->name, "events", (json_int_t)events,
+                     "last_seq",
+                     (json_int_t)stream->events[stream->count - 1].at.seq,
+                     "head", (json_int_t)stream->head, "state", fields);
+}
+
+/* Folds every state that @service keeps under the tag. */
 static int fold_service(const struct question *question, unsigned service,
-                        json_t *states, size_t *found)
+                        struct folded *all)
 {
     const struct service *owner = roster_services[service];
     struct stream stream;
@@ -264,6 +298,7 @@ static int fold_service(const struct question *question, unsigned service,
                          "%s's log ends at #%" PRIu64 ": there is no #%" PRIu64
                          " yet",
                          owner->name, stream.head, question->upto);
+    note_log(question, owner->name, &stream, all);
     for (size_t k = 0; code == SAGA_YES && k < owner->kind_count; k++) {
         const struct kind *kind = &owner->kinds[k];
         json_t *fields;
@@ -278,18 +313,12 @@ static int fold_service(const struct question *question, unsigned service,
             fields = json_from_fields(kind->fields, state);
             if (question->saga->json)
                 json_array_append_new(
-                    states,
-                    json_pack(
-                        "{s:s,s:s,s:I,s:I,s:I,s:b,s:O}", "service", owner->name,
-                        "kind", kind->name, "events", (json_int_t)folded,
-                        "last_seq",
-                        (json_int_t)stream.events[stream.count - 1].at.seq,
-                        "head", (json_int_t)stream.head, "as_of", stream.as_of,
-                        "state", fields));
+                    all->states,
+                    state_json(owner, kind, folded, &stream, fields));
             else
                 print_state(question, service, kind, &stream, fields);
             json_decref(fields);
-            (*found)++;
+            all->count++;
         }
         free(state);
     }
@@ -343,113 +372,26 @@ static int nothing_there(const struct question *question)
 
 static int fold(const struct question *question)
 {
-    json_t *states = json_array();
-    size_t found = 0;
+    struct folded all = {json_array(), json_object(), json_array(), 0};
     int code = SAGA_YES;
 
     for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++)
         if (question->service == (int)i ||
             (question->service < 0 && has_state(i, question->tag)))
-            code = fold_service(question, i, states, &found);
-    if (code == SAGA_YES && found == 0)
+            code = fold_service(question, i, &all);
+    if (code == SAGA_YES && all.count == 0)
         code = nothing_there(question);
     else if (code == SAGA_YES && question->saga->json)
-        saga_print_json(json_pack("{s:s,s:O}", "subject", question->subject,
-                                  "states", states));
-    json_decref(states);
+        saga_print_json(json_pack(
+            "{s:s,s:O,s:O,s:O}", "subject", question->subject, "states",
+            all.states, "as_of", all.as_of, "from_files", all.from_files));
+    json_decref(all.states);
+    json_decref(all.as_of);
+    json_decref(all.from_files);
     return code;
 }
 
 /* ---- the read models ----------------------------------------------------- */
-
-/* "2026-01-31 12:00:00" in local time. */
-static char *time_text(int64_t ms, char *text, size_t size)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-
-    localtime_r(&seconds, &tm);
-    strftime(text, size, "%Y-%m-%d %H:%M:%S", &tm);
-    return text;
-}
-
-static void print_order(const json_t *reply)
-{
-    const json_t *order = json_object_get(reply, "order"), *line;
-    const json_t *ended = json_object_get(order, "ended_ms");
-    const char *reason = json_text(order, "reason");
-    int64_t placed_ms = json_number(order, "placed_ms");
-    char money[CENTS_BYTES], when[32];
-    size_t i;
-
-    printf("%s · %s", json_text(order, "order"), json_text(order, "customer"));
-    json_array_foreach(json_object_get(order, "lines"), i, line)
-        printf("%s %" PRId64 " %s at %s", i == 0 ? " ·" : ",",
-               json_number(line, "quantity"), json_text(line, "sku"),
-               text_cents(json_number(line, "price_cents"), money));
-    printf(" · %s\n", text_cents(json_number(order, "total_cents"), money));
-    printf("  status    %s%s%s\n", json_text(order, "status"),
-           reason[0] != '\0' ? ": " : "", reason);
-    printf("  stock     %s\n  payment   %s\n", json_text(order, "stock"),
-           json_text(order, "payment"));
-    printf("  placed    %s", time_text(placed_ms, when, sizeof when));
-    if (json_is_integer(ended) && json_integer_value(ended) < placed_ms)
-        printf(", ended, by a clock that was set back, at %s",
-               time_text(json_integer_value(ended), when, sizeof when));
-    else if (json_is_integer(ended))
-        printf(", ended %" PRId64 " ms later",
-               (int64_t)json_integer_value(ended) - placed_ms);
-    printf("\n  events    %" PRId64 "  (./saga %s %s)\n",
-           json_number(order, "events"),
-           json_is_true(json_object_get(reply, "ended")) ? "trace" : "why",
-           json_text(order, "order"));
-}
-
-static void print_sku(const json_t *reply)
-{
-    const json_t *stock = json_array_get(json_object_get(reply, "stock"), 0);
-
-    printf("sku:%s\n  on hand   %" PRId64 "\n  reserved  %" PRId64
-           "  held by orders that have not ended\n  available %" PRId64
-           "\n  shipped   %" PRId64 "\n  received  %" PRId64 "\n",
-           json_text(stock, "sku"), json_number(stock, "on_hand"),
-           json_number(stock, "reserved"), json_number(stock, "available"),
-           json_number(stock, "shipped"), json_number(stock, "received"));
-}
-
-enum { STATEMENT_SHOWN = 20 };
-
-static void print_customer(const json_t *reply)
-{
-    const json_t *account = json_object_get(reply, "account"), *line;
-    const json_t *statement = json_object_get(reply, "statement");
-    size_t count = json_array_size(statement), i;
-    char money[CENTS_BYTES], when[32];
-
-    printf("customer:%s\n  balance   %s\n", json_text(account, "customer"),
-           text_cents(json_number(account, "balance_cents"), money));
-    printf("  deposited %s\n",
-           text_cents(json_number(account, "deposited_cents"), money));
-    printf("  charged   %s\n",
-           text_cents(json_number(account, "charged_cents"), money));
-    printf("  refunded  %s\n\n",
-           text_cents(json_number(account, "refunded_cents"), money));
-    json_array_foreach(statement, i, line)
-    {
-        if (i + STATEMENT_SHOWN < count)
-            continue;
-        printf("  #%-6" PRId64 " %s  %-16s %12s", json_number(line, "seq"),
-               time_text(json_number(line, "time_ms"), when, sizeof when),
-               json_text(line, "type"),
-               text_cents(json_number(line, "amount_cents"), money));
-        printf(" %12s%s%s\n",
-               text_cents(json_number(line, "balance_cents"), money),
-               json_text(line, "order")[0] != '\0' ? "  " : "",
-               json_text(line, "order")); /* a deposit is for none */
-    }
-    if (count > STATEMENT_SHOWN || json_is_true(json_object_get(reply, "more")))
-        printf("  ... and older ones (./saga log payment)\n");
-}
 
 static json_t *view_request(const struct question *question)
 {
@@ -506,13 +448,9 @@ static int show_view(const struct question *question, json_t *reply)
     if (json_object_get(reply, "error") != NULL)
         code = view_refused(question, reply);
     else if (question->saga->json)
-        saga_print_json(json_incref(reply));
-    else if (question->tag == TAG_SKU)
-        print_sku(reply);
-    else if (question->tag == TAG_CUSTOMER)
-        print_customer(reply);
+        saga_print_json(present_json(reply));
     else
-        print_order(reply);
+        present_print(reply);
     json_decref(reply);
     return code;
 }
@@ -522,6 +460,7 @@ static int run(struct saga *saga)
     struct question question = {
         .saga = saga, .upto = UINT64_MAX, .upto_ms = INT64_MAX};
     int code = saga_parse(saga, &question);
+    char tag[TAG_BYTES];
     json_t *reply = NULL;
     enum evt_status rc;
 
@@ -536,7 +475,10 @@ static int run(struct saga *saga)
         return show_view(&question, reply);
     if (rc == EVT_BAD || saga->read_side != NULL)
         return saga_no_view(saga, shop_services[question.service], rc);
-    return fold(&question);
+    event_tag(question.tag, question.key, tag);
+    reply = refold_answer(saga, (unsigned)question.service, tag,
+                          view_request(&question), &code);
+    return reply == NULL ? code : show_view(&question, reply);
 }
 
 static const struct argp_option options[] = {

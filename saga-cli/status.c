@@ -3,6 +3,7 @@
  * No service knows the state of the whole.  Each one reports how long its own
  * log is and how far it has read the others'; comparing these answers tells
  * whether anything is left to do. */
+#include "present.h"
 #include "story.h"
 #include "verbs.h"
 
@@ -452,15 +453,15 @@ static int wait_order(struct saga *saga, const char *order, int64_t timeout_s)
                                    " s ('./saga why %s')",
                                    order, timeout_s, order);
     if (saga->json) {
-        saga_print_json(reply);
+        saga_print_json(present_json(reply));
     } else {
         const json_t *row = json_object_get(reply, "order");
         const char *reason = json_text(row, "reason");
 
         printf("%s has ended: %s%s%s\n", order, json_text(row, "status"),
                reason[0] != '\0' ? ", " : "", reason);
-        json_decref(reply);
     }
+    json_decref(reply);
     return SAGA_YES;
 }
 

@@ -199,9 +199,9 @@ int story_read(struct saga *saga, const char *order, struct story *story)
         event_tag(TAG_ORDER, order, tag);
     for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++) {
         json_t *cursors = NULL;
-        json_t *rows =
-            saga_log_events(saga, shop_services[i], tag, 0, UINT64_MAX,
-                            &cursors, NULL, &story->as_of[i], &code);
+        json_t *rows = saga_log_events(saga, shop_services[i], tag, 0,
+                                       UINT64_MAX, &cursors, &story->heads[i],
+                                       &story->from_file[i], &code);
 
         if (rows == NULL)
             break;

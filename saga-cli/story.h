@@ -22,7 +22,8 @@ struct story {
     size_t gap_count;
     char *parked[STORY_GAPS_MAX]; /* why the owner has put the cause of a gap
                                      aside, NULL if it has not; owned */
-    bool as_of[SERVICES];   /* read from the file of a service that is down */
+    uint64_t heads[SERVICES];
+    bool from_file[SERVICES]; /* read there, since the service is down */
     json_t *unreadable;     /* events that this program cannot decode; owned */
     struct event *of_order; /* the OrderPlaced, or NULL */
 };

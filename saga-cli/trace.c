@@ -158,7 +158,7 @@ static void print_text(const struct saga *saga, const struct story *story)
                json_text(row, "type"), json_number(row, "version"),
                json_text(row, "source"));
     for (int l = 0; l < SERVICES; l++)
-        if (story->as_of[l])
+        if (story->from_file[l])
             printf("\n  From %s's log file, since %s-svc does not answer.\n",
                    shop_services[l], shop_services[l]);
 }
@@ -175,18 +175,22 @@ static json_t *gap_json(const struct story *story, size_t i)
 
     json_object_set_new(
         json, "for", json_string(story_answers(gap->rule, text, sizeof text)));
-    if (story->parked[i] != NULL)
-        json_object_set_new(json, "parked", json_string(story->parked[i]));
+    json_object_set_new(json, "parked",
+                        story->parked[i] != NULL ? json_string(story->parked[i])
+                                                 : json_null());
     return json;
 }
 
 static void print_json(const struct story *story)
 {
-    json_t *events = json_array(), *gaps = json_array(), *as_of = json_array();
+    json_t *events = json_array(), *gaps = json_array(), *row;
+    json_t *as_of = json_object(), *from_files = json_array();
+    json_t *unreadable = json_array();
     char status[32];
+    size_t n;
 
     for (size_t i = 0; i < story->count; i++) {
-        json_t *event = json_copy(story->rows[i]);
+        json_t *event = saga_event_json(story->rows[i]);
 
         json_object_set_new(event, "n", json_integer((json_int_t)i + 1));
         json_object_set_new(event, "because",
@@ -197,14 +201,20 @@ static void print_json(const struct story *story)
     }
     for (size_t i = 0; i < story->gap_count; i++)
         json_array_append_new(gaps, gap_json(story, i));
-    for (int l = 0; l < SERVICES; l++)
-        if (story->as_of[l])
-            json_array_append_new(as_of, json_string(shop_services[l]));
+    json_array_foreach(story->unreadable, n, row)
+        json_array_append_new(unreadable, saga_event_json(row));
+    for (int l = 0; l < SERVICES; l++) {
+        json_object_set_new(as_of, shop_services[l],
+                            json_integer((json_int_t)story->heads[l]));
+        if (story->from_file[l])
+            json_array_append_new(from_files, json_string(shop_services[l]));
+    }
     saga_print_json(json_pack(
-        "{s:s,s:s,s:s,s:b,s:o,s:o,s:O,s:o}", "order", story->order, "status",
-        story_status(story, status, sizeof status), "reason",
+        "{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o}", "order", story->order,
+        "status", story_status(story, status, sizeof status), "reason",
         story_reason(story), "ended", story_ended(story), "events", events,
-        "unanswered", gaps, "unreadable", story->unreadable, "as_of", as_of));
+        "unanswered", gaps, "unreadable", unreadable, "as_of", as_of,
+        "from_files", from_files));
 }
 
 /* ---- as a sequence diagram ----------------------------------------------- */

@@ -437,11 +437,10 @@ static json_t *gap_json(const struct story *story,
         gap->cause->source, "seq", (json_int_t)gap->cause->at.seq, "type",
         shop_type_name(gap->cause->type), "state",
         story->parked[i] != NULL ? "parked" : state_words[owner.state]);
-    if (owner.trouble[0] != '\0' || story->parked[i] != NULL)
-        json_object_set_new(json, "trouble",
-                            json_string(story->parked[i] != NULL
-                                            ? story->parked[i]
-                                            : owner.trouble));
+    json_object_set_new(json, "trouble",
+                        story->parked[i] != NULL ? json_string(story->parked[i])
+                        : owner.trouble[0] != '\0' ? json_string(owner.trouble)
+                                                   : json_null());
     return json;
 }
 

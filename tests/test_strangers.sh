@@ -43,7 +43,7 @@ order_is_confirmed() { # ID
     asked 0 place gizmo:1 --id "$1" --timeout 10
     echo "$1: $(((${EPOCHREALTIME/./} - begun) / 1000)) ms"
     asked_json 0 show "$1"
-    has order.status CONFIRMED
+    has status CONFIRMED
 }
 
 crowd() {

@@ -86,10 +86,10 @@ any_order() { # HC38
         all_is_well
         for id in "up-$n-1" "up-$n-10"; do
             asked_json 0 show $id
-            has order.status CONFIRMED
+            has status CONFIRMED
         done
         asked_json 0 show "down-$n"
-        has order.status CANCELLED
+        has status CANCELLED
     done
 }
 answers() { "$saga" fault ls "$1" >/dev/null 2>&1; }

@@ -89,8 +89,9 @@ fail:
     return errno == ENOSPC || errno == EDQUOT ? EVT_FULL : EVT_IO;
 }
 
-/* Through the VFS, so that a simulated disk forgets the file, too.  What
- * cannot be removed now is removed at the next start. */
+/* Through the VFS, so that a simulated disk forgets the file, too (SQLite's
+ * "memdb" has nothing to remove).  What cannot be removed now is removed at the
+ * next start. */
 void view_db_remove(const struct view_files *files, uint64_t generation)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
@@ -98,7 +99,8 @@ void view_db_remove(const struct view_files *files, uint64_t generation)
     char path[PATH_MAX], full[PATH_MAX];
 
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-        if (vfs != NULL && vfs->mxPathname <= PATH_MAX &&
+        if (vfs != NULL && vfs->xDelete != NULL &&
+            vfs->mxPathname <= PATH_MAX &&
             file_name(files, generation, suffixes[i], path) &&
             vfs->xFullPathname(vfs, path, PATH_MAX, full) == SQLITE_OK)
             vfs->xDelete(vfs, full, 0);
