@@ -1,4 +1,4 @@
-/* layers.c - each layer alone: what it can do in a second, on one core.
+/* layers.c - measures each layer alone, on one core.
  *
  *   layers codec|append|size|account|catchup|rebuild|sagas N DIR [ORDER-SVC]
  *

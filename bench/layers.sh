@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # layers.sh BUILD [OUT] - each layer alone (layers.c), and how cost grows with
 # size: `make bench-layers`.  Figures go to OUT/layers.tsv and, when gnuplot is
-# there, plots to OUT/*.svg (plots.sh); OUT is docs/performance.
+# installed, plots to OUT/*.svg (plots.sh); OUT is docs/performance.
 #
 # LAYERS_SIZE (1000000) is how large a log becomes; at ten million the data
 # takes some GB.  BENCH_DIR as in run.sh.

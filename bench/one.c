@@ -1,10 +1,10 @@
 /* one.c - the same shop without services: one database, one transaction.
  *
- * What chapter 11 of the tutorial compares with.  An order looks up its price,
- * takes stock and money, and is written down, with a sync at the end; sent
- * again under its id it counts once, and out of stock or money nothing of it
- * is there.  No events, no saga, no messages, no views; it is in order-svc's,
- * inventory-svc's and payment-svc's place at once.
+ * Chapter 11 of the tutorial compares the shop with it.  An order looks up its
+ * price, takes stock and money, and is stored, with a sync at the end.  Sent
+ * again under its id it counts once; without stock or money it leaves nothing
+ * behind.  There are no events, no saga, no messages and no views: it does the
+ * work of order-svc, inventory-svc and payment-svc at once.
  *
  *   one [--orders N] [--group G] [--json] DIR     orders one after the other,
  *                                                 G in one transaction (1)

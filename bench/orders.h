@@ -1,7 +1,7 @@
-/* orders.h - orders for a cluster to work on (tests/cluster.h): what smoke.c
- * counts the instructions of, and layers.c times.
+/* orders.h - orders for a cluster to work on (tests/cluster.h): smoke.c counts
+ * their instructions, layers.c times them.
  *
- * A command that is not done ends the program. */
+ * A command that fails ends the program. */
 #ifndef ORDERS_H
 #define ORDERS_H
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# plots.sh OUT - OUT/*.svg, drawn by gnuplot from OUT/layers.tsv: of what has
-# figures there.
+# plots.sh OUT - draws OUT/*.svg with gnuplot, from the figures in
+# OUT/layers.tsv.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 out=$(readlink -f "$1")

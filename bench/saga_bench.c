@@ -2,13 +2,15 @@
  *
  * Keeps K orders in flight through the public command socket, or offers R of
  * them a second whatever becomes of them (--rate), and sees them end as any
- * client may: on order-svc's public stream.  Latency runs from just
+ * client can: on order-svc's public stream.  Latency runs from just
  * before the command is sent to the arrival of OrderConfirmed or
  * OrderCancelled, which order-svc publishes after its commit: durable, as a
  * client sees it.  Uses NNG itself, since client.h waits for each answer.
  *
- * The stream may lose frames (PUB promises nothing): what has not ended after
- * a while is asked of the order view, and counted as "found late". */
+ * The stream may lose frames (PUB promises nothing): after a while it asks the
+ * order view about orders that have not ended, and counts these as "found
+ * late".
+ */
 #include "audit/check.h"
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# smoke.sh check|write BUILD - does the same work still take as many
-# instructions?  Counted by callgrind, so no clock has a say: `make
+# smoke.sh check|write BUILD - checks that the same work still takes as many
+# instructions.  Callgrind counts them, so that no clock matters: `make
 # bench-smoke`, and in CI.
 #
 # `write` notes the counts in smoke.txt, with the versions of what they depend
-# on.  `check` compares within 5 per cent; where those versions are others,
-# within 15.  Fewer instructions than that fail, too: then write them down.
+# on.  `check` compares within 5 per cent; where those versions differ, within
+# 15.  Fewer instructions than that fail, too: then run `write`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8

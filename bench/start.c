@@ -1,5 +1,5 @@
-/* start.c - see start.h.  As a person does it, but for order-svc alone: spawn,
- * ask until it answers, end it by its pid. */
+/* start.c - see start.h.  Starts order-svc alone, as a person would: spawns it,
+ * asks until it answers, ends it by its pid. */
 #include "start.h"
 
 #include "net/client.h"

@@ -1,8 +1,7 @@
 /* start.h - a whole service, from its exec to its first answers.
  *
- * What layers.c measures of a log alone leaves out a process, sockets, locks
- * and a view.  Ends the program with a message on any error, and whatever it
- * has started with it. */
+ * layers.c measures a log alone, without a process, sockets, locks and a view.
+ * On any error it ends what it has started, and the program, with a message. */
 #ifndef START_H
 #define START_H
 

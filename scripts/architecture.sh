@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# architecture.sh check|write [ROOT] - keeps docs/architecture.md and the tree
-# as one.
+# architecture.sh check|write [ROOT] - keeps docs/architecture.md true to the
+# tree.
 #
 # Between its markers the page shows what the tree says: the rooms as layers
 # (scripts/check-layers.sh rooms) and each file with the first sentence of its

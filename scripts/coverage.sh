@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # coverage.sh check|write BUILD - lists the branches that the tests never take.
 #
-# BUILD holds what was built with --coverage.  Runs the tests on it (all that
-# need no processes of their own: they would be killed before they could
-# count), the kept fuzz inputs and some simulated runs, and has gcov count the
-# branches of the files below.  Those that were never taken are compared with
-# tests/coverage-missing.txt, which says why of each; `write` writes it anew
-# and keeps the reasons.
+# BUILD was built with --coverage.  Runs its tests (except those that start
+# processes, which would be killed before they could count), the kept fuzz
+# inputs and some simulated runs; gcov counts the branches of the files below.
+# `check` compares the branches never taken with tests/coverage-missing.txt,
+# which gives a reason for each; `write` writes that file again and keeps the
+# reasons.
 #
 # A branch is known by its file, its function and the text of its line, so that
 # the list outlives what is added above it; its number says how many branches
 # of such lines are never taken.  A reason that begins with "at times:" is for
-# one that is taken in some runs and not in others.  Branches of an assertion are left out: the
-# one that fails is not for a test.  So are those within the macros of uthash
-# and jansson, which are not ours: their lines hold dozens.
+# one that is taken in some runs and not in others.  Branches of an assertion are
+# left out, since no test may take the one that fails.  So are those within the
+# macros of uthash and jansson, which are not ours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -eq 2 ] || { echo 'usage: coverage.sh check|write BUILD' >&2; exit 64; }

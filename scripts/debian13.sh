@@ -3,17 +3,16 @@
 # Debian: what the Dockerfile does, without Docker.
 #
 #   run    makes a Debian 13 with debootstrap in memory (1 GB), at
-#          build/debian13, from the mirror that apt uses here, copies this directory there (without what
-#          .dockerignore names), and executes the RUN lines of the Dockerfile:
-#          packages, build, the whole of `make test`, demo.  A test that is
+#          build/debian13, from the mirror that apt uses here, copies this
+#          directory there (without what .dockerignore names), and executes the
+#          RUN lines of the Dockerfile: packages, build, `make test`, demo.  A test that is
 #          skipped there fails the run.  Bounded: DEBIAN13_SECONDS=480.
 #   list   prints these RUN lines
 #
 # All of it runs in namespaces of its own for mounts and processes: however it
 # ends, kill -9 included, the kernel ends what was started and takes back what
-# was mounted.  What is left is an empty directory, so nothing has to be removed
-# but that.  Exit codes: 77 when this machine does not allow that (root is needed),
-# 124 when the time is over.  DOCKERFILE and DEBIAN13_DIR are for the tests.
+# was mounted.  An empty directory is left.  Exit codes: 77 when this machine
+# does not allow that (root is needed), 124 when the time is over.  DOCKERFILE and DEBIAN13_DIR are for the tests.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 dockerfile=${DOCKERFILE:-Dockerfile}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docs.sh check | write | run FILE... - keeps the documents and the system one.
+# docs.sh check | write | run FILE... - keeps the documents true to the system.
 #
 #   check   tests and scenarios that docs/hard-cases.md, docs/guarantees.md and
 #           SECURITY.md name are there, and every promise of the README is among

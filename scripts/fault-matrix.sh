@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # fault-matrix.sh RESULTS... - prints docs/fault-matrix.md from what test runs
-# wrote down; nothing in it is typed by hand.
+# recorded; nothing in it is typed by hand.
 #
 # Each line of RESULTS has five columns, separated by tabs:
 #     fault   how              times  result         detail

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# flow.sh check|write SAGA - keeps the README's picture and the rules as one.
+# flow.sh check|write SAGA - keeps the README's picture true to the rules.
 #
-# What stands between the two markers in README.md is what the command SAGA
-# prints for `flow`, from the rule tables themselves.
+# Between the two markers in README.md stands what the command SAGA prints for
+# `flow`, from the rule tables themselves.
 set -eu
 cd "$(dirname "$0")/.."
 

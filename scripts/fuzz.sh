@@ -4,14 +4,14 @@
 #   fuzz.sh run BUILD SECONDS TARGET...   libFuzzer on all, two at a time, in
 #                                         SECONDS altogether
 #   fuzz.sh replay BUILD TARGET...        each kept input once
-#   fuzz.sh seed BUILD TARGET...          writes what a search begins with anew
-#   fuzz.sh merge BUILD TARGET...         takes what was found since into the
+#   fuzz.sh seed BUILD TARGET...          writes the first inputs of a search
+#   fuzz.sh merge BUILD TARGET...         adds what was found since to the
 #                                         corpora, as few inputs as cover it
 #
 # Inputs are kept in tests/fuzz/corpus/TARGET: those that a search begins with,
 # and (found-...) those that once broke something.  An input that breaks
 # something now is left in BUILD/tests/fuzz/found/, and the exit code is 1.
-# SEARCH_SEED=N searches in the same way each time; without it, chance decides.
+# SEARCH_SEED=N makes a search repeatable; without it, each is different.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kept=tests/fuzz/corpus

@@ -9,8 +9,8 @@
 # Red: the scenario must fail, the invariants that `saga check` finds broken
 # must be exactly these, and each text in backticks must be among what it said.
 # Green: it must pass.  A file without a red row teaches nothing, and fails.
-# scenario.sh ends with what the row foretells: that proves nothing, and is not
-# looked at.
+# The exit code of scenario.sh, which is what the row foretells, proves nothing
+# and is not looked at.
 #
 # $LAB_JOBS rows (3) are tried at a time: they mostly wait.
 #

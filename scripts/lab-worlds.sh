@@ -2,8 +2,8 @@
 # lab-worlds.sh check | write - the search through small worlds where a
 # protection is missing (tests/test_worlds.c, "the ladder").
 #
-#   check   what it finds in each program of the lab is what lab/worlds.txt says
-#   write   puts what it finds there; then read the difference
+#   check   compares what it finds in each program of the lab with lab/worlds.txt
+#   write   writes what it finds to that file; then read the difference
 #
 # lab/worlds.txt has a part for each, "== inbox,guards".  A removal that has
 # none, and is not excused there ("# not searched: NAME"), fails.

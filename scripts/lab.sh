@@ -9,13 +9,13 @@
 #                          worlds: its program searches what the patched
 #                          domains do; prints the command that runs it
 #   older inventory        lab/older-inventory.patch: a program of an earlier
-#                          day, which leaves nothing out and marks nothing;
+#                          version, which removes nothing and marks nothing;
 #                          where $LAB_WITHOUT is set, without that as well
 #   chapter 12             with the service that chapter 12 of the tutorial
 #                          adds: its files are taken out of the page
 #
-# Prints the build directory, for SAGA_BUILD.  What is already there and made
-# from the same sources is left alone.  scenarios/README.md tells the use.
+# Prints the build directory, for SAGA_BUILD.  It leaves alone what was already
+# built from the same sources.  scenarios/README.md shows its use.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 

@@ -4,10 +4,10 @@
 # Enter.  Without CHAPTER it lists them.
 #
 # In front of a command: Enter runs it, s skips it, q leaves.  A scenario or a
-# lab that the text itself has one run is offered behind its paragraph.  The
-# commands run in one shell, in the repository's root; data directories that they make with
-# mktemp lie below one of ours, and whatever way this ends, services on them
-# are stopped and the directories removed.
+# lab that the text asks for is offered after its paragraph.  The commands run in
+# one shell, in the repository's root.  Data directories that they make with
+# mktemp lie below one of ours; however this ends, their services are stopped and
+# the directories removed.
 set -u
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 cd "$root" || exit 74

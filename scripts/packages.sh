@@ -6,8 +6,8 @@
 #   packages.sh install LEVEL   installs missing packages, as root or with sudo
 #   packages.sh release         prints 12 or 13: the release whose names it uses
 #
-# LEVEL is build (run.sh, make), test (make test) or ci (.ci/run); each has
-# what the one before it has.  Exits with 69 when something stays missing.
+# LEVEL is build (run.sh, make), test (make test) or ci (.ci/run); each includes
+# the one before it.  Exits with 69 when something is still missing.
 # PACKAGES_ROOT is for the tests: where to look in place of /.
 set -eu
 

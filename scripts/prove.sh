@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# prove.sh SOURCE TAP RESULTS - what the tests of SOURCE prove of the faults.
+# prove.sh SOURCE TAP RESULTS - records which faults the tests of SOURCE covered.
 #
 # A test says which fault it injects in the comment behind its name:
 #     Test(feed, only_a_reply_to_the_pull_in_flight_counts) /* F38 F50 */

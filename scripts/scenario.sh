@@ -12,11 +12,11 @@
 # Exit code 77: skipped, because something that it names is missing.
 #
 # A scenario's commands are its `console` blocks, one shell for all of them,
-# run by clitest in the repository's root.  They live in namespaces of their
-# own for processes and mounts: whatever way this ends, Ctrl-C and kill -9
-# included, the kernel ends what they started, and what was mounted is gone.
-# Their data directories, made with mktemp, lie below one of ours, in memory: no
-# scenario cuts the power, so it is nothing but faster.  With $SCENARIO_IN_TMPDIR
+# run by clitest in the repository's root.  They run in namespaces of their own
+# for processes and mounts: however this ends, Ctrl-C and kill -9 included, the
+# kernel ends what they started and unmounts what they mounted.  Their data
+# directories, made with mktemp, lie below one of ours, in memory: no scenario
+# cuts the power, so that memory is only faster.  With $SCENARIO_IN_TMPDIR
 # they are on whatever $TMPDIR is on (scripts/soak.sh).
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")

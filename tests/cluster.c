@@ -1,5 +1,5 @@
-/* cluster.c - see cluster.h.  A pull is answered by the publisher's read side,
- * or, where none runs, at once from its file, as that would. */
+/* cluster.c - see cluster.h.  The publisher's read side answers a pull.  Where
+ * none runs, the cluster answers from the publisher's file, at once. */
 #include "cluster.h"
 
 #include "base/logger.h"

@@ -2,13 +2,13 @@
  * real read sides where a test wants them, and real files.
  *
  * Messages are handed over in memory, and the clock moves only when the test
- * moves it, so a run repeats exactly and never sleeps.  This is no simulator
- * (tests/sim is): a fault is what a test does by hand.  It stops a service,
+ * moves it, so a run repeats exactly and never sleeps.  This is not the
+ * simulator (tests/sim): the test makes each fault itself.  It stops a service,
  * edits its file, loses what is queued, or watches and drops messages as they
  * are sent.
  *
- * Whatever must not be ends the process with a message: bench/ and tests/fuzz
- * have no Criterion. */
+ * A failed assertion ends the process with a message, since bench/ and
+ * tests/fuzz do not link Criterion. */
 #ifndef CLUSTER_H
 #define CLUSTER_H
 

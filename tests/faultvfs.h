@@ -2,9 +2,9 @@
  *
  * An SQLite VFS that hands every call on to the default one and counts those
  * that change a file.  The n-th can be made to fail; from then on either all
- * fail (the process is as good as gone: what it does next must not reach the
- * file) or none (the fault was one of a moment).  It runs what real disks do
- * to a process; it does not pretend to be a disk that forgets. */
+ * fail (the process is as good as dead: what it does next must not reach the
+ * file) or none (the fault was transient).  It does to a process what a failing
+ * disk does; it does not simulate a disk that loses what was written. */
 #ifndef FAULTVFS_H
 #define FAULTVFS_H
 

@@ -1,4 +1,4 @@
-/* golden.c - see golden.h.  A cluster lives through the story. */
+/* golden.c - see golden.h.  A cluster plays the story. */
 #include "golden.h"
 
 #include "cluster.h"

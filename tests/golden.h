@@ -3,7 +3,8 @@
  * tests/golden/VERSION/ holds what version VERSION wrote, as text that a
  * reviewer can read: order.sql, inventory.sql and payment.sql (each a whole
  * log.db), states.json (what they fold to), messages.txt (one payload of every
- * message).  A committed directory is never changed: files like it exist. */
+ * message).  A committed directory is never changed, since users have such
+ * files. */
 #ifndef GOLDEN_H
 #define GOLDEN_H
 

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# processes.sh - real services for the shell tests: a data directory each, its
-# three processes, and whatever else was started, all ended at the end by
-# their pids.  Sourced after tap.sh.  test_run.sh has no use for it: there
-# run.sh starts them.
+# processes.sh - real services for the shell tests: a data directory for each
+# test, its three processes, and whatever else was started, all ended by their
+# pids.  Sourced after tap.sh.  test_run.sh does not use it: there run.sh starts
+# the services.
 : "${work:?}" "${saga:?}"
 
 # shellcheck disable=SC2034 # used by those who source this

@@ -1,7 +1,7 @@
 /* sample.h - payloads and events as the catalogue allows them, from a seed.
  *
- * Values lie at a limit as often as between them.  What is made knows no
- * message by name: a new row of the catalogue is covered by itself. */
+ * Values lie at a limit as often as between the limits.  The code names no
+ * message, so that it covers a new row of the catalogue by itself. */
 #ifndef SAMPLE_H
 #define SAMPLE_H
 

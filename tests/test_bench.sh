@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# `saga bench` on real services: that it does what it is told, and that what it
-# counts is so.  How fast anything is does not matter here; docs/performance.md
-# says that.
+# `saga bench` on real services: it does what it is told, and its counts are
+# true.  How fast anything is does not matter here; docs/performance.md says it.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 # shellcheck source=tests/processes.sh

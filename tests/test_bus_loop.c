@@ -1,4 +1,5 @@
-/* test_bus.c - a loop's sockets: what is passed on, and that nobody spins. */
+/* test_bus_loop.c - a loop's sockets: what it passes on, and that it never
+ * spins. */
 #include "net/bus.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* test_cache.c - a state is a fold of the log, however it was come by.
+/* test_cache.c - a state is a fold of the log, wherever it comes from.
  *
  * Cached, from a snapshot, or from the first event on: the same bytes.  What
  * loading costs is counted in rows that SQLite returned, not in time. */

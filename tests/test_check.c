@@ -2,9 +2,9 @@
  *
  * Triples of logs that the real domains wrote must pass; the same triples with
  * one thing spoilt must be reported, under the right invariant and about the
- * right order.  The table of mutations is the checker's documentation: what it
- * can see, one line each.  A cluster writes the triples, by hand: so one may
- * be cut off after any step. */
+ * right order.  The table of mutations documents what the checker can see, one
+ * line each.  A cluster writes the triples step by step, so that a test can
+ * stop after any step. */
 #include "cluster.h"
 #include "must.h"
 

@@ -1,7 +1,7 @@
 /* test_client.c - asking services, and the options that say where they are.
  *
- * The service is a bus in this very process; that it runs is told by the lock
- * on its endpoint, as place.c takes it. */
+ * The service is a bus in this process.  The lock on its endpoint says that it
+ * runs; the test takes that lock as address.c does. */
 #include "base/logger.h"
 #include "host/options.h"
 #include "net/address.h"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Dockerfile, the devcontainer and `make test-debian13` do the same; however
-# that ends, nothing stays and nothing outside is touched.  A made-up
+# The Dockerfile, the devcontainer and `make test-debian13` do the same.  However
+# the target ends, it leaves nothing behind and touches nothing outside.  A made-up
 # debootstrap stands in for the real one, which CI runs.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"

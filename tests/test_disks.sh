@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Three real processes in bad surroundings: full, slow, failing and locked
-# disks, files that are damaged, deleted or of another program, a full standard
-# error, few file descriptors.  Each test that lets them live ends with
-# everything done and nothing broken.
+# disks, files that are damaged, deleted or another program's, a full standard
+# error, few file descriptors.  Unless a test ends them, everything is done and
+# nothing broken at its end.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 # shellcheck source=tests/processes.sh

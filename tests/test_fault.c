@@ -1,4 +1,5 @@
-/* test_fault.c - fault points fire when they were told to, and not else. */
+/* test_fault.c - fault points fire when they are told to, and at no other time.
+ */
 #include "base/fault.h"
 
 #include <criterion/criterion.h>

@@ -1,5 +1,5 @@
-/* test_flow.c - what can be told from the rule tables of all three services
- * together: readers, circles, compensations, and what a saga waits for. */
+/* test_flow.c - what the rule tables of all three services say together:
+ * readers, circles, compensations, and what a saga waits for. */
 #include "core/flow.h"
 #include "world.h"
 

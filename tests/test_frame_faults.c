@@ -1,5 +1,5 @@
-/* test_frame_faults.c - frames that arrive are lost, late or there twice when
- * a fault point says so; else nobody even looks into them. */
+/* test_frame_faults.c - a fault point loses, delays or repeats frames that
+ * arrive; without one, no frame is decoded for it. */
 #include "base/fault.h"
 #include "host/clock.h"
 #include "host/frame_faults.h"

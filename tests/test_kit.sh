@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What contributors are given: one version, compile_commands.json, the
+# What contributors get: one version, compile_commands.json, the
 # pre-commit hook.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"

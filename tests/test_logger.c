@@ -1,4 +1,4 @@
-/* test_logger.c - one line a fact, and never in the way of the service. */
+/* test_logger.c - one line per fact, and the service never waits for it. */
 #include "base/logger.h"
 
 #include <criterion/criterion.h>

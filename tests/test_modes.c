@@ -1,6 +1,6 @@
 /* test_modes.c - what a service says while it cannot do everything: each mode
- * of write/modes.h, brought about for real, and the answers to a command, to
- * an operator and in the status. */
+ * of write/modes.h, entered for real, and its answers to a command, to an
+ * operator and in the status. */
 #include "cluster.h"
 #include "payment-svc/payment.h"
 #include "write/shell_internal.h"

@@ -1,7 +1,7 @@
 /* test_probe.c - a probe tells a deaf listener from one that is merely slow.
  *
- * The listener is a plain socket of this test's, time is a number: what NNG's
- * own listeners make of a probe is in test_bus.c. */
+ * The listener is a plain socket of this test, and time is a number.
+ * test_bus.c tests what NNG's own listeners make of a probe. */
 #include "net/nng/probe.h"
 #include "scratch.h"
 

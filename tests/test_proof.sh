@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test_proof.sh - what the fault matrix says is what the tests wrote down.
+# test_proof.sh - the fault matrix says what the tests recorded.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 cd "$root" || exit 74

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What runs the scenarios, the lab and the tutorial: that it fails when it
-# should, and leaves nothing behind.  The scenarios themselves are run by `make
+# What runs the scenarios, the lab and the tutorial: it fails when it should,
+# and leaves nothing behind.  The scenarios themselves are run by `make
 # scenarios`, the chapters by `make docs-test`.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"

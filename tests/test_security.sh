@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test_security.sh - the statements of SECURITY.md that need running services:
-# who gets in (nobody else), by which ways (no network), and with what (nothing
-# that was not checked).
+# nobody else gets in, nothing comes over a network, and all that comes in is
+# checked.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 

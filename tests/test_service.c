@@ -1,5 +1,5 @@
 /* test_service.c - what surrounds a decision: the states a cause names, and
- * the assertions that catch a domain breaking the rules of the house. */
+ * the assertions that catch a domain that breaks its contract. */
 #include "core/service.h"
 
 #include <criterion/criterion.h>

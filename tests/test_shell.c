@@ -1,6 +1,5 @@
-/* test_shell.c - the shell, its store and subscriptions, all three services
- * together.
- */
+/* test_shell.c - the shell with its store and subscriptions, in all three
+ * services together. */
 #include "base/fault.h"
 #include "cluster.h"
 #include "payment-svc/payment.h"

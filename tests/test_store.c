@@ -1,5 +1,5 @@
 /* test_store.c - the log file on a real disk: transactions, crashes, a disk
- * that is full or broken, and files that are none of ours.
+ * that is full or broken, and files that are not ours.
  *
  * What the shell makes of these answers is in test_shell.c. */
 #include "core/codec.h"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Strangers at every socket of the three real services: so many connections that
-# say nothing, or nonsense, and an order that is confirmed beside them.  What
-# single messages do is tests/crash/strangers.sh's; one bus alone, test_bus.c's.
+# Strangers at every socket of the three real services: many connections that
+# say nothing, or nonsense, and an order that is confirmed beside them.
+# tests/crash/strangers.sh tests single messages; test_bus.c, one bus alone.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 # shellcheck source=tests/processes.sh

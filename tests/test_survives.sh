@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What the three real processes survive: kills, pauses, any order of starting,
 # every fault point.  Each test ends with everything done and nothing broken,
-# and with every order that was acknowledged.  Disks and other surroundings are
-# test_disks.sh's, strangers test_strangers.sh's; every single system call is
-# tests/crash's.
+# and with every order that was acknowledged.  test_disks.sh tests disks and
+# other surroundings; test_strangers.sh, strangers; tests/crash, every single
+# system call.
 #
 # KILLS=200 kills more often than the usual 40; SEED=n decides which.
 # shellcheck source=tests/tap.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What comes from the tables of the verbs: that each verb and each option is in
-# the help, the man page and the completion, and that an option takes its value
-# in both ways.  No service runs.
+# What comes from the tables of the verbs: each verb and each option is in the
+# help, the man page and the completion, and an option takes its value in both
+# ways.  No service runs.
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/tap.sh"
 

@@ -1,5 +1,5 @@
 /* test_views.c - the rows that the three views make of events, and what they
- * answer.  Straight on the view's functions: no logs, no reader. */
+ * answer.  Calls the views' functions directly: no logs, no reader. */
 #include "inventory-svc/inventory.h"
 #include "must.h"
 #include "order-svc/order.h"

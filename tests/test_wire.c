@@ -1,7 +1,7 @@
 /* test_wire.c - frames, pulls, replies, commands and answers, both ways.
  *
- * All of it is bytes of a stranger on the receiving side: cut, damaged,
- * oversized.  Payloads inside are the codec's business (test_codec.c). */
+ * The receiver treats all of it as a stranger's bytes: cut, damaged, oversized.
+ * test_codec.c tests the payloads inside. */
 #include "log/store.h"
 #include "sample.h"
 #include "stream/frame.h"

@@ -1,6 +1,6 @@
 /* test_world.c - whole sagas through the three real domains, told as
  * transcripts and compared with tests/transcripts/ (UPDATE_GOLDEN=1 writes
- * them anew: then read the diff).  Next: test_worlds.c, every interleaving. */
+ * them again: then read the diff).  Next: test_worlds.c, every interleaving. */
 #include "world.h"
 
 #include <criterion/criterion.h>

@@ -2,15 +2,15 @@
  *
  * What each world comes to (worlds, edges, end states) stands in worlds.txt
  * and is compared, so that no change of the choreography passes unnoticed;
- * `make worlds` writes it anew: then read the diff.  So does what becomes of
- * them when a decision is deceived about a state, one guard after another: a
- * search that does not miss what is gone proves nothing.  What is broken is
- * shown by the shortest way there.
+ * `make worlds` writes it again: then read the diff.  worlds.txt also says what
+ * becomes of each world when a decision sees a wrong state, one guard after
+ * another: a search that does not notice a missing guard proves nothing.  The
+ * shortest way to what is broken is shown.
  *
  * The ladder is the same search where a protection is missing.  `make lab-test`
- * builds this file with domains that were patched (lab/), tells it their names
- * in $LAB_WITHOUT, and lab/worlds.txt says what it has to find.  Next: world.c,
- * which does the walking. */
+ * builds this file with patched domains (lab/), passes their names in
+ * $LAB_WITHOUT, and lab/worlds.txt says what the search has to find.  Next:
+ * world.c, which does the walking. */
 #include "world.h"
 
 #include <criterion/criterion.h>

@@ -3,7 +3,7 @@
  * The first part is a shell without durability: load, decide, append, move the
  * cursor.  The second states the invariants, from the events alone and from
  * the folded states.  The third walks every interleaving, breadth first, so
- * that what it finds broken it shows by the shortest way. */
+ * that it shows the shortest way to whatever is broken. */
 #include "world.h"
 
 #include "core/codec.h"

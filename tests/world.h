@@ -2,10 +2,10 @@
  *
  * No shell, no store, no network, no clock: what is left is the choreography
  * itself.  A world is a small plain value: copy it, compare it, hash it.  Its
- * events are interned (equal events are one object, numbered), and its states
- * are folded from its logs each time they are asked for, so every step is at
- * the same time the step after a restart.  world_explore walks every world
- * that can be reached from one.  Read test_world.c to see what for. */
+ * events are interned (equal events are one object, numbered).  Its states are
+ * folded from its logs whenever they are needed, so that every step is also the
+ * step after a restart.  world_explore walks every world that can be reached
+ * from one.  test_world.c shows its use. */
 #ifndef WORLD_H
 #define WORLD_H
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# run.sh - seeded bugs: does the simulation find each of them, and say so
-# rightly?
+# run.sh - seeded bugs: checks that the simulation finds each of them and names
+# it rightly.
 #
 #   run.sh [check] [NAME...]   build each bug, replay its committed choices, and
 #                              demand the violation that the patch expects
-#   run.sh find [NAME...]      search for each anew, a minute each, and shrink
+#   run.sh find [NAME...]      search for each again, a minute each, and shrink
 #                              what was found into its .choices
 #
 # A bug is a patch against the source, NAME.patch: its first lines say what it

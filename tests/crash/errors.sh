@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # errors.sh [--sample K] [EIO|ENOSPC...] - the disk fails at every call that
-# writes to it, once and from then on; what it gives back before that is true.
+# writes to it, once or from then on; until then it works.
 #
 # EIO: the process ends at once with 74, since nobody knows what is on the disk.
 # Started again it goes on, or, if the disk still fails, ends again with 74 and

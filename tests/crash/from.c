@@ -1,9 +1,9 @@
 /* from.c - where a service's own connections come from.
  *
  * A library to preload: LD_PRELOAD=from.so FROM=127.0.0.12 order-svc ...  Over
- * tcp:// all services connect from 127.0.0.1, so that a packet tells whom it is
- * for but not from whom it is.  With an address of its own for each, nft can
- * part one pair; see partitions.sh. */
+ * tcp:// all services connect from 127.0.0.1: a packet says where it goes, but
+ * not which service sent it.  When each has its own address, nft can separate
+ * one pair; see partitions.sh. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 # outsiders.sh [TIMES] - what people do to running services and their files: start
 # them a second time, put an old backup back, or half of one.
 #
-# Locks held by sqlite3 and old readers are test_disks.sh's, a backup made by
-# `saga backup` test_trouble.sh's.
+# test_disks.sh tests locks held by sqlite3 and old readers; test_trouble.sh, a
+# backup made by `saga backup`.
 # shellcheck source=tests/crash/common.sh
 . "$(dirname "$0")/common.sh"
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# partitions.sh [TEST...] - networks that part the services, over tcp://.
+# partitions.sh [TEST...] - the network separates the services, over tcp://.
 #
-# All run in one network namespace of their own, where each service dials from
-# an address of its own (from.c), and its sockets are known by their ports: so
-# nft can drop what one says to another, all of it or one kind of socket, and
-# nobody else notices.  Nothing is refused or reset, packets just vanish, as
-# with a cable that is cut.  Clients are never parted from anybody.
+# All run in one network namespace of their own.  Each service dials from its own
+# address (from.c), and its sockets are known by their ports, so that nft can
+# drop what one sends to another, all of it or one kind of socket.  Nothing is
+# refused or reset: packets vanish, as with a cable that is cut.  Clients are
+# never cut off.
 # shellcheck source=tests/crash/common.sh
 . "$(dirname "$0")/common.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # proof.sh SECONDS - the real processes' part of `make proof`: two of these
-# tests at a time, again and again, each time with another seed.  If the time
-# is enough for it, each kill point is tried, and then samples.
+# tests at a time, again and again, each time with another seed.  It tries each
+# kill point first, if the time is enough, and then samples.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." || exit 74
 unset SAGA_DIR SAGA_BUS SEED

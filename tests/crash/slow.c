@@ -1,8 +1,8 @@
 /* slow.c - every sync takes some milliseconds longer.
  *
  * A library to preload: LD_PRELOAD=slow.so SLOW_SYNC_MS=20 order-svc ...  It
- * gives any disk, and memory, the syncs of a slow disk: what is told only
- * behind a sync comes later, and a test that did not wait for it fails.
+ * gives any disk, and memory, the syncs of a slow disk: what is announced only
+ * after a sync comes later, and a test that does not wait for it fails.
  * scripts/soak.sh uses it.  Only fsync and fdatasync are delayed; SQLite and
  * the services make nothing durable by another call. */
 #include <stdlib.h>

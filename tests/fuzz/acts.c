@@ -1,4 +1,4 @@
-/* acts.c - see acts.h.  Next: fuzz_shell.c, which has a shell live through
+/* acts.c - see acts.h.  Next: fuzz_shell.c, in which a shell takes
  * them. */
 #include "acts.h"
 

@@ -1,5 +1,5 @@
-/* acts.h - one service of a cluster, to which whatever an input says happens,
- * and all that it sends is looked at.
+/* acts.h - does to one service of a cluster what an input says, and looks at
+ * all that the service sends.
  *
  * An input is a list of acts.  Some are a stranger's bytes as they are; others
  * are what an honest peer would send - frames and pull replies made from the

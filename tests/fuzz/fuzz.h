@@ -2,11 +2,11 @@
  * logs, and a verdict.
  *
  * Each fuzz_NAME.c is one target: a function that takes any bytes and must
- * neither crash, nor trip a sanitizer, nor find that something it is sure of
- * (MUST) does not hold.  clang's libFuzzer looks for inputs (`make fuzz`);
+ * neither crash, nor trip a sanitizer, nor see one of its assertions (MUST)
+ * fail.  clang's libFuzzer looks for inputs (`make fuzz`);
  * replay.c walks through those that are kept in corpus/NAME (`make
- * fuzz-replay`, any compiler).  A target is a function of its input alone: the
- * same bytes do the same, whatever came before. */
+ * fuzz-replay`, any compiler).  A target depends on its input alone: the same
+ * bytes do the same, whatever came before. */
 #ifndef FUZZ_H
 #define FUZZ_H
 

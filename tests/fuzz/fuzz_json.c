@@ -1,7 +1,7 @@
-/* fuzz_json.c - any text as an event that came in the answer to a query.
+/* fuzz_json.c - any text as an event in the answer to a query.
  *
- * What reads as an event can be written as a row, shown as JSON, and read
- * again as the same event. */
+ * What can be read as an event can be written as a row, shown as JSON, and read
+ * back as the same event. */
 #include "core/codec.h"
 #include "core/json.h"
 #include "fuzz.h"

@@ -1,8 +1,8 @@
-/* fuzz_wire.c - any bytes as whatever comes over a socket: frames, pulls,
- * their replies, commands, answers, parked rows.
+/* fuzz_wire.c - any bytes as each message that comes over a socket: frames,
+ * pulls, their replies, commands, answers, parked rows.
  *
- * What one of the readers takes is within its limits, and what is written of
- * it reads as the same. */
+ * What a reader accepts is within its limits, and reads the same after it has
+ * been written again. */
 #include "fuzz.h"
 #include "stream/frame.h"
 #include "stream/pull.h"

@@ -1,8 +1,8 @@
 /* replay.c - main() for a fuzz target without libFuzzer: runs it once on each
- * file that is named, or found in a directory that is named.
+ * file that is named, and on each file in a directory that is named.
  *
- * Says how many there were; none at all is an error, since a replay of nothing
- * shows nothing. */
+ * Prints how many there were.  None is an error: a replay of nothing shows
+ * nothing. */
 #include "fuzz.h"
 
 #include <dirent.h>

@@ -2,8 +2,8 @@
  * simple edits of files.
  *
  * seed DIR writes them to DIR/NAME/seed-NNN for every target.  The corpora
- * hold what libFuzzer made of them; this is for the day when a message or a
- * target changes so much that one has to begin anew. */
+ * hold what libFuzzer made of them.  Run it when a message or a target has
+ * changed so much that the search has to start over. */
 #include "core/codec.h"
 #include "core/json.h"
 #include "fuzz.h"

@@ -2,9 +2,9 @@
  * strike nodes, links, disks and clocks; and how all of it ends.
  *
  * Each run allows some kinds only (swarm testing: Groce et al., ISSTA 2012):
- * a run with everything at once rarely gets deep into anything.  What is done
- * here is what a machine or a stranger can do to a service; nothing reaches
- * into one.  Next: main.c. */
+ * a run with everything at once rarely gets deep into anything.  This file does
+ * what a machine or a stranger can do to a service, and never reaches into one.
+ * Next: main.c. */
 #include "sim.h"
 
 #include "simvfs.h"

@@ -1,10 +1,9 @@
-/* clients.c - who wants things: commands with retries, resends, other content
- * under the same id, cancellations, and questions to the read side.
+/* clients.c - the clients: commands with retries, resends, other content under
+ * the same id, cancellations, and questions to the read side.
  *
- * A client writes into the journal what it was promised, after the answer, as
- * the checker wants it (check.h).  Until it has an answer that is final it
- * asks again, like anybody whose request may have been lost.  Next: chaos.c.
- */
+ * After an answer, a client writes what it was promised into the journal, as
+ * the checker wants it (check.h).  Until it has a final answer it asks again,
+ * since its request may have been lost.  Next: chaos.c. */
 #include "sim.h"
 
 #include <inttypes.h>

@@ -1,19 +1,19 @@
 /* cuts.c - the program `cuts`: one log, and power cuts by the thousand.
  *
- *   cuts [--cuts N] [--seed S]     20,000 and 1, unless said
+ *   cuts [--cuts N] [--seed S]     20,000 cuts and seed 1 by default
  *
  * The whole simulation (main.c) cuts the power now and then, among all else
- * that goes wrong.  Here little else does: a writer appends batches with
- * their cursor and a timer, the power goes at any operation of the disk, of
- * the start too, and what was not synced is kept or lost sector by sector.
- * Some lives before the cut end otherwise, by a kill or by a sync that fails,
- * and beside some of the next a reader still stands on an old snapshot.
- * Then the log is opened as a service opens it, and must be that of the last
- * acknowledged batch, or of the one that was being committed: never less,
- * never half of one, never another event under a number that was given out.
+ * that goes wrong.  Here little else goes wrong: a writer appends batches with
+ * their cursor and a timer, the power fails at any operation of the disk,
+ * during the start too, and what was not synced is kept or lost sector by
+ * sector.  Some lives before the cut end otherwise, by a kill or by a sync that
+ * fails, and beside some of the next a reader still holds an old snapshot.
+ * Then the log is opened as a service opens it.  It must end with the last
+ * acknowledged batch or with the one that was being committed: never less,
+ * never half a batch, never another event under a number that was given out.
  *
- * Exit code 0: so it was every time; 1: it was not, and which cut shows it
- * again; 64: usage. */
+ * Exit code 0: every log was right; 1: one was not, and the output names the
+ * cut that shows it again; 64: usage. */
 #include "../sample.h"
 #include "choice.h"
 #include "core/codec.h"

@@ -1,14 +1,14 @@
-/* main.c - the program `sim`: one seed, many, for minutes, or a recorded run.
+/* main.c - the program `sim`: runs one seed, many seeds, or a recorded run.
  *
  *   sim --seed N [--trace] [--hash]       one run
  *   sim --seeds A-B [--hash]              these
  *   sim --minutes M [--seed N]            as many as fit, from N on
  *   sim --replay FILE [--trace] [--hash]  what --shrink or a failure has left
- *   sim --shrink FILE [--to FILE]         the smallest run that fails so, too,
- *                                         that --seconds N (60) can find
+ *   sim --shrink FILE [--to FILE]         the smallest run that fails in the
+ *                                         same way, within --seconds N (60)
  *   --require-sometimes                   fail if a rare thing never happened
- *   --expect ID                           be content with this violation only
- *   --find ID                             go on until a run violates this one
+ *   --expect ID                           succeed only with this violation
+ *   --find ID                             run until a run violates this one
  *   --keep DIR                            where failures are written (.)
  *
  * Exit code 0: all is well; 1: an invariant was violated; 64: usage. */

@@ -2,7 +2,7 @@
 # proof.sh SECONDS - the simulation's part of `make proof`: new seeds on both
 # processors for so long, and what they injected, fault by fault.
 #
-# Begins at a seed that no run has used: the date's.  PROOF_SEED says another.
+# Begins at a seed that no run has used: the date.  PROOF_SEED sets another.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 sim=build/tests/sim/sim

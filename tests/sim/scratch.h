@@ -1,5 +1,5 @@
-/* scratch.h - the directory that a simulation lives in: the links to the views
- * and the journal are real files, all else is in memory (simvfs.h). */
+/* scratch.h - the directory of a simulation: the links to the views and the
+ * journal are real files, all else is in memory (simvfs.h). */
 #ifndef SCRATCH_H
 #define SCRATCH_H
 

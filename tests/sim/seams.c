@@ -1,8 +1,9 @@
-/* seams.c - what fault.c and log.c are in a simulation: a fault point is one
- * more place to die at, a log line one more line of the trace.
+/* seams.c - stands in for fault.c and logger.c in a simulation: a fault point
+ * is one more place to die at, a log line one more line of the trace.
  *
- * It has every function of fault.h and log.h that the shell and the read side
- * call, so the linker takes these.  Next: simvfs.h, the seam below SQLite. */
+ * It defines every function of fault.h and logger.h that the shell and the read
+ * side call, so that the linker takes these.  Next: simvfs.h, the seam below
+ * SQLite. */
 #include "base/fault.h"
 #include "base/logger.h"
 #include "sim.h"

@@ -1,5 +1,5 @@
 /* sim.c - a run: nodes that live, step and die on a virtual clock, until all
- * is quiet and the checker has spoken.
+ * is quiet and the checker has given its verdict.
  *
  * Read sim_run first, then step_side: it does to a service what host.c does,
  * and looks at the cheap invariants after it.  Next: simbus.c. */

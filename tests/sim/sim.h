@@ -1,15 +1,15 @@
 /* sim.h - the whole system in one process: three services with their read
- * sides on a simulated clock, network and disk, and clients that want things.
+ * sides on a simulated clock, network and disk, and their clients.
  *
  * A run takes all its chances from one choice stream (choice.h): the same
  * bytes make the same run, whatever the compiler, the address or the day.  It
  * has a time of chaos, a time in which everything heals, and an end, at which
  * the checker of `saga check --final` judges the three logs and views, with
- * the journal of what the clients were promised.  Some invariants are looked
- * at after every single step.
+ * the journal of what the clients were promised.  Some invariants are checked
+ * after every step.
  *
- * The code under test is the very object files of the services; of them only
- * fault.c and log.c have another body here (seams.c).  Files:
+ * The code under test is the object files of the services; only fault.c and
+ * logger.c have another body here (seams.c).  Files:
  *     sim.c       a run: nodes, steps, the order of events, the end
  *     simbus.c    what is between the nodes
  *     clients.c   who sends commands, and what answers must be

@@ -1,13 +1,12 @@
 /* simbus.c - what is between the nodes: links that lose, repeat, reorder,
- * delay, damage and hold what is sent, and NNG 1.5.2's own two vices.
+ * delay, damage and hold what is sent, and the two defects of NNG 1.5.2.
  *
  * Frames travel from a publisher to every side that follows it, over a wire
  * with a queue that overflows silently; pulls and their replies over another.
- * A wire belongs to one life of its publisher: when that ends, the dialer
- * dials again - unless it is dead, or nobody said that the other end is gone,
- * or the listener there is deaf.  From these only the watchdog helps, with the
- * rules and bounds of libevents/net/bus.c, whose place this file takes.  Next:
- * sim.c. */
+ * A wire belongs to one life of its publisher.  When that ends, the dialer
+ * dials again - unless it is dead, or was not told that the other end is gone,
+ * or the listener there is deaf.  Only the watchdog helps then, with the rules
+ * and bounds of libevents/net/bus.c, which this file replaces.  Next: sim.c. */
 #include "sim.h"
 #include "simvfs.h"
 

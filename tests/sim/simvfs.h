@@ -1,6 +1,6 @@
-/* simvfs.h - a disk in memory behind SQLite's VFS, with a disk's vices.
+/* simvfs.h - a disk in memory behind SQLite's VFS, which fails as disks do.
  *
- * Each of the nodes has a disk of its own, told by the directory of a file's
+ * Each node has a disk of its own, chosen by the directory of a file's
  * name ("…/order/log.db" is on disk 0); anything else is on a scratch disk
  * that never fails.  A write is in the "page cache" until xSync makes it
  * durable:
@@ -11,8 +11,8 @@
  *   - a sync that failed leaves its sectors in the cache, marked clean: no
  *     later sync writes them (Rebello et al., "Can Applications Recover from
  *     fsync Failures?", ATC 2020).
- * A process that dies in the middle of a step cannot be stopped there; its
- * disk goes dead instead, and all it still tries fails without a trace.
+ * A process that dies in the middle of a step cannot be stopped there.  Its
+ * disk goes dead instead, and whatever it still tries fails without effect.
  *
  * Shared memory and locks are kept as unix has them, among the connections of
  * this process; nothing here is thread safe.  Next: simvfs.c, or sim.h. */

@@ -5,7 +5,7 @@
 #   smoke.sh BUILD     SIM_SEED=1000, SIM_SEEDS=3400, SIM_HASHES=200,
 #                      SIM_CUTS=20000
 #
-# The same runs each time: chance is for proof.sh and `make sim-long`.  Exits
+# The same runs each time; proof.sh and `make sim-long` use new seeds.  Exits
 # with 0 when nothing was violated, two compilers agree on every run bit for
 # bit, and each rare thing happened at least once.
 set -euo pipefail

@@ -1,8 +1,8 @@
-/* ask.c - one question to a service, as a program of somebody else would ask.
+/* ask.c - asks a service one question, as somebody else's program would.
  *
  *     ask [--bus URL | --read-side DIR] SERVICE cmd|qry JSON
  *
- * Prints the answer (docs/protocol.md), whatever it says.  $SAGA_DIR is the
+ * Prints the answer (docs/protocol.md), whatever it is.  $SAGA_DIR is the
  * data directory.  Exits 0 when there was an answer, 69 when nobody listens,
  * 75 when none came.  A program of its own: tests/test_*.sh call it. */
 #include "log/store.h"

@@ -1,11 +1,11 @@
 /* craft.c - shows and changes what a parked event carries.
  *
- *     craft LOG.db SEQ             prints its payload in hex
- *     craft LOG.db SEQ data=HEX    puts another one in its place
+ *     craft LOG.db SEQ             prints the payload in hex
+ *     craft LOG.db SEQ data=HEX    replaces it
  *
- * of the event that is parked under SEQ, as a damaged disk would change it, or
- * whoever mends it.  The log's service must not run.  A program of its own:
- * tests/test_trouble.sh calls it. */
+ * The event is the one parked under SEQ.  The change is what a damaged disk, or
+ * the person who repairs it, would do.  The log's service must not run.  A
+ * program of its own: tests/test_trouble.sh calls it. */
 #include "stream/frame.h"
 
 #include <sodium.h>

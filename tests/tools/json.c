@@ -1,12 +1,12 @@
-/* json.c - what a shell test needs of JSON: is it, and what does it say?
+/* json.c - tells a shell test whether a text is JSON, and what it holds.
  *
  *     json [PATH...] < text
  *
- * Standard input has to be one JSON value and nothing else; exits 65 if it is
- * not.  Each PATH ("order.status", "events.0.type") prints what is there, text
- * bare and all else as JSON; "*" is every member of an array or object, "#"
- * how many there are.  Exits 1 when a PATH leads nowhere.  This is a program
- * of its own: tests/test_cli.sh and tests/test_survives.sh call it. */
+ * Standard input has to be one JSON value and nothing else; otherwise it exits
+ * 65.  Each PATH ("order.status", "events.0.type") prints the value there: text
+ * without quotes, all else as JSON; "*" is every member of an array or object,
+ * "#" their number.  Exits 1 when there is no value at a PATH.  This is a
+ * program of its own: tests/test_cli.sh and tests/test_survives.sh call it. */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* stranger.c - whoever else may connect to our sockets, and mean no good.
+/* stranger.c - connects to our sockets as a hostile program would.
  *
  *     stranger KIND sub|req ADDRESS N [SEED]
  *     stranger crowd ADDRESS N PREFIX
@@ -15,10 +15,10 @@
  *     - mixed: each of them in turn
  *
  * Prints "held" when all have done so, then keeps the connections open until
- * its standard input ends: so a test knows when, and decides how long.
+ * its standard input ends, so that a test decides how long.
  * "crowd" instead sends N orders at once, PREFIX-1 and so on, over one
  * connection, and counts the answers by their code.  It speaks SP over ipc and
- * tcp by itself, since a library would refuse to say such things.  A program
+ * tcp by itself, since a library would refuse to send such messages.  A program
  * of its own: tests/test_survives.sh calls it. */
 #include "stream/request.h"
 
