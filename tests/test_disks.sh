@@ -235,9 +235,81 @@ deleted_log() {
     rm "$SAGA_DIR/payment/log.db"
     ends payment
     same 74 "$ended"
-    logged payment 'its log file was deleted or replaced'
+    logged payment 'payment/log.db was deleted or replaced'
     kill -0 "${pids[order]}"
     asked 0 place widget:1 --no-wait
+}
+# Nothing that was acknowledged is lost with the files beside a log.
+deleted_beside_log() {
+    local s ending
+    start_all
+    stock_up
+    begin_load
+    for s in "${services[@]}"; do
+        for ending in wal shm; do
+            load_flows 20
+            rm "$SAGA_DIR/$s/log.db-$ending"
+            ends "$s"
+            same 74 "$ended"
+            logged "$s" "log.db-$ending was deleted or replaced; all that was recorded"
+            start "$s"
+            all_up
+        done
+    done
+    load_flows 20
+    mv "$SAGA_DIR/order/log.db-wal" "$SAGA_DIR/elsewhere"
+    ends order
+    same 74 "$ended"
+    start order
+    all_up
+    all_healed
+}
+deleted_sockets() { # what can be made again is
+    local s
+    start_all
+    stock_up
+    rm -r "$SAGA_DIR/run"
+    within 60 places_again
+    rm "$SAGA_DIR"/run/*.cmd "$SAGA_DIR/run/order.qry"
+    within 60 places_again
+    rm "$SAGA_DIR"/run/*.lock
+    for s in "${services[@]}"; do kill -0 "${pids[$s]}"; done
+    within 30 locks_are_held
+    all_is_well
+}
+locks_are_held() { # as they were before
+    local s
+    for s in "${services[@]}"; do
+        ! flock -n "$SAGA_DIR/run/$s.lock" true || return 1
+    done
+}
+places_again() { "$saga" place gizmo:1 --timeout 5 >/dev/null 2>&1; }
+deleted_views() {
+    local s what before
+    start_all
+    stock_up
+    asked 0 place gizmo:1 --count 20
+    for what in '' -wal -shm; do
+        for s in "${services[@]}"; do
+            before=$(readlink -f "$SAGA_DIR/$s/view.db")
+            rm "$before$what"
+            within 30 is_another_view "$s" "$before"
+        done
+        asked 0 show sku:gizmo
+        all_is_well
+    done
+    before=$(readlink -f "$SAGA_DIR/order/view.db")
+    rm "$SAGA_DIR/order/view.db"
+    within 30 is_another_view order "$before"
+    before=$(readlink -f "$SAGA_DIR/order/view.db")
+    rm "$before"
+    asked 0 rebuild order # joins what has begun by itself, or comes before it
+    for s in "${services[@]}"; do kill -0 "${pids[$s]}"; done
+    all_is_well
+}
+is_another_view() { # SERVICE FILE
+    [ -e "$SAGA_DIR/$1/view.db" ] &&
+        [ "$(readlink -f "$SAGA_DIR/$1/view.db")" != "$2" ]
 }
 damaged_views() { # what was folded can be folded again
     local s
@@ -374,6 +446,12 @@ fi
 it 'a newer database, or one of another service, is refused' \
     in_shop newer newer_database # F27 real
 it 'a log that is deleted ends its service' in_shop deleted deleted_log # F23 real
+it 'files beside a log that are deleted end its service, and nothing is lost' \
+    in_shop beside deleted_beside_log # F23 real
+it 'sockets that are deleted are made again' \
+    in_shop sockets deleted_sockets # F23 real
+it 'a view that is deleted is built anew, without a start' \
+    in_shop unlinked deleted_views # F23 real
 it 'damaged views are built anew' in_shop views damaged_views # F20 real
 it 'a full standard error does no harm' in_shop stderr full_stderr # F13 real
 it 'a path of any length will do' in_shop long far_away

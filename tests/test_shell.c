@@ -409,6 +409,37 @@ Test(shell, the_wall_clock_may_jump) /* HC33 F28 F29 */
     cluster_remove(cluster);
 }
 
+static const char *is_lost(void *ctx)
+{
+    return ctx;
+}
+
+/* Told by the host, which sees the files; what the shell makes of it. */
+static const char *leaves_when_lost(const char *ending)
+{
+    static char path[300], error[STORE_WHY_BYTES];
+    struct cluster *cluster = seeded();
+    struct cluster_node *node = &cluster->writers[ORDER_SVC];
+
+    cr_assert_eq(shell_step(node->shell, NULL, 0), EVT_OK);
+    snprintf(path, sizeof path, "%s%s", node->path, ending);
+    node->shell->lost = is_lost;
+    node->shell->lost_ctx = path;
+    cr_assert_eq(shell_step(node->shell, NULL, 0), EVT_IO);
+    snprintf(error, sizeof error, "%s", shell_error(node->shell));
+    cr_assert_not_null(strstr(error, path), "%s", error);
+    node->shell->mode = SHELL_FULL; /* in whatever mode it is */
+    cr_assert_eq(shell_step(node->shell, NULL, 0), EVT_IO);
+    cluster_close(cluster);
+    return error;
+}
+
+Test(shell, leaves_when_a_file_of_its_log_is_lost) /* F23 */
+{
+    cr_assert_not_null(strstr(leaves_when_lost(""), "from a backup"));
+    cr_assert_not_null(strstr(leaves_when_lost("-wal"), "in log.db now"));
+}
+
 Test(shell, a_full_disk_records_nothing_and_goes_on_later) /* HC50 F18 */
 {
     struct cluster *cluster = seeded();

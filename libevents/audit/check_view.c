@@ -294,7 +294,7 @@ static enum evt_status check_view(struct check *check, unsigned number,
     snprintf(directory, sizeof directory, "%s/%s", check->options->directory,
              check->options->services[number]->name);
     both.number = view_db_current(&both.seen);
-    if (both.number == 0) {
+    if (both.number == 0 || !view_db_exists(&both.seen, both.number)) {
         check->summary->skipped[CHECK_Q3] = "a view.db is missing";
         return EVT_OK;
     }

@@ -242,6 +242,27 @@ bool datadir_describe(const char *service, const char *text)
            (write_synced(partial, text) && rename(partial, path) == 0);
 }
 
+bool datadir_mend(struct datadir *datadir, const char *service)
+{
+    char path[LOCK_PATH_BYTES];
+    struct stat named, held;
+    int lock = -1;
+
+    if (datadir->locks[1] < 0)
+        return true; /* a read side of its own has another directory */
+    address_lock(service, path);
+    if (fstat(datadir->locks[1], &held) == 0 && stat(path, &named) == 0 &&
+        named.st_ino == held.st_ino && named.st_dev == held.st_dev)
+        return true;
+    if (own_directory(service, "run") != 0)
+        return true; /* it has said why; the next look tries again */
+    if (take_lock(service, service, path, O_RDWR | O_CREAT, &lock) != 0)
+        return false;
+    close(datadir->locks[1]);
+    datadir->locks[1] = lock;
+    return true;
+}
+
 const char *datadir_url(struct datadir *datadir, const char *service,
                         const char *socket)
 {

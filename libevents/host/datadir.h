@@ -29,6 +29,11 @@ int datadir_take(struct datadir *datadir, const char *service,
                  const struct options *options);
 void datadir_leave(struct datadir *datadir);
 
+/* Makes again what was deleted of the endpoint: the directory of the sockets
+ * and its lock.  bus_watch then listens there again.  False: somebody else has
+ * taken the lock meanwhile. */
+MUST_CHECK bool datadir_mend(struct datadir *datadir, const char *service);
+
 /* Leaves @text as the service's description in its data directory, in place of
  * an older one, whole or not at all.  False: it could not be written, and
  * errno says why. */

@@ -15,6 +15,7 @@
 #include "host/datadir.h"
 #include "host/frame_faults.h"
 #include "host/options.h"
+#include "host/presence.h"
 #include "host/process.h"
 #include "host/status.h"
 #include "log/syncs.h"
@@ -31,7 +32,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -48,7 +48,7 @@ struct host {
     struct options options;
     struct datadir datadir; /* directories and locks */
     int signal_fd;
-    ino_t log_inode;
+    struct presence presence; /* of the log's files */
     struct process process;
     struct status status;
 
@@ -124,15 +124,11 @@ static int timeout_until(uint64_t wake_ms)
                                           : WATCH_EVERY_MS;
 }
 
-/* A log that was deleted or replaced under us: what we append is in a file
- * that nobody will ever read. */
-static void check_inode(struct host *host)
+static const char *lost_file(void *ctx)
 {
-    struct stat now;
+    struct host *host = ctx;
 
-    if (stat(host->datadir.log_path, &now) != 0 ||
-        now.st_ino != host->log_inode)
-        die("write side", "its log file was deleted or replaced");
+    return presence_lost(&host->presence);
 }
 
 /* What the write side hears the read side need not hear for itself. */
@@ -189,8 +185,9 @@ static void write_loop(struct host *host)
             atomic_store(&host->process.stopping, true);
         now = clock_mono_ms(NULL);
         if (now >= watched_ms + WATCH_EVERY_MS || watched_ms == 0) {
+            if (!datadir_mend(&host->datadir, host->service->name))
+                die("write side", "another process has taken its address");
             bus_watch(host->write_bus, now);
-            check_inode(host);
             watched_ms = now;
         }
         write_step(host, inputs, sifted);
@@ -281,10 +278,11 @@ static int open_shell(struct host *host)
     struct shell_config config = {.path = path,
                                   .timer_ms = host->options.timer_ms,
                                   .routes = process_routes,
-                                  .routes_ctx = &host->process};
+                                  .routes_ctx = &host->process,
+                                  .lost = lost_file,
+                                  .lost_ctx = host};
     char why[STORE_WHY_BYTES] = "";
     unsigned tries = 0;
-    struct stat now;
     enum evt_status rc;
 
     do
@@ -295,8 +293,8 @@ static int open_shell(struct host *host)
         return 0;
     if (rc != EVT_OK)
         return complain(host, rc, why);
-    if (stat(path, &now) == 0)
-        host->log_inode = now.st_ino;
+    if (!presence_open(&host->presence, host->datadir.locks[0], path))
+        return complain(host, EVT_IO, "its files were deleted at the start");
     return 0;
 }
 

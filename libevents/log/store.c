@@ -238,6 +238,15 @@ enum evt_status store_checkpoint(struct store *store)
     return store_sqlite(store, rc, "checkpointing");
 }
 
+bool store_save(struct store *store)
+{
+    int in_log = 0, done = -1;
+
+    return sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                     &in_log, &done) == SQLITE_OK &&
+           done == in_log;
+}
+
 enum evt_status store_snapshot_begin(struct store *store)
 {
     return run_plain(store, SNAPSHOT_BEGIN, "reading");

@@ -74,6 +74,10 @@ void store_rollback(struct store *store);
  * checkpoint: never waits for readers).  Call between transactions. */
 MUST_CHECK enum evt_status store_checkpoint(struct store *store);
 
+/* Copies all of the WAL into the database, for who has seen that the WAL is
+ * deleted: true if everything that was committed is in the database now. */
+bool store_save(struct store *store);
+
 /* A read-only store sees one instant between these two. */
 MUST_CHECK enum evt_status store_snapshot_begin(struct store *store);
 void store_snapshot_end(struct store *store);

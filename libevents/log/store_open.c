@@ -289,6 +289,8 @@ static int rewrite(sqlite3_file *file, sqlite3_int64 counting)
     sqlite3_int64 size = 0;
     int rc = file->pMethods->xFileSize(file, &size);
 
+    if (rc == SQLITE_OK && size < counting)
+        return SQLITE_BUSY; /* deleted; a program still has the old one open */
     if (rc == SQLITE_OK && size > counting)
         rc = file->pMethods->xTruncate(file, counting);
     for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < counting;) {

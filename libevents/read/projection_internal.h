@@ -18,6 +18,8 @@ enum {
         2000, /* how long a generation may be held at a rebuild's cut */
     COMPARE_ROWS = 2000, /* in one step */
     REBUILD_ASKED_MAX = 8,
+    LOOK_MS = 250,        /* how often it is looked whether the file is there */
+    LOOK_AGAIN_MS = 5000, /* after a rebuild for that reason was given up */
     ANSWER_TEXT_MAX = MESSAGE_MAX - 512
 };
 
@@ -67,10 +69,12 @@ struct rebuild {
     size_t asked_count;
     uint64_t begun_ms;
     uint64_t cut_ms;        /* when the cut is given up */
+    bool lost;              /* the file that serves was: nothing to compare */
     struct view_diff *diff; /* while comparing */
     json_t *differences;    /* NULL: not compared yet */
     /* These outlive a rebuild: */
     bool tried_by_itself; /* nobody asked, and it did not succeed yet */
+    uint64_t looked_ms;   /* when it was last looked for the file */
     json_t *result;       /* of the last one that succeeded, or NULL */
 };
 

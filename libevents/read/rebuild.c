@@ -33,6 +33,7 @@ static void answer(struct projection *projection, json_t *reply)
 static void forget(struct rebuild *rebuild)
 {
     struct rebuild kept = {.tried_by_itself = rebuild->tried_by_itself,
+                           .looked_ms = rebuild->looked_ms,
                            .result = rebuild->result};
 
     view_diff_close(rebuild->diff);
@@ -238,6 +239,11 @@ static void begin_comparing(struct projection *projection)
                                 subscription_trouble(other)));
         return;
     }
+    if (rebuild->lost || view_db_lost(projection->live.db)) {
+        rebuild->differences =
+            json_pack("[s]", "not compared: its file was deleted");
+        return;
+    }
     if (view_diff_open(
             &projection->files, view_db_generation(projection->live.db),
             &projection->files, view_db_generation(projection->next.db),
@@ -400,6 +406,26 @@ static bool advance(struct projection *projection)
     return false;
 }
 
+/* A view whose file was deleted answers on, until another takes its place. */
+static void replace_lost(struct projection *projection)
+{
+    struct rebuild *rebuild = &projection->rebuild;
+    uint64_t now = projection_now(projection);
+    char why[STORE_WHY_BYTES];
+
+    if (now < rebuild->looked_ms + LOOK_MS)
+        return;
+    rebuild->looked_ms = now;
+    if (!view_db_lost(projection->live.db))
+        return;
+    logger_fact(LOG_WARN, NULL, NULL,
+                "view %s: its file was deleted or replaced: building another",
+                projection->view->name);
+    rebuild->looked_ms += LOOK_AGAIN_MS - LOOK_MS;
+    if (begin(projection, why) == EVT_OK)
+        rebuild->lost = true;
+}
+
 /* A log that is another one than the view was made of: build anew, unless that
  * was tried in vain. */
 static void start_by_itself(struct projection *projection)
@@ -423,6 +449,8 @@ void rebuild_step(struct projection *projection)
 
     if (rebuild->phase == REBUILD_NONE)
         start_by_itself(projection);
+    if (rebuild->phase == REBUILD_NONE)
+        replace_lost(projection);
     if (rebuild->phase == REBUILD_NONE)
         return;
     sub = diverged(&projection->next);

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -274,6 +275,52 @@ static int settle(struct view_db *db)
     return run(db, sql);
 }
 
+/* ---- files that vanish ----------------------------------------------------
+ */
+
+static const char *const endings[VIEW_FILES] = {"", "-wal", "-shm"};
+
+/* The inode of the file that ends so; 0: there is none. */
+static ino_t inode_of(const struct view_db *db, int ending)
+{
+    char path[PATH_MAX];
+    struct stat found;
+
+    return file_name(&db->files, db->generation, endings[ending], path) &&
+                   stat(path, &found) == 0
+               ? found.st_ino
+               : 0;
+}
+
+static void note_inodes(struct view_db *db)
+{
+    for (int i = 0; i < VIEW_FILES; i++)
+        db->inodes[i] = inode_of(db, i);
+}
+
+bool view_db_lost(const struct view_db *db)
+{
+    if (db->files.vfs != NULL)
+        return false;
+    for (int i = 0; i < VIEW_FILES; i++)
+        if (inode_of(db, i) != db->inodes[i])
+            return true;
+    return view_db_current(&db->files) != db->generation;
+}
+
+bool view_db_exists(const struct view_files *files, uint64_t generation)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(files->vfs);
+    char path[PATH_MAX], full[PATH_MAX];
+    int there = 0;
+
+    return vfs != NULL && vfs->mxPathname <= PATH_MAX &&
+           file_name(files, generation, "", path) &&
+           vfs->xFullPathname(vfs, path, PATH_MAX, full) == SQLITE_OK &&
+           vfs->xAccess(vfs, full, SQLITE_ACCESS_EXISTS, &there) == SQLITE_OK &&
+           there != 0;
+}
+
 /* Ends an attempt to open: hands @db over, or takes it down again. */
 static enum evt_status opened(struct view_db *db, int rc, struct view_db **out,
                               char why[STORE_WHY_BYTES])
@@ -283,6 +330,7 @@ static enum evt_status opened(struct view_db *db, int rc, struct view_db **out,
     if (status == EVT_IO && sql_has_no_room(db->sqlite))
         status = EVT_FULL;
     if (status == EVT_OK) {
+        note_inodes(db);
         *out = db;
     } else {
         snprintf(why, STORE_WHY_BYTES, "%s", db->error);

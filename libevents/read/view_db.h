@@ -47,6 +47,13 @@ const char *view_db_error(const struct view_db *db);
 /* Whether any call failed with EVT_IO since it was opened. */
 bool view_db_failed(const struct view_db *db);
 
+/* Whether its file, or one beside it, or the link to it was deleted or
+ * replaced: it still answers, but nobody else can find it, nor we after a
+ * start.  Not asked of a file behind a VFS. */
+bool view_db_lost(const struct view_db *db);
+/* Whether @generation has a file. */
+bool view_db_exists(const struct view_files *files, uint64_t generation);
+
 /* Rows and positions move together, in one transaction. */
 MUST_CHECK enum evt_status view_db_begin(struct view_db *db);
 MUST_CHECK enum evt_status view_db_commit(struct view_db *db);

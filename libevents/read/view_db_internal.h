@@ -7,6 +7,9 @@
 #include "read/view_db.h"
 
 #include <sqlite3.h>
+#include <sys/types.h>
+
+enum { VIEW_FILES = 3 };
 
 struct view_db {
     struct view_files files;
@@ -14,6 +17,7 @@ struct view_db {
     sqlite3 *sqlite;
     sqlite3_stmt **statements; /* view->sql_count of them */
     sqlite3_stmt *begin, *commit, *set_position;
+    ino_t inodes[VIEW_FILES]; /* of the file, its WAL and its shared memory */
     bool failed;
     char error[STORE_WHY_BYTES];
 };

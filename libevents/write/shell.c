@@ -68,12 +68,29 @@ static enum evt_status save_cursors(struct shell *shell)
     return rc;
 }
 
+/* Whether what was committed is in files that others will find.  A WAL that
+ * was deleted is still ours to read: what it holds is saved before we leave. */
+static enum evt_status still_there(struct shell *shell)
+{
+    const char *path =
+        shell->lost != NULL ? shell->lost(shell->lost_ctx) : NULL;
+
+    if (path == NULL)
+        return EVT_OK;
+    snprintf(
+        shell->error, sizeof shell->error, "%s was deleted or replaced%s", path,
+        strcmp(path, shell->path) == 0 ? "; restore it from a backup"
+        : store_save(shell->store) ? "; all that was recorded is in log.db now"
+                                   : "; its last events may be lost");
+    return EVT_IO;
+}
+
 enum evt_status shell_commit(struct shell *shell)
 {
     enum evt_status rc;
 
     if (!shell->in_transaction)
-        return EVT_OK;
+        return still_there(shell); /* for what is answered once more */
     rc = save_cursors(shell);
     if (rc != EVT_OK)
         return rc;
@@ -92,7 +109,7 @@ enum evt_status shell_commit(struct shell *shell)
         shell->counts.largest_batch = shell->appended;
     shell->appended = 0;
     cache_trim(shell->cache);
-    return EVT_OK;
+    return still_there(shell);
 }
 
 void shell_undo(struct shell *shell)
@@ -311,6 +328,8 @@ static enum evt_status take_next(struct shell *shell,
         return router_take(shell, &inputs[(*next)++]);
     if (!modes_refusing(shell))
         return run_batch(shell, inputs, count, next);
+    if (still_there(shell) != EVT_OK)
+        return EVT_IO;
     while (*next < count && !router_takes(&inputs[*next]))
         turn_away(shell, &inputs[(*next)++]);
     return EVT_OK;
@@ -416,6 +435,9 @@ enum evt_status shell_open(const struct service *service, const struct env *env,
     shell->env = env;
     shell->routes = config->routes;
     shell->routes_ctx = config->routes_ctx;
+    shell->path = config->path;
+    shell->lost = config->lost;
+    shell->lost_ctx = config->lost_ctx;
     env->random(env->ctx, new_log_id, sizeof new_log_id);
     rc = store_open(config->path, service->name, env->vfs, new_log_id,
                     &shell->store, why);

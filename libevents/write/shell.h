@@ -43,6 +43,11 @@ struct shell_config {
      * their functions; NULL: none. */
     const struct route *routes;
     void *routes_ctx;
+    /* Names a file of the log that was deleted or replaced, borrowed; NULL: all
+     * are there.  Asked after each commit, before anything is answered or
+     * published.  The function itself may be NULL. */
+    const char *(*lost)(void *ctx);
+    void *lost_ctx;
 };
 
 /* Opens the log and recovers.  Errors as store_open; @why names the cause.

@@ -31,6 +31,9 @@ struct shell {
     const struct env *env;
     const struct route *routes; /* of the process */
     void *routes_ctx;
+    const char *(*lost)(void *ctx);
+    void *lost_ctx;
+    const char *path; /* log.db */
     struct store *store;
     struct cache *cache;
     uint32_t timer_ms[TIMERS_MAX];
