@@ -80,7 +80,7 @@ TOOL_SOURCES := $(wildcard tests/tools/*.c)
 PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
 SOURCES := $(LIB_SOURCES) $(ROSTER) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
-    $(TOOL_SOURCES) $(PRELOAD_SOURCES)
+    $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
     bench/*.sh)
 
@@ -174,6 +174,17 @@ $(NEXT): $(BUILD)/tests/next/shop.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(NNG) $(LIBS)
 
+# A service that ./saga was not built with, for test_fourth.sh.
+FOURTH := $(BUILD)/tests/fourth/shipping-svc
+$(BUILD)/tests/fourth/shop.c: shop/shop.c tests/fourth/catalogue.sed
+	@mkdir -p $(@D)
+	$(Q)sed -f tests/fourth/catalogue.sed $< > $@
+$(BUILD)/tests/fourth/shop.o: $(BUILD)/tests/fourth/shop.c $(FLAGS_FILE)
+	$(Q)$(COMPILE) -c -o $@ $<
+$(FOURTH): $(BUILD)/tests/fourth/shipping.o $(BUILD)/tests/fourth/shop.o $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ $(NNG) $(LIBS)
+
 # The simulation speaks no NNG, and brings its own faults and log.
 SIM := $(BUILD)/tests/sim/sim
 FUZZ_SIM := $(BUILD)/tests/sim/fuzz_sim
@@ -220,7 +231,7 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 # Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
 SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
-tests: all $(TESTS) $(TOOLS) $(NEXT) $(PRELOADS) $(BUILD)/bench/layers ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) $(PRELOADS) $(BUILD)/bench/layers ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 

@@ -1,12 +1,13 @@
-/* backup.c - `saga backup DIR`: consistent copies of the three logs.
+/* backup.c - `saga backup DIR`: consistent copies of the logs.
  *
- * Three files cannot be read at one instant, and a copy whose cursor is beyond
- * its publisher's head would be a service that has heard events that nobody
- * published.  So backup first freezes all three (a read transaction each), then
- * checks that the cut is consistent: no cursor is beyond a head.  A service
- * that was frozen later may have consumed an event written after the first was
- * frozen; then all are thawed and frozen again, which takes microseconds where
- * a commit takes an fsync.  The copies are made from the frozen transactions.
+ * Several files cannot be read at one instant, and a copy whose cursor is
+ * beyond its publisher's head would be a service that has heard events that
+ * nobody published.  So backup first freezes all (a read transaction each),
+ * then checks that the cut is consistent: no cursor is beyond a head.  A
+ * service that was frozen later may have consumed an event written after the
+ * first was frozen; then all are thawed and frozen again, which takes
+ * microseconds where a commit takes an fsync.  The copies are made from the
+ * frozen transactions.
  */
 #include "log/store.h"
 #include "saga.h"
@@ -32,8 +33,8 @@ struct backup {
     char target[PATH_MAX]; /* absolute */
     char parent[PATH_MAX];
     char partial[PATH_MAX + 16]; /* what is renamed to target in the end */
-    struct store *logs[SERVICES];
-    uint64_t heads[SERVICES];
+    struct store *logs[SERVICES_MAX];
+    uint64_t heads[SERVICES_MAX];
     char misfit[256]; /* why the last cut was none */
 };
 
@@ -51,14 +52,14 @@ static int open_logs(struct backup *backup)
 {
     int code = SAGA_YES;
 
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
-        backup->logs[i] = saga_open_log(backup->saga, shop_services[i], &code);
+    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++)
+        backup->logs[i] = saga_open_log(backup->saga, saga_service(i), &code);
     return code;
 }
 
 static void thaw(struct backup *backup)
 {
-    for (int i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         store_snapshot_end(backup->logs[i]);
 }
 
@@ -67,22 +68,22 @@ static enum evt_status freeze(struct backup *backup)
     uint8_t hash[HASH_BYTES];
     enum evt_status rc = EVT_OK;
 
-    for (int i = 0; i < SERVICES && rc == EVT_OK; i++)
+    for (unsigned i = 0; i < saga_services() && rc == EVT_OK; i++)
         rc = store_snapshot_begin(backup->logs[i]);
-    for (int i = 0; i < SERVICES && rc == EVT_OK; i++)
+    for (unsigned i = 0; i < saga_services() && rc == EVT_OK; i++)
         rc = store_head(backup->logs[i], &backup->heads[i], hash);
     return rc;
 }
 
 /* Whether what @reader has consumed of @publisher is in the frozen log. */
-static enum evt_status fits(struct backup *backup, int reader, int publisher,
-                            bool *fit)
+static enum evt_status fits(struct backup *backup, unsigned reader,
+                            unsigned publisher, bool *fit)
 {
     struct store *log = backup->logs[publisher];
     uint8_t hash[HASH_BYTES];
     struct cursor cursor;
     enum evt_status rc =
-        store_cursor(backup->logs[reader], shop_services[publisher], &cursor);
+        store_cursor(backup->logs[reader], saga_service(publisher), &cursor);
     const char *problem = NULL;
 
     if (rc == EVT_NONE)
@@ -103,8 +104,8 @@ static enum evt_status fits(struct backup *backup, int reader, int publisher,
     *fit = *fit && problem == NULL;
     if (problem != NULL)
         snprintf(backup->misfit, sizeof backup->misfit,
-                 "%s has consumed %s up to #%llu: %s", shop_services[reader],
-                 shop_services[publisher], (unsigned long long)cursor.at.seq,
+                 "%s has consumed %s up to #%llu: %s", saga_service(reader),
+                 saga_service(publisher), (unsigned long long)cursor.at.seq,
                  problem);
     return EVT_OK;
 }
@@ -114,9 +115,9 @@ static enum evt_status all_fit(struct backup *backup, bool *fit)
     enum evt_status rc = EVT_OK;
 
     *fit = true;
-    for (int reader = 0; reader < SERVICES; reader++)
-        for (int publisher = 0; publisher < SERVICES && rc == EVT_OK;
-             publisher++)
+    for (unsigned reader = 0; reader < saga_services(); reader++)
+        for (unsigned publisher = 0;
+             publisher < saga_services() && rc == EVT_OK; publisher++)
             if (publisher != reader)
                 rc = fits(backup, reader, publisher, fit);
     return rc;
@@ -124,7 +125,7 @@ static enum evt_status all_fit(struct backup *backup, bool *fit)
 
 static int cannot_read(struct backup *backup, enum evt_status rc)
 {
-    for (int i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         if (store_error(backup->logs[i])[0] != '\0')
             return saga_fail(backup->saga,
                              rc == EVT_BUSY ? SAGA_TRY_AGAIN : SAGA_IO, "%s",
@@ -179,13 +180,34 @@ static bool is_interrupted(void)
     return interrupted != 0;
 }
 
-static int copy_log(struct backup *backup, int i)
+/* What the service says about itself goes with its log.  A copy without it can
+ * be started all the same: the service writes it anew. */
+static int copy_description(struct backup *backup, unsigned i,
+                            const char *directory)
+{
+    char path[PATH_MAX + 64];
+    char *text = saga_description_of(backup->saga, backup->logs[i]);
+    FILE *file;
+    bool written;
+
+    if (text == NULL)
+        return SAGA_YES;
+    snprintf(path, sizeof path, "%s/service.json", directory);
+    file = fopen(path, "wxe");
+    written = file != NULL && fputs(text, file) >= 0;
+    free(text);
+    if (file != NULL && fclose(file) != 0)
+        written = false;
+    return written ? sync_path(backup, path) : failed(backup, path);
+}
+
+static int copy_log(struct backup *backup, unsigned i)
 {
     char directory[PATH_MAX + 32], path[PATH_MAX + 64], why[STORE_WHY_BYTES];
     int code = SAGA_YES;
 
     snprintf(directory, sizeof directory, "%s/%s", backup->partial,
-             shop_services[i]);
+             saga_service(i));
     snprintf(path, sizeof path, "%s/log.db", directory);
     if (mkdir(directory, 0700) != 0)
         return failed(backup, directory);
@@ -196,6 +218,8 @@ static int copy_log(struct backup *backup, int i)
     store_snapshot_end(backup->logs[i]); /* lets its log be tidied again */
     if (code == SAGA_YES)
         code = sync_path(backup, path);
+    if (code == SAGA_YES)
+        code = copy_description(backup, i, directory);
     return code == SAGA_YES ? sync_path(backup, directory) : code;
 }
 
@@ -264,16 +288,17 @@ static int make_partial(struct backup *backup)
 /* Nothing half is left. */
 static void remove_partial(const struct backup *backup)
 {
-    static const char *const endings[] = {"", "-journal", "-wal", "-shm"};
+    static const char *const files[] = {
+        "log.db", "log.db-journal", "log.db-wal", "log.db-shm", "service.json"};
     char path[PATH_MAX + 64];
 
-    for (int i = 0; i < SERVICES; i++) {
-        for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
-            snprintf(path, sizeof path, "%s/%s/log.db%s", backup->partial,
-                     shop_services[i], endings[e]);
+    for (unsigned i = 0; i < saga_services(); i++) {
+        for (size_t f = 0; f < sizeof files / sizeof files[0]; f++) {
+            snprintf(path, sizeof path, "%s/%s/%s", backup->partial,
+                     saga_service(i), files[f]);
             (void)unlink(path); /* most are not there */
         }
-        snprintf(path, sizeof path, "%s/%s", backup->partial, shop_services[i]);
+        snprintf(path, sizeof path, "%s/%s", backup->partial, saga_service(i));
         (void)rmdir(path);
     }
     (void)rmdir(backup->partial);
@@ -295,7 +320,7 @@ static int copy_all(struct backup *backup)
 
     if (code != SAGA_YES)
         return code;
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++)
         code = copy_log(backup, i);
     if (code == SAGA_YES)
         code = publish(backup);
@@ -312,13 +337,13 @@ static void tell(const struct backup *backup)
     json_t *logs = json_object();
     char start[START_BYTES];
 
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         char log_id[2 * LOG_ID_BYTES + 1];
 
         if (!backup->saga->json)
-            printf("  %-9s  %llu events\n", shop_services[i],
+            printf("  %-9s  %llu events\n", saga_service(i),
                    (unsigned long long)backup->heads[i]);
-        json_object_set_new(logs, shop_services[i],
+        json_object_set_new(logs, saga_service(i),
                             json_pack("{s:s,s:I}", "log",
                                       text_hex(store_log_id(backup->logs[i]),
                                                LOG_ID_BYTES, log_id),
@@ -367,7 +392,7 @@ static int run(struct saga *saga)
         code = copy_all(&backup);
     if (code == SAGA_YES)
         tell(&backup);
-    for (int i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         store_close(backup.logs[i]);
     return code;
 }
@@ -375,7 +400,7 @@ static int run(struct saga *saga)
 const struct verb verb_backup = {
     .name = "backup",
     .group = OPERATION,
-    .summary = "copy the three logs, consistent with each other",
+    .summary = "copy the logs, consistent with each other",
     .args = "DIR",
     .words_max = 1,
     .notes = "DIR must be empty or new.  The services may be running or "

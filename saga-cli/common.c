@@ -16,35 +16,6 @@
 
 enum { FRESH_MS = 2000 }; /* how long a view is given to catch up */
 
-int saga_service_number(const char *name)
-{
-    for (int i = 0; i < SERVICES; i++)
-        if (strcmp(shop_services[i], name) == 0)
-            return i;
-    return -1;
-}
-
-int saga_no_service(const struct saga *saga, const char *name)
-{
-    return saga_fail(saga, SAGA_USAGE,
-                     "no service %s: the services are order, inventory and "
-                     "payment",
-                     name);
-}
-
-int saga_one_service(const struct saga *saga, int *only)
-{
-    int number;
-
-    if (saga->word_count == 0)
-        return SAGA_YES;
-    number = saga_service_number(saga->words[0]);
-    if (number < 0)
-        return saga_no_service(saga, saga->words[0]);
-    *only = number;
-    return SAGA_YES;
-}
-
 static bool printed; /* a JSON value was */
 
 int saga_fail(const struct saga *saga, int code, const char *format, ...)
@@ -186,8 +157,8 @@ const char *start_hint(const struct saga *saga, const char *service,
     bool others = false; /* then run.sh would find the directory in use */
     char words[32] = "";
 
-    for (int i = 0; i < SERVICES; i++)
-        others = others || saga_runs(saga, shop_services[i]);
+    for (unsigned i = 0; i < saga_services(); i++)
+        others = others || saga_runs(saga, saga_service(i));
     if (others)
         snprintf(words, sizeof words, "restart %s", service);
     return run_hint(saga, words, text);
@@ -198,8 +169,8 @@ static bool has_shop(const struct saga *saga)
 {
     char path[4096];
 
-    for (int i = 0; i < SERVICES; i++) {
-        snprintf(path, sizeof path, "%s/%s", saga->directory, shop_services[i]);
+    for (unsigned i = 0; i < saga_services(); i++) {
+        snprintf(path, sizeof path, "%s/%s", saga->directory, saga_service(i));
         if (access(path, F_OK) == 0)
             return true;
     }

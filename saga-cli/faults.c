@@ -27,11 +27,11 @@ static json_t *ask_faults(struct saga *saga, const char *service, int *code)
 /* The answers of all services that were asked, by their numbers; NULL: not
  * asked, or no answer. */
 struct answers {
-    json_t *of[SERVICES];
+    json_t *of[SERVICES_MAX];
 };
 
 /* The fault @point in what service number @i says; NULL: it has none. */
-static const json_t *find(const struct answers *answers, int i,
+static const json_t *find(const struct answers *answers, unsigned i,
                           const char *point)
 {
     const json_t *fault;
@@ -46,11 +46,12 @@ static const json_t *find(const struct answers *answers, int i,
 }
 
 /* A word in service number @i's column; the last one is not padded. */
-static void print_column(const struct answers *answers, int i, const char *word)
+static void print_column(const struct answers *answers, unsigned i,
+                         const char *word)
 {
     bool last = true;
 
-    for (int j = i + 1; j < SERVICES; j++)
+    for (unsigned j = i + 1; j < saga_services(); j++)
         last = last && answers->of[j] == NULL;
     printf("  %-*s", last ? 0 : 9, word);
 }
@@ -58,9 +59,9 @@ static void print_column(const struct answers *answers, int i, const char *word)
 static void print_header(const struct answers *answers)
 {
     printf("%-24s  %-36s", "point", "what happens there");
-    for (int i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         if (answers->of[i] != NULL)
-            print_column(answers, i, shop_services[i]);
+            print_column(answers, i, saga_service(i));
     putchar('\n');
 }
 
@@ -70,7 +71,7 @@ static void print_point(const struct answers *answers, const json_t *fault)
     const char *point = json_text(fault, "point");
 
     printf("%-24s  %-36s", point, json_text(fault, "what"));
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         const json_t *its = find(answers, i, point);
         bool set = json_is_true(json_object_get(its, "set"));
 
@@ -138,7 +139,7 @@ static void print_settings(const char *service, const json_t *reply)
 static void print_faults(const struct answers *answers)
 {
     print_header(answers);
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         const json_t *fault;
         size_t n;
 
@@ -146,16 +147,16 @@ static void print_faults(const struct answers *answers)
         {
             bool printed = false;
 
-            for (int j = 0; j < i; j++)
+            for (unsigned j = 0; j < i; j++)
                 printed = printed ||
                           find(answers, j, json_text(fault, "point")) != NULL;
             if (!printed)
                 print_point(answers, fault);
         }
     }
-    for (int i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         if (answers->of[i] != NULL)
-            print_settings(shop_services[i], answers->of[i]);
+            print_settings(saga_service(i), answers->of[i]);
 }
 
 /* {"order": {"enabled","faults"}, ...}; a service that says nothing has
@@ -165,11 +166,11 @@ static json_t *faults_json(const struct answers *answers, const bool *asked,
 {
     json_t *all = json_object();
 
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         if (answers->of[i] != NULL)
-            json_object_set(all, shop_services[i], answers->of[i]);
+            json_object_set(all, saga_service(i), answers->of[i]);
         else if (asked[i])
-            json_object_set_new(all, shop_services[i],
+            json_object_set_new(all, saga_service(i),
                                 json_pack("{s:b,s:[],s:s,s:i}", "enabled", 0,
                                           "faults", "error", "no answer",
                                           "code", codes[i]));
@@ -184,8 +185,8 @@ static int list(struct saga *saga)
     const char *service = saga->words[1];
     int only = service != NULL ? saga_service_number(service) : -1;
     struct answers answers = {{NULL}};
-    int codes[SERVICES] = {SAGA_YES}, code = SAGA_YES;
-    bool asked[SERVICES] = {false}, any = false;
+    int codes[SERVICES_MAX] = {SAGA_YES}, code = SAGA_YES;
+    bool asked[SERVICES_MAX] = {false}, any = false;
     struct saga asking = *saga;
 
     if (saga->word_count > 2)
@@ -193,10 +194,10 @@ static int list(struct saga *saga)
     if (service != NULL && only < 0)
         return saga_no_service(saga, service);
     asking.json = false;
-    for (int i = 0; i < SERVICES; i++) {
-        asked[i] = only < 0 || i == only;
+    for (unsigned i = 0; i < saga_services(); i++) {
+        asked[i] = only < 0 || i == (unsigned)only;
         if (asked[i])
-            answers.of[i] = ask_faults(&asking, shop_services[i], &codes[i]);
+            answers.of[i] = ask_faults(&asking, saga_service(i), &codes[i]);
         code = codes[i] != SAGA_YES ? codes[i] : code;
         any = any || answers.of[i] != NULL;
     }
@@ -204,7 +205,7 @@ static int list(struct saga *saga)
         saga_print_json(faults_json(&answers, asked, codes));
     else if (any)
         print_faults(&answers);
-    for (int i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         json_decref(answers.of[i]);
     return code;
 }
@@ -328,19 +329,19 @@ static int clear_all(struct saga *saga)
 {
     int code = SAGA_YES;
 
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         enum evt_status rc;
         json_t *ask = json_pack("{s:s}", "do", "fault-clear"), *reply = NULL;
 
         /* one that is down has none set */
-        rc = client_ask(saga->client, shop_services[i], "cmd", ask, PATIENCE_MS,
+        rc = client_ask(saga->client, saga_service(i), "cmd", ask, PATIENCE_MS,
                         &reply);
         json_decref(ask);
         json_decref(reply);
         if (rc != EVT_OK && rc != EVT_NONE)
-            code = saga_no_answer(saga, shop_services[i], rc);
+            code = saga_no_answer(saga, saga_service(i), rc);
         else if (!saga->json)
-            printf("%s: %s\n", shop_services[i],
+            printf("%s: %s\n", saga_service(i),
                    rc == EVT_OK ? "every fault is off"
                                 : "not running, so none is set");
     }
@@ -426,8 +427,7 @@ static const struct argp_option options[] = {
     {"times", 't', "N", OPTION_NO_USAGE, "fire N times (0: until cleared)", 0},
     {"percent", 'p', "P", OPTION_NO_USAGE,
      "fire at each pass with this chance (100)", 0},
-    {"all", 'c', NULL, OPTION_NO_USAGE,
-     "clear the faults of all three services", 0},
+    {"all", 'c', NULL, OPTION_NO_USAGE, "clear the faults of all services", 0},
     {0}};
 
 const struct verb verb_fault = {

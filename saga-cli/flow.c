@@ -1,7 +1,7 @@
 /* flow.c - `saga flow`: who reacts to what, printed from the rule tables.
  *
- * Asks no service and reads no file: it prints the rules that this program was
- * built from.  The README shows the result; `make check-flow` compares.  Next:
+ * The shop's rules are those that this program was built from, and the README
+ * shows them (`make check-flow` compares); another service tells its own. Next:
  * libevents/core/flow_print.c. */
 #include "core/flow.h"
 #include "saga.h"
@@ -43,17 +43,18 @@ static json_t *service_json(const struct service *service)
                      "timers", timers);
 }
 
-static json_t *flow_json(void)
+static json_t *flow_json(struct saga *saga)
 {
+    const struct service *const *services = saga_tables(saga);
     json_t *all = json_array();
 
-    for (int i = 0; i < SERVICES; i++)
-        json_array_append_new(all, service_json(roster_services[i]));
+    for (unsigned i = 0; i < saga_services(); i++)
+        json_array_append_new(all, service_json(services[i]));
     return all;
 }
 
 /* The drawn text as one JSON value. */
-static json_t *mermaid_json(void)
+static json_t *mermaid_json(struct saga *saga)
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -62,7 +63,7 @@ static json_t *mermaid_json(void)
 
     if (out == NULL)
         abort();
-    flow_print_mermaid(out, roster_services, SERVICES);
+    flow_print_mermaid(out, saga_tables(saga), saga_services());
     fclose(out);
     json = json_pack("{s:s}", "mermaid", text);
     free(text);
@@ -77,14 +78,18 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->json) {
-        saga_print_json(mermaid ? mermaid_json() : flow_json());
+        saga_print_json(mermaid ? mermaid_json(saga) : flow_json(saga));
     } else if (mermaid) {
-        flow_print_mermaid(stdout, roster_services, SERVICES);
+        flow_print_mermaid(stdout, saga_tables(saga), saga_services());
     } else {
         flow_print_ladder(stdout, roster_services, SERVICES);
         puts("\nIn full: who reacts to what, and with what.\n");
-        flow_print(stdout, roster_services, SERVICES);
+        flow_print(stdout, saga_tables(saga), saga_services());
     }
+    for (unsigned i = 0; i < saga_services(); i++)
+        if (saga_undescribed(i) != NULL)
+            fprintf(stderr, "saga: %s-svc is left out: %s\n", saga_service(i),
+                    saga_undescribed(i));
     return SAGA_YES;
 }
 

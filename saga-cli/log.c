@@ -1,4 +1,4 @@
-/* log.c - `saga log`: prints the events of one service or of all three.
+/* log.c - `saga log`: prints the events of one service or of all.
  *
  * Each event is one line: when, which order, who, what, and because of what.
  * merge.c reads, follows and orders the logs. */
@@ -35,7 +35,7 @@ struct log_verb {
     bool begun;
     int64_t first_ms; /* the time of the first event shown */
     int order_width;
-    struct known known[SERVICES][KNOWN_MAX];
+    struct known known[SERVICES_MAX][KNOWN_MAX];
 };
 
 static volatile sig_atomic_t stopped;
@@ -70,7 +70,7 @@ static void remember(struct log_verb *verb, const json_t *event)
 }
 
 /* Remembers a page of a log from @seq on: causes lie close together. */
-static void look_up(struct log_verb *verb, int i, uint64_t seq)
+static void look_up(struct log_verb *verb, unsigned i, uint64_t seq)
 {
     json_t *ask = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
                             (json_int_t)seq - 1, "limit", KNOWN_MAX / 8);
@@ -78,9 +78,9 @@ static void look_up(struct log_verb *verb, int i, uint64_t seq)
     const json_t *event;
     size_t n;
 
-    if (client_ask(verb->saga->client, shop_services[i], "qry", ask, 250,
+    if (client_ask(verb->saga->client, saga_service(i), "qry", ask, 250,
                    &reply) == EVT_NONE)
-        reply = saga_ask_file(verb->saga, shop_services[i], ask);
+        reply = saga_ask_file(verb->saga, saga_service(i), ask);
     json_array_foreach(json_object_get(reply, "events"), n, event)
         remember(verb, event);
     json_decref(reply);
@@ -88,7 +88,7 @@ static void look_up(struct log_verb *verb, int i, uint64_t seq)
 }
 
 /* The type of event @seq of service @i; NULL: it could not be found out. */
-static const char *type_of(struct log_verb *verb, int i, uint64_t seq)
+static const char *type_of(struct log_verb *verb, unsigned i, uint64_t seq)
 {
     const struct known *known = &verb->known[i][seq % KNOWN_MAX];
 
@@ -105,7 +105,7 @@ static void print_cause(struct log_verb *verb, const struct event *event)
     unsigned long long seq = cause->at.seq;
     bool timer = strcmp(cause->source, event->source) == 0;
     int i = saga_service_number(cause->source);
-    const char *type = i < 0 ? NULL : type_of(verb, i, cause->at.seq);
+    const char *type = i < 0 ? NULL : type_of(verb, (unsigned)i, cause->at.seq);
 
     if (cause->source[0] == '\0')
         fputs("you", stdout);
@@ -121,6 +121,32 @@ static void print_cause(struct log_verb *verb, const struct event *event)
 
 /* ---- one event ---------------------------------------------------------- */
 
+/* The data of a message that this program knows by name only: its numbers and
+ * its plain texts, "carrier dhl  pieces 2". */
+static void describe_data(json_t *data, char *text, size_t size)
+{
+    const json_t *value;
+    const char *name;
+    size_t at = 0;
+
+    text[0] = '\0';
+    json_object_foreach(data, name, value)
+    {
+        const char *string = json_string_value(value);
+        char shown[32] = "";
+
+        if (json_is_integer(value))
+            snprintf(shown, sizeof shown, "%lld",
+                     (long long)json_integer_value(value));
+        for (size_t i = 0;
+             string != NULL && string[i] != '\0' && i + 1 < sizeof shown; i++)
+            shown[i] = string[i] >= ' ' && string[i] <= '~' ? string[i] : '?';
+        if (shown[0] != '\0' && at < size)
+            at += (size_t)snprintf(text + at, size - at, "%s%s %s",
+                                   at > 0 ? "  " : "", clean(name, 32), shown);
+    }
+}
+
 /* What it says; of one that this program cannot read, why not. */
 static void describe(const json_t *json, struct event *event, char *text,
                      size_t size)
@@ -128,8 +154,12 @@ static void describe(const json_t *json, struct event *event, char *text,
     const char *problem = json_string_value(json_object_get(json, "problem"));
     enum evt_status rc = json_to_event(json, event);
 
+    json_t *data = json_object_get(json, "data");
+
     if (rc == EVT_OK)
         saga_describe(event, text, size);
+    else if (rc == EVT_NONE && json_is_object(data))
+        describe_data(data, text, size);
     else
         snprintf(text, size, "(%s)", problem != NULL ? problem : "unreadable");
     if (rc == EVT_BAD) /* what can be said of it all the same */
@@ -184,7 +214,7 @@ static int is_past_end(const struct log_verb *verb, const struct merge *merge)
 {
     uint64_t from = verb->options.from, longest = 0;
 
-    for (int i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         if (verb->options.wanted[i] && merge_head(merge, i) > longest)
             longest = merge_head(merge, i);
     if (from <= longest + 1)
@@ -197,7 +227,7 @@ static int is_past_end(const struct log_verb *verb, const struct merge *merge)
     return saga_fail(verb->saga, SAGA_NO_SUCH,
                      "%s's log ends at #%" PRIu64 ": there is no #%" PRIu64
                      " yet",
-                     shop_services[verb->only], longest, from);
+                     saga_service((unsigned)verb->only), longest, from);
 }
 
 static int print_once(struct log_verb *verb, struct merge *merge)
@@ -229,12 +259,12 @@ static int print_once(struct log_verb *verb, struct merge *merge)
     if (json && (count > 0 || code == SAGA_YES))
         puts(count == 0 ? "[]" : "]");
     saga->json = json;
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++)
         if (merge_from_file(merge, i))
             fprintf(stderr, "saga: %s-svc %s; its log was read from its file\n",
-                    shop_services[i],
-                    saga_runs(saga, shop_services[i]) ? "does not answer"
-                                                      : "is not running");
+                    saga_service(i),
+                    saga_runs(saga, saga_service(i)) ? "does not answer"
+                                                     : "is not running");
     return code;
 }
 
@@ -338,8 +368,8 @@ static int check_words(struct log_verb *verb)
     verb->only = all ? -1 : saga_service_number(saga->words[0]);
     if (!all && verb->only < 0)
         return saga_no_service(saga, saga->words[0]);
-    for (int i = 0; i < SERVICES; i++)
-        verb->options.wanted[i] = all || i == verb->only;
+    for (unsigned i = 0; i < saga_services(); i++)
+        verb->options.wanted[i] = all || i == (unsigned)verb->only;
     return SAGA_YES;
 }
 
@@ -364,7 +394,7 @@ static int run(struct saga *saga)
 }
 
 static const struct argp_option options[] = {
-    {"all", 'a', NULL, OPTION_NO_USAGE, "the three logs together", 0},
+    {"all", 'a', NULL, OPTION_NO_USAGE, "all logs together", 0},
     {"follow", 'f', NULL, 0, "new events as they happen, until Ctrl-C", 0},
     {"from", 's', "N", 0, "start at event N (with --all: of each log)", 0},
     {"limit", 'n', "N", 0, "at most N", 0},

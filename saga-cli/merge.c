@@ -39,7 +39,7 @@ struct merge {
     struct saga *saga;
     bool follow;
     int64_t since_ms; /* from now on: nothing from before this Unix time */
-    struct source sources[SERVICES];
+    struct source sources[SERVICES_MAX];
 };
 
 struct merge *merge_open(struct saga *saga, const struct merge_options *options)
@@ -51,10 +51,10 @@ struct merge *merge_open(struct saga *saga, const struct merge_options *options)
         abort();
     merge->saga = saga;
     merge->follow = options->follow;
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         struct source *source = &merge->sources[i];
 
-        source->service = shop_services[i];
+        source->service = saga_service(i);
         source->wanted = source->more = options->wanted[i];
         source->upto = UINT64_MAX;
         source->page = json_array();
@@ -71,17 +71,17 @@ struct merge *merge_open(struct saga *saga, const struct merge_options *options)
 
 void merge_close(struct merge *merge)
 {
-    for (int i = 0; merge != NULL && i < SERVICES; i++)
+    for (unsigned i = 0; merge != NULL && i < SERVICES_MAX; i++)
         json_decref(merge->sources[i].page);
     free(merge);
 }
 
-uint64_t merge_head(const struct merge *merge, int i)
+uint64_t merge_head(const struct merge *merge, unsigned i)
 {
     return merge->sources[i].head;
 }
 
-bool merge_from_file(const struct merge *merge, int i)
+bool merge_from_file(const struct merge *merge, unsigned i)
 {
     return merge->sources[i].from_file;
 }
@@ -304,7 +304,7 @@ void merge_poll(struct merge *merge)
 {
     uint64_t now = saga_mono_ms();
 
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         struct source *source = &merge->sources[i];
 
         if (source->wanted && pending(source) == NULL)
@@ -348,7 +348,7 @@ static struct source *choose(struct merge *merge)
     struct source *next = NULL, *waiting = NULL;
     uint64_t now = saga_mono_ms();
 
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         struct source *source = &merge->sources[i];
         const json_t *event = pending(source);
         bool held;
@@ -375,7 +375,7 @@ json_t *merge_next(struct merge *merge, int *code)
     struct source *next;
     json_t *event;
 
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         struct source *source = &merge->sources[i];
 
         if (pending(source) != NULL || !source->more)

@@ -9,10 +9,10 @@
 #include "saga.h"
 
 struct merge_options {
-    bool wanted[SERVICES]; /* which logs */
-    bool follow;           /* go on for ever; services may come and go */
-    uint64_t from;         /* from this event of each log on; 0: the first, or,
-                              following, what happens from now on */
+    bool wanted[SERVICES_MAX]; /* which logs */
+    bool follow;               /* go on for ever; services may come and go */
+    uint64_t from; /* from this event of each log on; 0: the first, or,
+                      following, what happens from now on */
 };
 
 struct merge;
@@ -31,8 +31,8 @@ json_t *merge_next(struct merge *merge, int *code);
 void merge_poll(struct merge *merge);
 
 /* Whether service number @i was read from its file, since it is down. */
-bool merge_from_file(const struct merge *merge, int i);
+bool merge_from_file(const struct merge *merge, unsigned i);
 /* Where the log of service @i ended when it was last asked. */
-uint64_t merge_head(const struct merge *merge, int i);
+uint64_t merge_head(const struct merge *merge, unsigned i);
 
 #endif

@@ -83,9 +83,9 @@ static int run_parked(struct saga *saga)
 
     if (code == SAGA_YES)
         code = saga_one_service(saga, &only);
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
-        if (only < 0 || i == only)
-            code = collect_parked(saga, shop_services[i], all, &more);
+    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++)
+        if (only < 0 || i == (unsigned)only)
+            code = collect_parked(saga, saga_service(i), all, &more);
     if (code == SAGA_YES && saga->json)
         saga_print_json(json_incref(all));
     else if (code == SAGA_YES)
@@ -121,8 +121,8 @@ static error_t parse_redrive(int key, char *arg, struct argp_state *state)
         return saga_take_number(saga, "seq", arg, 1, INT64_MAX, &redrive->seq);
     if (key != 's')
         return ARGP_ERR_UNKNOWN;
-    redrive->source = arg;
-    return saga_service_number(arg) < 0 ? saga_no_service(saga, arg) : SAGA_YES;
+    redrive->source = arg; /* which services there are is not known yet */
+    return SAGA_YES;
 }
 
 static void print_redriven(const char *service, const json_t *reply)
@@ -182,14 +182,18 @@ static int run_redrive(struct saga *saga)
     int code = saga_parse(saga, &redrive), failed = SAGA_YES;
     bool one_wanted = redrive.source != NULL || redrive.seq > 0;
 
+    if (code == SAGA_YES && redrive.source != NULL &&
+        saga_service_number(redrive.source) < 0)
+        code = saga_no_service(saga, redrive.source);
     if (code == SAGA_YES)
         code = saga_one_service(saga, &redrive.only);
     if (code != SAGA_YES)
         return code;
     redrive.all = json_object();
-    for (int i = 0; i < SERVICES; i++) /* one that is down keeps none waiting */
-        if (redrive.only < 0 || i == redrive.only) {
-            code = redrive_one(saga, shop_services[i], &redrive);
+    for (unsigned i = 0; i < saga_services();
+         i++) /* one that is down keeps none waiting */
+        if (redrive.only < 0 || i == (unsigned)redrive.only) {
+            code = redrive_one(saga, saga_service(i), &redrive);
             failed = code != SAGA_YES ? code : failed;
         }
     code = failed;
@@ -285,6 +289,14 @@ const struct verb verb_accept = {
 _Static_assert(SERVICES == 3, "the view of each service stands here");
 static const char *const view_names[SERVICES] = {"order", "stock", "account"};
 
+/* What the view of a service is called: of one that is not the shop's, as the
+ * service. */
+static const char *view_of(unsigned service)
+{
+    return saga_is_of_shop(service) ? view_names[service]
+                                    : saga_service(service);
+}
+
 /* The service whose read side has the view; -1: none. */
 static int service_of_view(const char *name)
 {
@@ -296,7 +308,7 @@ static int service_of_view(const char *name)
 
 /* A rebuild that is waited for. */
 struct rebuilding {
-    int service;
+    unsigned service;
     int64_t generation;         /* that is being built; 0: not known yet */
     char told[4 * START_BYTES]; /* what it waits for, as it was told last */
 };
@@ -324,8 +336,8 @@ static void tell_rebuilding(struct saga *saga, struct rebuilding *rebuilding,
     char text[sizeof rebuilding->told], *at = text;
     size_t i;
 
-    at += snprintf(at, sizeof text, "%s view: %s",
-                   view_names[rebuilding->service], json_text(reply, "error"));
+    at += snprintf(at, sizeof text, "%s view: %s", view_of(rebuilding->service),
+                   json_text(reply, "error"));
     json_array_foreach(awaited, i, service)
     {
         size_t left = sizeof text - (size_t)(at - text);
@@ -356,7 +368,7 @@ static json_t *rebuild_request(const struct rebuilding *rebuilding)
 static json_t *ask_rebuild(struct saga *saga, struct rebuilding *rebuilding,
                            bool *again, int *code)
 {
-    const char *service = shop_services[rebuilding->service], *error;
+    const char *service = saga_service(rebuilding->service), *error;
     json_t *ask = rebuild_request(rebuilding), *reply = NULL;
     enum evt_status rc;
 
@@ -378,7 +390,7 @@ static json_t *ask_rebuild(struct saga *saga, struct rebuilding *rebuilding,
         tell_rebuilding(saga, rebuilding, reply);
     else
         (void)saga_fail(saga, *code, "%s view: %s",
-                        view_names[rebuilding->service], error);
+                        view_of(rebuilding->service), error);
     json_decref(reply);
     return NULL;
 }
@@ -416,14 +428,14 @@ static int run_rebuild(struct saga *saga)
         return saga_fail(saga, SAGA_USAGE,
                          "no view %s: the views are order, stock and account",
                          saga->words[0]);
-    rebuilding.service = i;
+    rebuilding.service = (unsigned)i;
     for (int times = 0; times < REBUILD_TIMES && again; times++)
         reply = ask_rebuild(saga, &rebuilding, &again, &code);
     if (reply == NULL && again)
         return saga_fail(saga, SAGA_TRY_AGAIN,
                          "the %s view is still rebuilding; it continues by "
                          "itself ('./saga status' shows when it is done)",
-                         view_names[i]);
+                         view_of(rebuilding.service));
     if (reply == NULL)
         return code;
     if (saga->json) {
@@ -565,16 +577,16 @@ static int run_shutdown(struct saga *saga)
     if (code == SAGA_YES && shutdown.force)
         return end_by_force(saga, shutdown.all);
     done = json_object();
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++) {
+    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++) {
         bool was_down = false;
 
-        if (only >= 0 && i != only)
+        if (only >= 0 && i != (unsigned)only)
             continue;
-        code = shut_down(saga, shop_services[i], only < 0 ? &was_down : NULL);
+        code = shut_down(saga, saga_service(i), only < 0 ? &was_down : NULL);
         if (code == SAGA_YES && !saga->json)
-            printf("%s-svc %s\n", shop_services[i],
+            printf("%s-svc %s\n", saga_service(i),
                    was_down ? "was not running" : "has stopped");
-        json_object_set_new(done, shop_services[i],
+        json_object_set_new(done, saga_service(i),
                             json_string(was_down ? "was down" : "ended"));
     }
     if (code == SAGA_YES && saga->json)

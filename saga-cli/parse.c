@@ -243,6 +243,7 @@ int saga_parse(struct saga *saga, void *options)
     if (code == SAGA_YES) /* in order: nothing is moved about */
         code = argp_parse(&all, saga->argc, saga->argv,
                           ARGP_SILENT | ARGP_IN_ORDER, NULL, saga);
+    saga_find_services(saga);
     if (code == SAGA_YES && verb->group != ABOUT)
         code = open_client(saga);
     return code;

@@ -46,8 +46,30 @@ struct saga {
 int saga_fail(const struct saga *saga, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ---- the services of the data directory (services.c) ----------------------
+ * The shop's come first, then the others by name. */
+
+enum { SERVICES_MAX = 16 };
+/* Looks which there are; true: there are more than at the last look. saga_parse
+ * has called it. */
+bool saga_find_services(const struct saga *saga);
+/* How many there are, and the name of one.  Numbers stay as they are. */
+unsigned saga_services(void);
+const char *saga_service(unsigned number);
 /* -1: no such service. */
 int saga_service_number(const char *name);
+/* Whether this program was built with it. */
+bool saga_is_of_shop(unsigned number);
+/* What each does: the tables of all, for flow.h.  Those of others come from
+ * their descriptions, and have no functions; they are empty where there is
+ * none, and saga_undescribed says why. */
+const struct service *const *saga_tables(struct saga *saga);
+/* NULL: it is known what it does. */
+const char *saga_undescribed(unsigned number);
+/* The description that lies beside @log, checked, for a copy of both; NULL:
+ * there is none.  Caller frees. */
+struct store;
+char *saga_description_of(const struct saga *saga, const struct store *log);
 
 /* Reports that there is no such service; returns SAGA_USAGE. */
 int saga_no_service(const struct saga *saga, const char *name);

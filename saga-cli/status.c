@@ -170,8 +170,8 @@ static int print_health(const struct saga *saga, const struct health health[])
     if (!saga->json)
         printf("  %-11s %-6s %-14s %-16s %s\n", "service", "pid", "log",
                "read side", "heard from the others");
-    for (unsigned i = 0; i < SERVICES; i++) {
-        const char *service = shop_services[i];
+    for (unsigned i = 0; i < saga_services(); i++) {
+        const char *service = saga_service(i);
 
         if (!health[i].asked)
             continue;
@@ -189,9 +189,9 @@ static int print_health(const struct saga *saga, const struct health health[])
         else
             print_service(saga, service, &health[i]);
     }
-    for (unsigned i = 0; i < SERVICES && !saga->json; i++)
+    for (unsigned i = 0; i < saga_services() && !saga->json; i++)
         if (health[i].status != NULL)
-            print_troubles(shop_services[i], health[i].status);
+            print_troubles(saga_service(i), health[i].status);
     if (saga->json)
         saga_print_json(json_pack("{s:O,s:b}", "services", services, "running",
                                   code == SAGA_YES && shown > 0));
@@ -201,7 +201,7 @@ static int print_health(const struct saga *saga, const struct health health[])
 
 static int run_status(struct saga *saga)
 {
-    struct health health[SERVICES] = {{.rc = EVT_NONE}};
+    struct health health[SERVICES_MAX] = {{.rc = EVT_NONE}};
     int code = saga_parse(saga, NULL), only = -1;
 
     if (code != SAGA_YES)
@@ -210,15 +210,15 @@ static int run_status(struct saga *saga)
         only = saga_service_number(saga->words[0]);
     if (saga->word_count == 1 && only < 0)
         return saga_no_service(saga, saga->words[0]);
-    for (int i = 0; i < SERVICES; i++) {
-        health[i].asked =
-            (only < 0 || i == only) && looked_at(saga, shop_services[i]);
+    for (unsigned i = 0; i < saga_services(); i++) {
+        health[i].asked = (only < 0 || i == (unsigned)only) &&
+                          looked_at(saga, saga_service(i));
         if (health[i].asked)
             health[i].status =
-                ask(saga, shop_services[i], "status", 1000, &health[i].rc);
+                ask(saga, saga_service(i), "status", 1000, &health[i].rc);
     }
     code = print_health(saga, health);
-    for (unsigned i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         json_decref(health[i].status);
     return code;
 }
@@ -238,10 +238,21 @@ const struct verb verb_status = {
 /* Everything at one look.  What is on the disk counts, not what is in memory:
  * one who waits wants to read the files next. */
 struct look {
-    struct position head[SERVICES];
-    struct position cursor[SERVICES][SERVICES]; /* [reader][publisher] */
-    struct position view[SERVICES][SERVICES];
+    struct position head[SERVICES_MAX];
+    struct position cursor[SERVICES_MAX]
+                          [SERVICES_MAX]; /* [reader][publisher] */
+    struct position view[SERVICES_MAX][SERVICES_MAX];
+    bool reads[SERVICES_MAX][SERVICES_MAX]; /* the reader listens to it */
+    bool views[SERVICES_MAX][SERVICES_MAX]; /* its view is made from it */
 };
+
+static bool listens(const struct service *service, const char *source)
+{
+    for (size_t i = 0; service->listens_to[i] != NULL; i++)
+        if (strcmp(service->listens_to[i], source) == 0)
+            return true;
+    return false;
+}
 
 static bool read_position(const json_t *json, struct position *at)
 {
@@ -256,7 +267,7 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
 {
     json_t *request = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
                                 (json_int_t)INT64_MAX, "limit", 1);
-    const char *name = shop_services[i];
+    const char *name = saga_service(i);
     json_t *reply = NULL;
     enum evt_status rc =
         client_ask(saga->client, name, "qry", request, 1000, &reply);
@@ -266,10 +277,10 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
         good = text_parse_hex(json_text(reply, "log"), look->head[i].log_id,
                               LOG_ID_BYTES);
         look->head[i].seq = (uint64_t)json_number(reply, "head");
-        for (unsigned p = 0; p < SERVICES; p++)
+        for (unsigned p = 0; p < saga_services(); p++)
             (void)read_position(
                 json_object_get(json_object_get(reply, "cursors"),
-                                shop_services[p]),
+                                saga_service(p)),
                 &look->cursor[i][p]); /* none: nothing consumed */
     }
     if (!good)
@@ -284,16 +295,20 @@ static bool look_at_view(struct saga *saga, unsigned i, struct look *look,
                          char *what, size_t size)
 {
     enum evt_status rc;
-    json_t *status = ask(saga, shop_services[i], "status", 1000, &rc);
+    json_t *status = ask(saga, saga_service(i), "status", 1000, &rc);
     const json_t *positions =
         json_object_get(json_object_get(status, "view"), "positions");
 
-    for (unsigned p = 0; p < SERVICES; p++)
-        if (!read_position(json_object_get(positions, shop_services[p]),
-                           &look->view[i][p]))
+    for (unsigned p = 0; p < saga_services(); p++) {
+        const json_t *position = json_object_get(positions, saga_service(p));
+
+        look->reads[i][p] = listens(saga_tables(saga)[i], saga_service(p));
+        look->views[i][p] = position != NULL;
+        if (!read_position(position, &look->view[i][p]))
             memset(&look->view[i][p], 0, sizeof look->view[i][p]);
+    }
     if (status == NULL)
-        snprintf(what, size, "%s-svc does not answer", shop_services[i]);
+        snprintf(what, size, "%s-svc does not answer", saga_service(i));
     json_decref(status);
     return status != NULL;
 }
@@ -322,31 +337,22 @@ static bool at_head(const char *who, const char *publisher,
     return false;
 }
 
-static bool listens(const struct service *service, const char *source)
-{
-    for (size_t i = 0; service->listens_to[i] != NULL; i++)
-        if (strcmp(service->listens_to[i], source) == 0)
-            return true;
-    return false;
-}
-
 /* Whether every cursor and view is at every head; if not, *what says which
  * is not. */
 static bool all_at_heads(const struct look *look, char *what, size_t size)
 {
-    for (unsigned i = 0; i < SERVICES; i++)
-        for (unsigned p = 0; p < SERVICES; p++) {
+    for (unsigned i = 0; i < saga_services(); i++)
+        for (unsigned p = 0; p < saga_services(); p++) {
             char view[64];
-            /* the order view joins all three; the others fold their own */
-            bool viewed = i == 0 || i == p;
 
-            if (listens(roster_services[i], shop_services[p]) &&
-                !at_head(shop_services[i], shop_services[p],
-                         &look->cursor[i][p], &look->head[p], what, size))
+            if (look->reads[i][p] &&
+                !at_head(saga_service(i), saga_service(p), &look->cursor[i][p],
+                         &look->head[p], what, size))
                 return false;
-            snprintf(view, sizeof view, "%s's read side", shop_services[i]);
-            if (viewed && !at_head(view, shop_services[p], &look->view[i][p],
-                                   &look->head[p], what, size))
+            snprintf(view, sizeof view, "%s's read side", saga_service(i));
+            if (look->views[i][p] &&
+                !at_head(view, saga_service(p), &look->view[i][p],
+                         &look->head[p], what, size))
                 return false;
         }
     return true;
@@ -357,13 +363,13 @@ static bool take_look(struct saga *saga, int64_t deadline_ms, struct look *look,
                       char *what, size_t size)
 {
     memset(look, 0, sizeof *look);
-    for (unsigned i = 0; i < 2 * SERVICES; i++) {
-        unsigned n = i % SERVICES;
+    for (unsigned i = 0; i < 2 * saga_services(); i++) {
+        unsigned n = i % saga_services();
 
         if ((int64_t)saga_mono_ms() >= deadline_ms)
             return false;
-        if (i < SERVICES ? !look_at_log(saga, n, look, what, size)
-                         : !look_at_view(saga, n, look, what, size))
+        if (i < saga_services() ? !look_at_log(saga, n, look, what, size)
+                                : !look_at_view(saga, n, look, what, size))
             return false;
     }
     return all_at_heads(look, what, size);
@@ -379,9 +385,9 @@ static bool is_quiet(struct saga *saga, int64_t deadline_ms, char *what,
     if (!take_look(saga, deadline_ms, &first, what, size) ||
         !take_look(saga, deadline_ms, &second, what, size))
         return false;
-    for (unsigned i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         if (!same(&first.head[i], &second.head[i])) {
-            snprintf(what, size, "%s still appends", shop_services[i]);
+            snprintf(what, size, "%s still appends", saga_service(i));
             return false;
         }
     return true;

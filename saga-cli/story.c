@@ -1,4 +1,4 @@
-/* story.c - gathers one saga from the three logs.
+/* story.c - gathers one saga from the logs.
  *
  * No file stores which service ignored which event: libevents/core/flow.h
  * derives that from the rule tables, the causes and the cursors. */
@@ -33,9 +33,9 @@ void print_padded(const char *text, int width)
 static void read_cursors(struct story *story, unsigned reader,
                          const json_t *cursors)
 {
-    for (unsigned i = 0; i < SERVICES; i++) {
-        struct position *at = &story->consumed[reader * SERVICES + i];
-        const json_t *cursor = json_object_get(cursors, shop_services[i]);
+    for (unsigned i = 0; i < saga_services(); i++) {
+        struct position *at = &story->consumed[reader * saga_services() + i];
+        const json_t *cursor = json_object_get(cursors, saga_service(i));
         const char *log = json_string_value(json_object_get(cursor, "log"));
 
         if (log == NULL || !text_parse_hex(log, at->log_id, LOG_ID_BYTES))
@@ -44,7 +44,22 @@ static void read_cursors(struct story *story, unsigned reader,
     }
 }
 
-static void add_events(struct story *story, json_t *rows)
+/* An event of a service that this program was not built with, in whose messages
+ * it knows only the names: without its data. */
+static bool read_strangers(json_t *row, struct event *event)
+{
+    json_t *envelope = json_copy(row);
+    enum evt_status rc;
+
+    json_object_set_new(envelope, "type", json_string("?"));
+    rc = json_to_event(envelope, event);
+    json_decref(envelope);
+    if (rc == EVT_NONE)
+        event->type = shop_learn(json_text(row, "type"), false);
+    return rc == EVT_NONE && event->type != NO_MESSAGE;
+}
+
+static void add_events(struct story *story, bool of_shop, json_t *rows)
 {
     size_t room = story->count + json_array_size(rows), i;
     json_t *row;
@@ -55,7 +70,10 @@ static void add_events(struct story *story, json_t *rows)
         abort();
     json_array_foreach(rows, i, row)
     {
-        if (json_to_event(row, &story->events[story->count]) == EVT_OK)
+        struct event *event = &story->events[story->count];
+
+        if (json_to_event(row, event) == EVT_OK ||
+            (!of_shop && read_strangers(row, event)))
             story->count++;
         else
             json_array_append(story->unreadable, row);
@@ -112,8 +130,8 @@ static void understand(struct story *story, json_t *all)
             story->of_order = &story->events[i];
     }
     story->gap_count =
-        flow_gaps(roster_services, SERVICES, story->consumed, story->events,
-                  story->count, story->gaps, STORY_GAPS_MAX);
+        flow_gaps(story->services, saga_services(), story->consumed,
+                  story->events, story->count, story->gaps, STORY_GAPS_MAX);
     if (story->gap_count > STORY_GAPS_MAX)
         story->gap_count = STORY_GAPS_MAX;
     for (size_t i = 0; i < story->gap_count;)
@@ -192,22 +210,23 @@ int story_read(struct saga *saga, const char *order, struct story *story)
 
     memset(story, 0, sizeof *story);
     story->order = order;
+    story->services = saga_tables(saga);
     story->unreadable = json_array();
     if (!text_is_id(order, ID_BYTES))
         code = story_no_such_order(saga, order);
     else
         event_tag(TAG_ORDER, order, tag);
-    for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++) {
+    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++) {
         json_t *cursors = NULL;
-        json_t *rows = saga_log_events(saga, shop_services[i], tag, 0,
-                                       UINT64_MAX, &cursors, &story->heads[i],
-                                       &story->from_file[i], &code);
+        json_t *rows =
+            saga_log_events(saga, saga_service(i), tag, 0, UINT64_MAX, &cursors,
+                            &story->heads[i], &story->from_file[i], &code);
 
         if (rows == NULL)
             break;
         code = SAGA_YES;
         read_cursors(story, i, cursors);
-        add_events(story, rows);
+        add_events(story, saga_is_of_shop(i), rows);
         json_array_extend(all, rows);
         json_decref(cursors);
         json_decref(rows);
@@ -264,7 +283,7 @@ void *story_fold(unsigned service, const struct kind *kind, const char *key,
     if (state == NULL)
         abort();
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(events[i].source, shop_services[service]) != 0 ||
+        if (strcmp(events[i].source, saga_service(service)) != 0 ||
             !event_type_in(events[i].type, kind->folds, FOLDS_MAX))
             continue;
         kind->evolve(state, key, &events[i]);
@@ -326,7 +345,9 @@ bool story_ended(const struct story *story)
     char order[32], stock[32];
 
     for (size_t i = 0; i < story->gap_count; i++)
-        if (!story->gaps[i].ignored || story->parked[i] != NULL)
+        if ((!story->gaps[i].ignored || story->parked[i] != NULL) &&
+            saga_is_of_shop(
+                (unsigned)saga_service_number(story->gaps[i].owner->name)))
             return false;
     story_status(story, order, sizeof order);
     status_word(story, 1, stock, sizeof stock);
@@ -346,15 +367,16 @@ char *story_answers(const struct rule *rule, char *text, size_t size)
     return text;
 }
 
-const char *story_command(unsigned service, enum message_type type)
+const char *story_command(const struct story *story, unsigned service,
+                          enum message_type type)
 {
-    const struct service *owner = roster_services[service];
+    const struct service *owner = story->services[service];
 
     for (size_t i = 0; i < owner->rule_count; i++) {
         const struct rule *rule = &owner->rules[i];
 
         if (shop_message(rule->on)->is_command &&
-            flow_writer(roster_services, SERVICES, rule->on) == NULL &&
+            flow_writer(story->services, saga_services(), rule->on) == NULL &&
             event_type_in(type, rule->may_emit, MAY_EMIT_MAX))
             return shop_type_name(rule->on);
     }

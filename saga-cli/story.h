@@ -14,16 +14,18 @@ enum { STORY_GAPS_MAX = 32 };
 
 struct story {
     const char *order;
+    const struct service *const *services; /* of all logs; borrowed */
     struct event *events; /* every one behind its cause; owned */
     json_t **rows;        /* the same events as json_from_row made them */
     size_t count;
-    struct position consumed[SERVICES * SERVICES]; /* as flow_gaps wants it */
+    struct position
+        consumed[SERVICES_MAX * SERVICES_MAX]; /* as flow_gaps wants it */
     struct flow_gap gaps[STORY_GAPS_MAX];
     size_t gap_count;
     char *parked[STORY_GAPS_MAX]; /* why the owner has put the cause of a gap
                                      aside, NULL if it has not; owned */
-    uint64_t heads[SERVICES];
-    bool from_file[SERVICES]; /* read there, since the service is down */
+    uint64_t heads[SERVICES_MAX];
+    bool from_file[SERVICES_MAX]; /* read there, since the service is down */
     json_t *unreadable;     /* events that this program cannot decode; owned */
     struct event *of_order; /* the OrderPlaced, or NULL */
 };
@@ -51,14 +53,16 @@ void *story_fold(unsigned service, const struct kind *kind, const char *key,
 char *story_status(const struct story *story, char *text, size_t size);
 /* Why it turned back; "" if it did not.  Borrowed. */
 const char *story_reason(const struct story *story);
-/* Confirmed and shipped, or cancelled, and nobody has anything left to do. */
+/* Confirmed and shipped, or cancelled, and the shop has nothing left to do.  A
+ * service that only watches may yet have. */
 bool story_ended(const struct story *story);
 
 /* "PaymentCharged or PaymentDeclined": what @rule may emit.  Returns @text. */
 char *story_answers(const struct rule *rule, char *text, size_t size);
 
 /* What a client said to make @service emit @type: "PlaceOrder". */
-const char *story_command(unsigned service, enum message_type type);
+const char *story_command(const struct story *story, unsigned service,
+                          enum message_type type);
 
 /* Prints @text and fills up to @width columns (not bytes). */
 void print_padded(const char *text, int width);

@@ -34,6 +34,17 @@ static const char *note(const struct event *event, char *text, size_t size)
     }
 }
 
+/* Whether service number @i has a lane: the shop's always, others if they have
+ * anything to do with this saga. */
+static bool has_lane(const struct story *story, unsigned i)
+{
+    bool has = saga_is_of_shop(i);
+
+    for (size_t e = 0; e < story->count; e++)
+        has = has || strcmp(story->events[e].source, saga_service(i)) == 0;
+    return has;
+}
+
 /* ---- as text ------------------------------------------------------------- */
 
 /* Whether an event is older, by the clock, than the first: that clock was set
@@ -74,6 +85,18 @@ static void print_head(const struct story *story)
     puts("\n");
 }
 
+/* What stands in one lane; @undoing: in another colour. */
+static void print_cell(const struct saga *saga, const char *cell, bool undoing)
+{
+    bool coloured = saga->colour && undoing && cell[0] != '\0';
+
+    if (coloured)
+        printf("\033[33m");
+    print_padded(cell, LANE);
+    if (coloured)
+        printf("\033[0m");
+}
+
 static void print_row(const struct saga *saga, const struct story *story,
                       size_t i)
 {
@@ -98,15 +121,9 @@ static void print_row(const struct saga *saga, const struct story *story,
     else
         printf("  %2zu %6" PRId64 "  ", i + 1,
                event->time_ms - story->events[0].time_ms);
-    for (int l = 0; l < SERVICES; l++) {
-        bool here = l == lane;
-
-        if (here && saga->colour && undoes > 0)
-            printf("\033[33m");
-        print_padded(here ? cell : "", LANE);
-        if (here && saga->colour && undoes > 0)
-            printf("\033[0m");
-    }
+    for (unsigned l = 0; l < saga_services(); l++)
+        if (has_lane(story, l))
+            print_cell(saga, (int)l == lane ? cell : "", undoes > 0);
     note(event, text, sizeof text);
     print_padded(cause, note(event, text, sizeof text)[0] != '\0' ? 10 : 0);
     printf("%s\n", note(event, text, sizeof text));
@@ -137,8 +154,9 @@ static void print_text(const struct saga *saga, const struct story *story)
 
     print_head(story);
     printf("   #    +ms  ");
-    for (int l = 0; l < SERVICES; l++)
-        print_padded(shop_services[l], LANE);
+    for (unsigned l = 0; l < saga_services(); l++)
+        if (has_lane(story, l))
+            print_padded(saga_service(l), LANE);
     printf("because\n");
     for (size_t i = 0; i < story->count; i++)
         print_row(saga, story, i);
@@ -157,10 +175,10 @@ static void print_text(const struct saga *saga, const struct story *story)
                json_text(row, "source"), json_number(row, "seq"),
                json_text(row, "type"), json_number(row, "version"),
                json_text(row, "source"));
-    for (int l = 0; l < SERVICES; l++)
+    for (unsigned l = 0; l < saga_services(); l++)
         if (story->from_file[l])
             printf("\n  From %s's log file, since %s-svc does not answer.\n",
-                   shop_services[l], shop_services[l]);
+                   saga_service(l), saga_service(l));
 }
 
 /* ---- as JSON ------------------------------------------------------------- */
@@ -203,11 +221,11 @@ static void print_json(const struct story *story)
         json_array_append_new(gaps, gap_json(story, i));
     json_array_foreach(story->unreadable, n, row)
         json_array_append_new(unreadable, saga_event_json(row));
-    for (int l = 0; l < SERVICES; l++) {
-        json_object_set_new(as_of, shop_services[l],
+    for (unsigned l = 0; l < saga_services(); l++) {
+        json_object_set_new(as_of, saga_service(l),
                             json_integer((json_int_t)story->heads[l]));
         if (story->from_file[l])
-            json_array_append_new(from_files, json_string(shop_services[l]));
+            json_array_append_new(from_files, json_string(saga_service(l)));
     }
     saga_print_json(json_pack(
         "{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o}", "order", story->order,
@@ -222,8 +240,9 @@ static void print_json(const struct story *story)
 static void draw_mermaid(FILE *out, const struct story *story)
 {
     fprintf(out, "sequenceDiagram\n    actor you\n");
-    for (int l = 0; l < SERVICES; l++)
-        fprintf(out, "    participant %s\n", shop_services[l]);
+    for (unsigned l = 0; l < saga_services(); l++)
+        if (has_lane(story, l))
+            fprintf(out, "    participant %s\n", saga_service(l));
     for (size_t i = 0; i < story->count; i++) {
         const struct event *event = &story->events[i];
         size_t because = story_because(story, i);
@@ -237,8 +256,9 @@ static void draw_mermaid(FILE *out, const struct story *story)
                     shop_type_name(story->events[because - 1].type));
         else
             fprintf(out, "    you->>%s: %s\n", event->source,
-                    lane < 0 ? "?"
-                             : story_command((unsigned)lane, event->type));
+                    lane < 0
+                        ? "?"
+                        : story_command(story, (unsigned)lane, event->type));
         fprintf(out, "    Note over %s: %s\n", event->source,
                 shop_type_name(event->type));
     }

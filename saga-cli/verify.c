@@ -3,7 +3,7 @@
  * The hash of an event covers the event and the previous hash, so an edit shows
  * at once.  If somebody edits an event and recomputes all later hashes, the
  * consumers reveal it: each keeps the hash of the last event that it consumed.
- * A log is therefore tamper-evident, not tamper-proof: an edit of all three
+ * A log is therefore tamper-evident, not tamper-proof: an edit of all
  * databases in step, or of events that nobody has consumed yet, stays hidden.
  */
 #include "verbs.h"
@@ -161,7 +161,7 @@ static int verdict(const struct saga *saga, const struct finding *finding)
 /* Opens service @number's log at one instant; NULL: reported, *code set. */
 static struct store *frozen(struct saga *saga, unsigned number, int *code)
 {
-    struct store *log = saga_open_log(saga, shop_services[number], code);
+    struct store *log = saga_open_log(saga, saga_service(number), code);
 
     if (log != NULL && store_snapshot_begin(log) != EVT_OK) {
         *code = saga_fail(saga, SAGA_IO, "%s", store_error(log));
@@ -175,25 +175,26 @@ static struct store *frozen(struct saga *saga, unsigned number, int *code)
 static int verify_one(struct saga *saga, unsigned number,
                       struct finding *finding)
 {
-    struct store *logs[SERVICES] = {NULL};
+    struct store *logs[SERVICES_MAX] = {NULL};
     enum evt_status rc = EVT_OK;
     int code = SAGA_YES;
 
-    for (unsigned i = 1; i <= SERVICES && code == SAGA_YES; i++) {
-        unsigned next = (number + i) % SERVICES; /* the log itself is last */
+    for (unsigned i = 1; i <= saga_services() && code == SAGA_YES; i++) {
+        unsigned next =
+            (number + i) % saga_services(); /* the log itself is last */
 
         logs[next] = frozen(saga, next, &code);
     }
     if (code == SAGA_YES) {
         rc = walk(logs[number], finding);
-        for (unsigned i = 1; i < SERVICES && rc == EVT_OK; i++)
-            rc = ask_witness(logs[number], logs[(number + i) % SERVICES],
+        for (unsigned i = 1; i < saga_services() && rc == EVT_OK; i++)
+            rc = ask_witness(logs[number], logs[(number + i) % saga_services()],
                              finding);
         if (rc != EVT_OK)
             code = saga_fail(saga, SAGA_IO, "%s's log cannot be read: %s",
-                             shop_services[number], store_error(logs[number]));
+                             saga_service(number), store_error(logs[number]));
     }
-    for (unsigned i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         store_close(logs[i]);
     return code;
 }
@@ -208,7 +209,7 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     finding.edited = json_array();
-    for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++) {
+    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++) {
         if (only < 0 || (unsigned)only == i)
             code = verify_one(saga, i, &finding);
     }

@@ -31,8 +31,8 @@ struct owner {
 
 /* What the services say of themselves, asked once. */
 struct answers {
-    json_t *status[SERVICES]; /* NULL: no answer; owned */
-    enum evt_status rc[SERVICES];
+    json_t *status[SERVICES_MAX]; /* NULL: no answer; owned */
+    enum evt_status rc[SERVICES_MAX];
 };
 
 /* ---- looking ------------------------------------------------------------- */
@@ -42,15 +42,15 @@ static void ask_all(struct saga *saga, struct answers *answers)
     json_t *ask = json_pack("{s:s}", "get", "status");
 
     memset(answers, 0, sizeof *answers);
-    for (unsigned i = 0; i < SERVICES; i++)
-        answers->rc[i] = client_ask(saga->client, shop_services[i], "qry", ask,
+    for (unsigned i = 0; i < saga_services(); i++)
+        answers->rc[i] = client_ask(saga->client, saga_service(i), "qry", ask,
                                     500, &answers->status[i]);
     json_decref(ask);
 }
 
 static void answers_free(struct answers *answers)
 {
-    for (unsigned i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < saga_services(); i++)
         json_decref(answers->status[i]);
 }
 
@@ -74,7 +74,7 @@ static void ask_neighbours(const struct answers *answers, const char *name,
                            struct owner *owner)
 {
     owner->heard_ms_ago = -1;
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         const json_t *heard = json_object_get(
             subscription_of(answers->status[i], name), "heard_ms_ago");
 
@@ -82,7 +82,7 @@ static void ask_neighbours(const struct answers *answers, const char *name,
             (owner->heard_ms_ago < 0 ||
              json_integer_value(heard) < owner->heard_ms_ago)) {
             owner->heard_ms_ago = json_integer_value(heard);
-            owner->heard_by = shop_services[i];
+            owner->heard_by = saga_service(i);
         }
     }
 }
@@ -122,8 +122,8 @@ static bool open_gap(const struct story *story, size_t i)
 }
 
 /* Marks the owners of whatever may follow from @rule. */
-static void mark_needed(const struct rule *rule, bool needed[SERVICES],
-                        bool seen[MESSAGE_TYPES])
+static void mark_needed(const struct story *story, const struct rule *rule,
+                        bool needed[SERVICES_MAX], bool seen[TYPES_MAX])
 {
     for (size_t i = 0; i < MAY_EMIT_MAX; i++) {
         enum message_type type = rule->may_emit[i];
@@ -131,28 +131,28 @@ static void mark_needed(const struct rule *rule, bool needed[SERVICES],
         if (type == NO_MESSAGE || seen[type])
             continue;
         seen[type] = true;
-        for (unsigned k = 0; k < SERVICES; k++) {
-            const struct rule *next = service_rule(roster_services[k], type);
+        for (unsigned k = 0; k < saga_services(); k++) {
+            const struct rule *next = service_rule(story->services[k], type);
 
             if (next == NULL)
                 continue;
             needed[k] = true;
-            mark_needed(next, needed, seen);
+            mark_needed(story, next, needed, seen);
         }
     }
 }
 
 /* Which services the saga needs to go on to its end, beside those that it
  * waits for; with nothing open it is order-svc's timer that ends it. */
-static void find_needed(const struct story *story, bool needed[SERVICES])
+static void find_needed(const struct story *story, bool needed[SERVICES_MAX])
 {
-    bool seen[MESSAGE_TYPES] = {false};
+    bool seen[TYPES_MAX] = {false};
     size_t open = 0;
 
-    memset(needed, 0, SERVICES * sizeof needed[0]);
+    memset(needed, 0, SERVICES_MAX * sizeof needed[0]);
     for (size_t i = 0; i < story->gap_count; i++)
         if (open_gap(story, i)) {
-            mark_needed(story->gaps[i].rule, needed, seen);
+            mark_needed(story, story->gaps[i].rule, needed, seen);
             open++;
         }
     needed[0] = needed[0] || open == 0;
@@ -169,7 +169,7 @@ static int64_t deadline_of(struct saga *saga, const char *order)
     int64_t due_ms = 0;
 
     snprintf(path, sizeof path, "%s/%s/log.db", saga->directory,
-             shop_services[0]);
+             saga_service(0));
     if (store_open_readonly(path, NULL, NULL, &log, why) != EVT_OK)
         return 0;
     if (store_order_due(log, order, &due_ms) != EVT_OK)
@@ -219,9 +219,9 @@ static void print_owner(const struct saga *saga, const char *name,
         printf("%s-svc has lost events that others consumed, and records "
                "nothing until they accept the loss:\n",
                name);
-        for (unsigned i = 0; i < SERVICES; i++)
-            if (strcmp(shop_services[i], name) != 0)
-                printf("  ./saga accept %s %s\n", shop_services[i], name);
+        for (unsigned i = 0; i < saga_services(); i++)
+            if (strcmp(saga_service(i), name) != 0)
+                printf("  ./saga accept %s %s\n", saga_service(i), name);
         break;
     case RUNNING:
         printf("%s-svc is running and will handle it.\n", name);
@@ -236,17 +236,17 @@ static void print_owner(const struct saga *saga, const char *name,
 static void print_missing(const struct saga *saga, const struct story *story,
                           const struct answers *answers)
 {
-    bool needed[SERVICES];
+    bool needed[SERVICES_MAX];
 
     find_needed(story, needed);
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         struct owner owner = {.state = state_of_service(answers, i)};
 
         if (!needed[i] || owner.state == RUNNING)
             continue;
-        ask_neighbours(answers, shop_services[i], &owner);
-        printf("It also needs %s-svc, which ", shop_services[i]);
-        print_state(saga, shop_services[i], &owner);
+        ask_neighbours(answers, saga_service(i), &owner);
+        printf("It also needs %s-svc, which ", saga_service(i));
+        print_state(saga, saga_service(i), &owner);
     }
 }
 
@@ -309,13 +309,13 @@ static json_t *unreadable_parked(struct saga *saga, const struct story *story)
     struct saga asking = *saga;
 
     asking.json = false; /* what fails is told beside the answer */
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         json_t *reply = NULL, *parked, *event;
         size_t n, k;
         int code;
 
         if (json_array_size(story->unreadable) > 0)
-            reply = saga_ask(&asking, shop_services[i], ask, NULL, &code);
+            reply = saga_ask(&asking, saga_service(i), ask, NULL, &code);
         json_array_foreach(json_object_get(reply, "parked"), n, parked)
             json_array_foreach(story->unreadable, k, event)
         {
@@ -324,7 +324,7 @@ static json_t *unreadable_parked(struct saga *saga, const struct story *story)
                 json_number(parked, "seq") != json_number(event, "seq"))
                 continue;
             json_object_set_new(parked, "service",
-                                json_string(shop_services[i]));
+                                json_string(saga_service(i)));
             json_object_set_new(parked, "type",
                                 json_string(json_text(event, "type")));
             json_array_append(found, parked);
@@ -449,15 +449,15 @@ static json_t *missing_json(const struct story *story,
                             const struct answers *answers)
 {
     json_t *missing = json_array();
-    bool needed[SERVICES];
+    bool needed[SERVICES_MAX];
 
     find_needed(story, needed);
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < saga_services(); i++) {
         enum owner_state state = state_of_service(answers, i);
 
         if (needed[i] && state != RUNNING)
             json_array_append_new(missing, json_pack("{s:s,s:s}", "service",
-                                                     shop_services[i], "state",
+                                                     saga_service(i), "state",
                                                      state_words[state]));
     }
     return missing;

@@ -365,7 +365,7 @@ static void print_reactions(FILE *out, const struct service *const services[],
             print_left(out, name, from, &first);
             fprintf(out, "%-9s ", service->name);
             print_types(out, rule->may_emit, MAY_EMIT_MAX, " | ");
-            fputc('\n', out);
+            fputs(rule->may_emit[0] == NO_MESSAGE ? "nothing\n" : "\n", out);
         }
         for (size_t t = 0; t < service->timer_count; t++) {
             if (service->timers[t].from != type)
@@ -375,7 +375,8 @@ static void print_reactions(FILE *out, const struct service *const services[],
             print_timer(out, &service->timers[t]);
         }
     }
-    if (first) {
+    if (first &&
+        (type < MESSAGE_TYPES || flow_writer(services, count, type) != NULL)) {
         print_left(out, name, from, &first);
         fputs("nobody\n", out);
     }
@@ -412,6 +413,8 @@ static void mermaid_edges(FILE *out, const struct service *service)
     for (size_t i = 0; i < service->rule_count; i++) {
         const struct rule *rule = &service->rules[i];
 
+        if (rule->may_emit[0] == NO_MESSAGE)
+            continue;
         fprintf(out, "    %s --> ", shop_type_name(rule->on));
         print_types(out, rule->may_emit, MAY_EMIT_MAX, " & ");
         fputc('\n', out);

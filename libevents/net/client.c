@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-    SOCKETS_MAX = 8,
+    SOCKETS_MAX = 64,
     /* Never, for any wait: a service may take its time, and must not get its
      * question twice.  Not NNG_DURATION_INFINITE, which would also give up a
      * request whose connection is lost (nng_req(7); req.c, req0_pipe_close). */

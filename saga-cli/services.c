@@ -1,0 +1,287 @@
+/* services.c - which services there are, and what each says about itself.
+ *
+ * The shop's own are known from the roster.  Any other directory of the data
+ * directory that holds a log or a description is a service, too.  It describes
+ * itself: by its answer, or else by the file that it left.  A file is a
+ * stranger's: it is bounded, must be a plain file, must name its directory, and
+ * must belong to the log beside it. */
+#include "saga.h"
+
+#include "core/describe.h"
+#include "log/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DESCRIBE_MS = 500 };
+
+/* One that this program was not built with. */
+struct other {
+    char name[SERVICE_BYTES];
+    struct description *description; /* NULL: there is none to be had */
+    struct service bare;             /* its tables then: a name */
+    char trouble[STORE_WHY_BYTES];
+    bool asked;
+};
+
+static const char *names[SERVICES_MAX];
+static const struct service *tables[SERVICES_MAX];
+static struct other others[SERVICES_MAX - SERVICES];
+static unsigned count;
+
+unsigned saga_services(void)
+{
+    return count;
+}
+
+const char *saga_service(unsigned number)
+{
+    return names[number];
+}
+
+int saga_service_number(const char *name)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
+bool saga_is_of_shop(unsigned number)
+{
+    return number < SERVICES;
+}
+
+/* ---- finding ------------------------------------------------------------- */
+
+/* Whether @name in the directory @fd is a service's directory. */
+static bool is_service(int fd, const char *name)
+{
+    static const char *const files[] = {"log.db", "service.json"};
+    struct stat found;
+    bool holds = false;
+    int inside;
+
+    if (!text_is_id(name, SERVICE_BYTES) || name[0] == '.')
+        return false;
+    inside = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    for (size_t i = 0; inside >= 0 && i < 2; i++)
+        holds = holds ||
+                (fstatat(inside, files[i], &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+                 S_ISREG(found.st_mode));
+    if (inside >= 0)
+        close(inside);
+    return holds;
+}
+
+static void add_other(const char *name)
+{
+    static const char *const nobody[] = {NULL};
+    struct other *other = &others[count - SERVICES];
+
+    text_copy(other->name, sizeof other->name, name);
+    other->bare = (struct service){.name = other->name, .listens_to = nobody};
+    names[count] = other->name;
+    tables[count++] = &other->bare;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+bool saga_find_services(const struct saga *saga)
+{
+    struct dirent **entries = NULL;
+    int fd = open(saga->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int found = fd < 0 ? 0 : scandirat(fd, ".", &entries, NULL, by_name);
+    unsigned before = count;
+
+    while (count < SERVICES) {
+        names[count] = shop_services[count];
+        tables[count] = roster_services[count];
+        count++;
+    }
+    for (int i = 0; i < found; i++) {
+        if (count < SERVICES_MAX &&
+            saga_service_number(entries[i]->d_name) < 0 &&
+            is_service(fd, entries[i]->d_name))
+            add_other(entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    if (fd >= 0)
+        close(fd);
+    return count > before;
+}
+
+/* ---- describing ---------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void
+set_trouble(struct other *other, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(other->trouble, sizeof other->trouble, format, arguments);
+    va_end(arguments);
+}
+
+/* What the process answers.  A service that was built before services described
+ * themselves answers with an error. */
+static bool ask_process(struct saga *saga, struct other *other)
+{
+    json_t *ask = json_pack("{s:s}", "get", "description"), *reply = NULL;
+    const char *why = NULL;
+
+    if (client_ask(saga->client, other->name, "qry", ask, DESCRIBE_MS,
+                   &reply) == EVT_OK) {
+        other->description = describe_read(reply, other->name, &why);
+        if (other->description == NULL)
+            set_trouble(other, "what %s-svc answers is no description: %s",
+                        other->name, why);
+    }
+    json_decref(reply);
+    json_decref(ask);
+    return other->description != NULL;
+}
+
+/* Reads and checks SERVICE's service.json; NULL: *why says why not.  *text (may
+ * be NULL) becomes what was read, which the caller frees. */
+static struct description *read_file(const struct saga *saga,
+                                     const char *service, const char **why,
+                                     char **text)
+{
+    char path[4096], *bytes = malloc(DESCRIPTION_MAX + 1);
+    struct description *description = NULL;
+    struct stat found;
+    ssize_t got = -1;
+    int fd;
+
+    if (bytes == NULL)
+        abort();
+    snprintf(path, sizeof path, "%s/%s/service.json", saga->directory, service);
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    *why = strerror(errno);
+    if (fd >= 0 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode))
+        got = read(fd, bytes, DESCRIPTION_MAX + 1);
+    else if (fd >= 0)
+        *why = "not a file";
+    if (fd >= 0)
+        close(fd);
+    if (got >= 0)
+        description = describe_parse(bytes, (size_t)got, service, why);
+    if (description != NULL && text != NULL)
+        *text = strndup(bytes, (size_t)got);
+    free(bytes);
+    return description;
+}
+
+/* Whether it describes the service that writes @log. */
+static bool is_of_log(const struct description *description,
+                      const struct store *log)
+{
+    return description->has_log &&
+           memcmp(description->log_id, store_log_id(log), LOG_ID_BYTES) == 0;
+}
+
+char *saga_description_of(const struct saga *saga, const struct store *log)
+{
+    const char *why;
+    char *text = NULL;
+    struct description *description =
+        read_file(saga, store_service(log), &why, &text);
+
+    if (description != NULL && !is_of_log(description, log)) {
+        free(text);
+        text = NULL;
+    }
+    describe_close(description);
+    return text;
+}
+
+static void ask_the_file(const struct saga *saga, struct other *other)
+{
+    char path[4096], unopened[STORE_WHY_BYTES];
+    struct store *log = NULL;
+    const char *why = NULL;
+
+    snprintf(path, sizeof path, "%s/%s/log.db", saga->directory, other->name);
+    other->description = read_file(saga, other->name, &why, NULL);
+    if (other->description != NULL &&
+        (store_open_readonly(path, other->name, NULL, &log, unopened) !=
+             EVT_OK ||
+         !is_of_log(other->description, log))) {
+        why = "it does not describe the log beside it";
+        describe_close(other->description);
+        other->description = NULL;
+    }
+    store_close(log);
+    if (other->description == NULL)
+        set_trouble(other, "%s/%s/service.json: %s", saga->directory,
+                    other->name, why);
+}
+
+static void describe(struct saga *saga, struct other *other)
+{
+    if (other->asked)
+        return;
+    other->asked = true;
+    if (!ask_process(saga, other) && other->trouble[0] == '\0')
+        ask_the_file(saga, other);
+}
+
+const struct service *const *saga_tables(struct saga *saga)
+{
+    for (unsigned i = SERVICES; i < count; i++) {
+        struct other *other = &others[i - SERVICES];
+
+        describe(saga, other);
+        if (other->description != NULL)
+            tables[i] = &other->description->service;
+    }
+    return tables;
+}
+
+const char *saga_undescribed(unsigned number)
+{
+    return number < SERVICES || others[number - SERVICES].description != NULL
+               ? NULL
+               : others[number - SERVICES].trouble;
+}
+
+/* ---- errors -------------------------------------------------------------- */
+
+int saga_no_service(const struct saga *saga, const char *name)
+{
+    char list[SERVICES_MAX * (SERVICE_BYTES + 6)] = "";
+    size_t at = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
+                               i == 0           ? ""
+                               : i + 1 == count ? " and "
+                                                : ", ",
+                               names[i]);
+    return saga_fail(saga, SAGA_USAGE, "no service %s: the services are %s",
+                     name, list);
+}
+
+int saga_one_service(const struct saga *saga, int *only)
+{
+    int number;
+
+    if (saga->word_count == 0)
+        return SAGA_YES;
+    number = saga_service_number(saga->words[0]);
+    if (number < 0)
+        return saga_no_service(saga, saga->words[0]);
+    *only = number;
+    return SAGA_YES;
+}
