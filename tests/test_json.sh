@@ -84,6 +84,7 @@ any_directory() {
 new_shop shop
 trap 'end_processes; rm -rf "$work"' EXIT
 start_all >&2 && seed >&2
+mkdir "$work/here" && cd "$work/here" || exit # `backup WORD` makes it there
 it 'any words are answered with one JSON value' any_words
 it 'wrong words are, too' wrong_words
 it 'so are directories with any name' any_directory
