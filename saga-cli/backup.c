@@ -32,7 +32,8 @@ struct backup {
     struct saga *saga;
     char target[PATH_MAX]; /* absolute */
     char parent[PATH_MAX];
-    char partial[PATH_MAX + 16]; /* what is renamed to target in the end */
+    char partial[PATH_MAX + 24]; /* what is renamed in the end */
+    bool inside;                 /* of target, which was there before */
     struct store *logs[SERVICES_MAX];
     uint64_t heads[SERVICES_MAX];
     char misfit[256]; /* why the last cut was none */
@@ -255,8 +256,9 @@ static int find_target(struct backup *backup, const char *given)
     return SAGA_YES;
 }
 
-/* DIR has to be new, or empty: then a rename can take its place in the end. */
-static int insist_on_empty(const struct backup *backup)
+/* DIR has to be new, or empty.  What mkfs has left at a mount point is not
+ * counted. */
+static int insist_on_empty(struct backup *backup)
 {
     DIR *directory = opendir(backup->target);
     const struct dirent *entry;
@@ -268,8 +270,10 @@ static int insist_on_empty(const struct backup *backup)
                                            backup->target, strerror(errno));
     while ((entry = readdir(directory)) != NULL)
         empty = empty && (strcmp(entry->d_name, ".") == 0 ||
-                          strcmp(entry->d_name, "..") == 0);
+                          strcmp(entry->d_name, "..") == 0 ||
+                          strcmp(entry->d_name, "lost+found") == 0);
     closedir(directory);
+    backup->inside = true;
     if (empty)
         return SAGA_YES;
     return saga_fail(backup->saga, SAGA_USAGE,
@@ -277,9 +281,12 @@ static int insist_on_empty(const struct backup *backup)
                      backup->target);
 }
 
+/* A new DIR takes its name with one rename.  One that is there may be a mount
+ * point, or in a directory that is not ours: it stays, and the logs move. */
 static int make_partial(struct backup *backup)
 {
-    snprintf(backup->partial, sizeof backup->partial, "%s.XXXXXX",
+    snprintf(backup->partial, sizeof backup->partial,
+             backup->inside ? "%s/.partial.XXXXXX" : "%s.XXXXXX",
              backup->target);
     return mkdtemp(backup->partial) != NULL ? SAGA_YES
                                             : failed(backup, backup->partial);
@@ -304,11 +311,31 @@ static void remove_partial(const struct backup *backup)
     (void)rmdir(backup->partial);
 }
 
+/* The logs take their places in DIR; order's is the last, without which there
+ * is no shop there. */
+static int move_in(const struct backup *backup)
+{
+    char from[PATH_MAX + 64], to[PATH_MAX + 32];
+    int code = SAGA_YES;
+
+    for (unsigned i = saga_services(); i-- > 0 && code == SAGA_YES;) {
+        snprintf(from, sizeof from, "%s/%s", backup->partial, saga_service(i));
+        snprintf(to, sizeof to, "%s/%s", backup->target, saga_service(i));
+        if (rename(from, to) != 0)
+            code = failed(backup, to);
+    }
+    if (code == SAGA_YES && rmdir(backup->partial) != 0)
+        code = failed(backup, backup->partial);
+    return code == SAGA_YES ? sync_path(backup, backup->target) : code;
+}
+
 /* Takes DIR's name, for good. */
 static int publish(const struct backup *backup)
 {
     int code = sync_path(backup, backup->partial);
 
+    if (code == SAGA_YES && backup->inside)
+        return move_in(backup);
     if (code == SAGA_YES && rename(backup->partial, backup->target) != 0)
         code = failed(backup, backup->target);
     return code == SAGA_YES ? sync_path(backup, backup->parent) : code;

@@ -771,6 +771,58 @@ backups() {
     shows "$said" 'not empty'
     asked 66 backup "$work/no/such/copy"
 }
+backup_inside() {
+    mkdir "$work/empty"
+    asked 0 backup "$work/empty"
+    same 'inventory order payment' "$(names_in "$work/empty")"
+    can_mount || return 0
+    mkdir "$work/mounted"
+    mount -t tmpfs -o size=20m saga-test "$work/mounted"
+    mkdir "$work/mounted/lost+found"
+    asked 0 backup "$work/mounted"
+    rmdir "$work/mounted/lost+found"
+    same 'inventory order payment' "$(names_in "$work/mounted")"
+    SAGA_DIR=$work/mounted asked 0 check
+    umount "$work/mounted"
+}
+names_in() { find "$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs; }
+can_mount() {
+    [ "$(id -u)" -eq 0 ] && mkdir -p "$work/mnt" &&
+        mount -t tmpfs -o size=1m saga-test "$work/mnt" 2>/dev/null &&
+        umount "$work/mnt"
+}
+# Every verb that reads files, as the same files stay.
+backup_is_looked_at() {
+    local copy=$work/looked-at before
+    asked 0 place widget:1 --id looked-at
+    asked 0 backup "$copy"
+    before=$(files_of "$copy")
+    look_at "$copy"
+    same "$before" "$(files_of "$copy")"
+    can_mount || return 0
+    echo 'on media that cannot be written'
+    mkdir "$work/read-only"
+    mount --bind "$copy" "$work/read-only"
+    mount -o remount,bind,ro "$work/read-only"
+    look_at "$work/read-only"
+    umount "$work/read-only"
+    echo 'and of logs that were in use once'
+    sqlite3 "$copy/order/log.db" 'PRAGMA journal_mode = WAL' >/dev/null
+    rm -f "$copy"/*/*-wal "$copy"/*/*-shm
+    mount --bind "$copy" "$work/read-only"
+    mount -o remount,bind,ro "$work/read-only"
+    look_at "$work/read-only"
+    umount "$work/read-only"
+}
+files_of() { find "$1" -type f -exec sha256sum {} + | sort; }
+look_at() { # DIRECTORY
+    SAGA_DIR=$1 asked 0 check
+    SAGA_DIR=$1 asked 0 verify
+    SAGA_DIR=$1 asked 0 log order --limit 3
+    SAGA_DIR=$1 asked 0 trace looked-at
+    SAGA_DIR=$1 asked 0 backup "$1-again"
+    rm -r "$1-again"
+}
 backup_starts() {
     new_shop copy
     start_all
@@ -816,4 +868,8 @@ it 'a rebuild while orders flow loses nothing' rebuild_in_flight
 it 'a query after a position shows what was written' own_writes
 it 'two lone read sides serve, and end alone' with_read_sides
 it 'backup copies a running shop' backups
+it 'a backup into an empty directory, or a mount point, is made inside it' \
+    backup_inside
+it 'a backup is looked at where it lies, and nothing is left there' \
+    backup_is_looked_at
 it 'a backup starts, and is backed up stopped' backup_starts

@@ -46,7 +46,9 @@ MUST_CHECK enum evt_status store_open(const char *path, const char *service,
                                       char why[STORE_WHY_BYTES]);
 
 /* Opens an existing log for reading only: never checkpoints, never migrates,
- * may run beside the writer.  @service NULL = whichever it is.
+ * may run beside the writer.  Where nothing can be written, as on read-only
+ * media, it takes the file for one that nobody changes.  @service NULL =
+ * whichever it is.
  * EVT_NONE: there is no such file. */
 MUST_CHECK enum evt_status
 store_open_readonly(const char *path, const char *service, const char *vfs,
@@ -207,10 +209,11 @@ MUST_CHECK enum evt_status store_parked_count(struct store *store,
 /* ---- copies ------------------------------------------------------------- */
 
 /* Copies the log into a new file at @path, as of the open snapshot; asks @stop
- * now and then whether to give up.  Neither the file nor its directory is
- * synced.  On error a file may be left, and @why names the cause:
- *   EVT_BUSY  @stop said so, or the log is locked
- *   EVT_FULL, EVT_IO */
+ * now and then whether to give up.  The copy is not in WAL mode, so that who
+ * looks into it leaves no trace; store_open makes it so again.  Neither the
+ * file nor its directory is synced.  On error a file may be left, and @why
+ * names the cause: EVT_BUSY  @stop said so, or the log is locked EVT_FULL,
+ * EVT_IO */
 MUST_CHECK enum evt_status store_copy(struct store *store, const char *path,
                                       bool (*stop)(void),
                                       char why[STORE_WHY_BYTES]);

@@ -34,6 +34,9 @@ enum evt_status store_copy(struct store *store, const char *path,
 
     if (rc == SQLITE_OK)
         rc = copy_pages(store->db, to, stop);
+    if (rc == SQLITE_DONE && sqlite3_exec(to, "PRAGMA journal_mode = DELETE",
+                                          NULL, NULL, NULL) != SQLITE_OK)
+        rc = sqlite3_errcode(to);
     closed = sqlite3_close(to);
     if (rc == SQLITE_DONE)
         rc = closed;

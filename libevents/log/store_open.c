@@ -2,6 +2,7 @@
  *
  * Everything a process does before it may believe its log.  The statements of
  * daily life are in store.c. */
+#include "base/text.h"
 #include "log/store_internal.h"
 
 #include <assert.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* migrations[n] makes a file of schema n one of schema n + 1.  A fresh file
@@ -367,6 +369,43 @@ static enum evt_status prepare_file(struct store *store, const char *service,
     return rc;
 }
 
+/* Whether @path lies where we can write nothing, and has no WAL: a backup on
+ * read-only media.  SQLite cannot make the shared memory that it needs there,
+ * unless it is told that nobody else will write, either. */
+static bool is_immutable(const char *path)
+{
+    char wal[4096 + 8], directory[4096], *slash;
+    struct stat found;
+
+    if (strlen(path) >= sizeof directory)
+        return false;
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    if (stat(wal, &found) == 0 && found.st_size > 0)
+        return false;
+    text_copy(directory, sizeof directory, path);
+    slash = strrchr(directory, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    return faccessat(AT_FDCWD, slash != NULL ? directory : ".", W_OK,
+                     AT_EACCESS) != 0 &&
+           (errno == EROFS || errno == EACCES);
+}
+
+/* As https://www.sqlite.org/uri.html wants it. */
+static int open_immutable(const char *path, int flags, sqlite3 **db)
+{
+    char uri[3 * 4096 + 32], *to = uri;
+
+    to += sprintf(to, "file:");
+    for (; *path != '\0'; path++)
+        if (strchr("%?#", *path) != NULL)
+            to += sprintf(to, "%%%02x", (unsigned)(unsigned char)*path);
+        else
+            *to++ = *path;
+    strcpy(to, "?immutable=1");
+    return sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
+}
+
 static enum evt_status open_file(struct store *store, const char *vfs,
                                  char why[STORE_WHY_BYTES])
 {
@@ -388,7 +427,10 @@ static enum evt_status open_file(struct store *store, const char *vfs,
         }
         close(fd);
     }
-    rc = sqlite3_open_v2(store->path, &store->db, flags, vfs);
+    if (vfs == NULL && store->readonly && is_immutable(store->path))
+        rc = open_immutable(store->path, flags, &store->db);
+    else
+        rc = sqlite3_open_v2(store->path, &store->db, flags, vfs);
     if (rc == SQLITE_OK)
         return EVT_OK;
     snprintf(why, STORE_WHY_BYTES, "%s: %s", store->path,
