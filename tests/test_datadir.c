@@ -21,6 +21,7 @@
 
 static struct scratch scratch;
 static struct datadir datadir;
+static char its_pid[64];
 static char said[512]; /* by the last other instance, on standard error */
 
 static void set_up(void)
@@ -86,7 +87,7 @@ static unsigned mode_of(const char *path)
     struct stat status;
 
     cr_assert_eq(lstat(path, &status), 0, "%s", path);
-    return status.st_mode & 0777;
+    return status.st_mode & 07777;
 }
 
 Test(datadir, it_makes_what_is_missing_and_goes_there)
@@ -125,12 +126,10 @@ Test(datadir, over_tcp_each_service_has_three_ports)
 Test(datadir, a_second_instance_is_refused_and_told_who_runs) /* HC7 F07 real */
 {
     const char *directory = scratch_file(&scratch, "data");
-    char wanted[64];
-
     cr_assert_eq(take("payment", directory), 0);
-    snprintf(wanted, sizeof wanted, "already running, pid %d", (int)getpid());
+    snprintf(its_pid, sizeof its_pid, "already running, pid %d", (int)getpid());
     cr_assert_eq(other("payment", directory, NULL), 75);
-    cr_assert_not_null(strstr(said, wanted), "%s", said);
+    cr_assert_not_null(strstr(said, its_pid), "%s", said);
     cr_assert_eq(other("payment", directory, NULL), 75, "and again");
     cr_assert_eq(other("order", directory, NULL), 0, "others may live here");
     datadir_leave(&datadir);
@@ -175,6 +174,22 @@ Test(datadir, deleting_the_pid_file_does_not_let_a_second_in) /* HC7 */
     cr_assert_eq(other("payment", directory, NULL), 75);
 }
 
+/* Nor is it told for the number of the one that runs. */
+Test(datadir, who_runs_is_who_holds_the_lock)
+{
+    const char *directory = scratch_file(&scratch, "data");
+    FILE *file;
+
+    cr_assert_eq(take("payment", directory), 0);
+    file = fopen("payment/pid", "w");
+    fputs("1\n", file);
+    fclose(file);
+    cr_assert_eq(other("payment", directory, NULL), 75);
+    snprintf(its_pid, sizeof its_pid, "already running, pid %d\n",
+             (int)getpid());
+    cr_assert_not_null(strstr(said, its_pid), "%s", said);
+}
+
 /* A second listen on an address can deafen the first: the address is locked
  * by itself, too. */
 Test(datadir, an_endpoint_that_is_held_is_not_taken) /* HC7 F08 real */
@@ -217,14 +232,50 @@ Test(datadir, a_path_may_be_very_long) /* HC55 */
     cr_assert_eq(access(said, F_OK), 0);
 }
 
-Test(datadir, what_others_may_enter_is_closed_to_them)
+/* It may be anything: /srv, a home, the mount point of a disk. */
+Test(datadir, a_directory_that_is_there_keeps_its_mode)
 {
     const char *directory = scratch_file(&scratch, "data");
 
     cr_assert_eq(mkdir(directory, 0700), 0);
     cr_assert_eq(chmod(directory, 0755), 0);
     cr_assert_eq(take("payment", directory), 0);
-    cr_assert_eq(mode_of("."), 0700);
+    cr_assert_eq(mode_of("."), 0755);
+    cr_assert_eq(mode_of("payment"), 0700);
+    cr_assert_eq(mode_of("run"), 0700);
+}
+
+Test(datadir, where_others_can_write_is_refused_and_left_alone)
+{
+    const char *directory = scratch_file(&scratch, "data");
+    static char run[200];
+
+    snprintf(run, sizeof run, "%s/run", directory);
+    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert_eq(chmod(directory, 01777), 0);
+    cr_assert_eq(other("payment", directory, NULL), 74);
+    cr_assert_not_null(strstr(said, "other users can write to it"), "%s", said);
+    cr_assert_eq(mode_of(directory), 01777);
+    cr_assert_neq(access(run, F_OK), 0);
+    cr_assert_eq(chmod(directory, 0700), 0);
+    cr_assert_eq(mkdir(run, 0700), 0);
+    cr_assert_eq(chmod(run, 01777), 0);
+    cr_assert_eq(other("payment", directory, NULL), 74);
+    cr_assert_eq(mode_of(run), 01777);
+}
+
+Test(datadir, a_link_leads_to_a_directory)
+{
+    const char *directory = scratch_file(&scratch, "data");
+    const char *link = scratch_file(&scratch, "link");
+
+    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert_eq(symlink(directory, link), 0);
+    cr_assert_eq(take("payment", link), 0);
+    cr_assert_eq(other("payment", directory, NULL), 75);
+    cr_assert_eq(chmod(directory, 0777), 0);
+    cr_assert_eq(other("order", link, NULL), 74);
+    cr_assert_eq(chmod(directory, 0700), 0);
 }
 
 Test(datadir, what_is_no_directory_of_ours_is_refused) /* F26 real */
@@ -238,8 +289,10 @@ Test(datadir, what_is_no_directory_of_ours_is_refused) /* F26 real */
     cr_assert_not_null(strstr(said, "not a directory"), "%s", said);
     unlink(directory);
     cr_assert_eq(mkdir(elsewhere, 0700), 0);
+    cr_assert_eq(chmod(elsewhere, 0722), 0);
     cr_assert_eq(symlink(elsewhere, directory), 0);
-    cr_assert_eq(other("payment", directory, NULL), 74, "a link can be moved");
+    cr_assert_eq(other("payment", directory, NULL), 74);
+    cr_assert_not_null(strstr(said, "can write"), "%s", said);
     cr_assert_eq(other("payment", "/proc/no-such/place", NULL), 74);
     cr_assert_not_null(strstr(said, "No such file"), "%s", said);
 }

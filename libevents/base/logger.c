@@ -3,26 +3,57 @@
 
 #include "base/text.h"
 
+#include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char *service_name = "?";
 static enum logger_level least_level = LOG_INFO;
 static int for_people;
+static char log_path[PATH_MAX]; /* "": stderr is no file */
 
 static const char *const words[] = {"debug", "info", "warn", "error"};
+
+static void find_log_path(void)
+{
+    ssize_t length = readlink("/proc/self/fd/2", log_path, sizeof log_path - 1);
+    struct stat status;
+
+    if (length < 0 || fstat(STDERR_FILENO, &status) != 0 ||
+        !S_ISREG(status.st_mode))
+        length = 0;
+    log_path[length] = '\0';
+}
 
 void logger_open(const char *service, enum logger_level least)
 {
     service_name = service;
     least_level = least;
     for_people = isatty(STDERR_FILENO);
+    find_log_path();
+}
+
+void logger_reopen(void)
+{
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int fd = log_path[0] != '\0' ? open(log_path, flags, 0600) : -1;
+    struct stat err, out;
+
+    if (fd < 0)
+        return;
+    if (fstat(STDERR_FILENO, &err) == 0 && fstat(STDOUT_FILENO, &out) == 0 &&
+        err.st_dev == out.st_dev && err.st_ino == out.st_ino)
+        (void)dup2(fd, STDOUT_FILENO); /* fails only for a bad number */
+    (void)dup2(fd, STDERR_FILENO);
+    close(fd);
 }
 
 /* A line that cannot be written now is lost: logging must not stop the

@@ -13,6 +13,11 @@ enum logger_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
  * written. */
 void logger_open(const char *service, enum logger_level least);
 
+/* Opens the file again that stderr was when logger_open was called, as after
+ * the old one was moved away, also for stdout if that is the same file.  Does
+ * nothing when it was no file, or cannot be opened. */
+void logger_reopen(void);
+
 /* @order_id and @event_id may be NULL: JSON fields "order" and "event". */
 void logger_fact(enum logger_level level, const char *order_id,
                  const char *event_id, const char *format, ...)

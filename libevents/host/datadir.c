@@ -1,6 +1,7 @@
 /* datadir.c - see datadir.h. */
 #include "host/datadir.h"
 
+#include "host/holder.h"
 #include "net/address.h"
 
 #include <dirent.h>
@@ -35,40 +36,53 @@ static int complain(const char *service, int code, const char *format, ...)
     return code;
 }
 
-/* Makes a directory that is ours alone, or insists that it is. */
-static int own_directory(const char *service, const char *path)
+/* Insists that a directory, which is told as @name, is ours and that nobody
+ * else puts anything in it.  It stays as it is: others may read a directory
+ * that they could read before, but no file or socket of ours. */
+static int check_directory(const char *service, const char *path,
+                           const char *name)
 {
     struct stat found;
 
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return complain(service, 74, "%s: %s", path, strerror(errno));
     if (lstat(path, &found) != 0)
-        return complain(service, 74, "%s: %s", path, strerror(errno));
+        return complain(service, 74, "%s: %s", name, strerror(errno));
     if (!S_ISDIR(found.st_mode))
-        return complain(service, 74, "%s: not a directory", path);
+        return complain(service, 74, "%s: not a directory", name);
     if (found.st_uid != geteuid())
         return complain(service, 74, "%s: belongs to another user (uid %u)",
-                        path, found.st_uid);
-    if ((found.st_mode & 077) != 0 && chmod(path, 0700) != 0)
+                        name, found.st_uid);
+    if ((found.st_mode & 022) != 0)
         return complain(service, 74,
-                        "%s: other users have access to it (chmod 700)", path);
+                        "%s: other users can write to it (if it is to be ours "
+                        "alone: chmod 700)",
+                        name);
     return 0;
 }
 
-static int pid_in(const char *directory)
+static int make_directory(const char *service, const char *path)
 {
-    char path[96];
-    int pid = 0;
-    FILE *file;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return complain(service, 74, "%s: %s", path, strerror(errno));
+    return 0;
+}
 
-    snprintf(path, sizeof path, "%s/pid", directory);
-    file = fopen(path, "r");
-    if (file != NULL) {
-        if (fscanf(file, "%d", &pid) != 1)
-            pid = 0;
-        fclose(file);
-    }
-    return pid;
+static int own_directory(const char *service, const char *path)
+{
+    int code = make_directory(service, path);
+
+    return code == 0 ? check_directory(service, path, path) : code;
+}
+
+/* Makes the data directory, or takes the one that is there, and changes into
+ * it.  It may be reached by a link: what is checked is where we are then. */
+static int enter_directory(const char *service, const char *path)
+{
+    int code = make_directory(service, path);
+
+    if (code == 0 && chdir(path) != 0)
+        code = complain(service, 74, "%s: %s", path,
+                        errno == ENOTDIR ? "not a directory" : strerror(errno));
+    return code == 0 ? check_directory(service, ".", path) : code;
 }
 
 /* For people: who holds the lock.  The lock itself never looks at it. */
@@ -87,10 +101,11 @@ static void write_pid(const char *directory)
 
 /* Those who ask whether we run (client.c, run.sh) try the lock for a moment,
  * so one refusal does not mean that somebody has it for good. */
-static int take_lock(const char *service, const char *data_directory,
-                     const char *path, int flags, int *lock)
+static int take_lock(const char *service, const char *path, int flags,
+                     int *lock)
 {
     int fd = open(path, flags | O_CLOEXEC, 0600);
+    struct holder holder;
 
     if (fd < 0)
         return complain(service, 74, "%s: %s", path, strerror(errno));
@@ -102,8 +117,14 @@ static int take_lock(const char *service, const char *data_directory,
         (void)usleep(LOCK_PAUSE_US);
     }
     close(fd);
+    if (holder_find(AT_FDCWD, path, 0, &holder) != EVT_OK)
+        return complain(service, 75,
+                        "%s is in use: already running, and not to be seen "
+                        "from here (another user, another PID namespace)",
+                        path);
+    close(holder.pidfd);
     return complain(service, 75, "%s is in use: already running, pid %d", path,
-                    pid_in(data_directory));
+                    holder.pid);
 }
 
 static void set_urls(struct datadir *datadir, const char *service)
@@ -121,7 +142,7 @@ static int take_read_side(struct datadir *datadir, const char *service,
     int code = own_directory(service, directory);
 
     if (code == 0)
-        code = take_lock(service, directory, directory, O_RDONLY | O_DIRECTORY,
+        code = take_lock(service, directory, O_RDONLY | O_DIRECTORY,
                          &datadir->locks[0]);
     if (code != 0)
         return code;
@@ -141,12 +162,11 @@ static int take_service(struct datadir *datadir, const char *service)
     if (code == 0)
         code = own_directory(service, "run");
     if (code == 0)
-        code = take_lock(service, service, service, O_RDONLY | O_DIRECTORY,
+        code = take_lock(service, service, O_RDONLY | O_DIRECTORY,
                          &datadir->locks[0]);
     address_lock(service, lock);
     if (code == 0)
-        code = take_lock(service, service, lock, O_RDWR | O_CREAT,
-                         &datadir->locks[1]);
+        code = take_lock(service, lock, O_RDWR | O_CREAT, &datadir->locks[1]);
     if (code == 0)
         write_pid(service);
     return code;
@@ -187,10 +207,7 @@ int datadir_take(struct datadir *datadir, const char *service,
         if (code != 0)
             return code;
     }
-    code = own_directory(service, options->directory);
-    if (code == 0 && chdir(options->directory) != 0)
-        code = complain(service, 74, "%s: %s", options->directory,
-                        strerror(errno));
+    code = enter_directory(service, options->directory);
     if (code == 0)
         code = refuse_lab(service, options->directory);
     if (code == 0 && options->read_side == NULL)
@@ -256,7 +273,7 @@ bool datadir_mend(struct datadir *datadir, const char *service)
         return true;
     if (own_directory(service, "run") != 0)
         return true; /* it has said why; the next look tries again */
-    if (take_lock(service, service, path, O_RDWR | O_CREAT, &lock) != 0)
+    if (take_lock(service, path, O_RDWR | O_CREAT, &lock) != 0)
         return false;
     close(datadir->locks[1]);
     datadir->locks[1] = lock;

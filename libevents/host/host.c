@@ -159,11 +159,18 @@ static void write_step(struct host *host, struct input inputs[],
     status_share(&host->status, host->shell, host->write_bus);
 }
 
-static bool signalled(int signal_fd)
+/* Whether a signal tells us to stop.  SIGHUP is for the log file, unless the
+ * terminal that shows the log has hung up. */
+static bool told_to_stop(int signal_fd)
 {
     struct signalfd_siginfo info;
 
-    return read(signal_fd, &info, sizeof info) == sizeof info;
+    if (read(signal_fd, &info, sizeof info) != sizeof info)
+        return false;
+    if (info.ssi_signo != SIGHUP || isatty(STDERR_FILENO))
+        return true;
+    logger_reopen();
+    return false;
 }
 
 static void write_loop(struct host *host)
@@ -181,7 +188,7 @@ static void write_loop(struct host *host)
         if (delayed < wake)
             wake = delayed;
         if (bus_wait(host->write_bus, host->signal_fd, timeout_until(wake)) &&
-            signalled(host->signal_fd))
+            told_to_stop(host->signal_fd))
             atomic_store(&host->process.stopping, true);
         now = clock_mono_ms(NULL);
         if (now >= watched_ms + WATCH_EVERY_MS || watched_ms == 0) {
@@ -210,7 +217,7 @@ static void read_loop(struct host *host)
         uint64_t now;
         size_t count;
 
-        if (bus_wait(host->read_bus, fd, timeout) && signalled(fd))
+        if (bus_wait(host->read_bus, fd, timeout) && told_to_stop(fd))
             atomic_store(&host->process.stopping, true);
         if (!projection_awaited(host->reader) && bus_may_linger(host->read_bus))
             (void)bus_wait(host->read_bus, -1, LINGER_MS);
@@ -267,7 +274,8 @@ static bool outwaits(struct host *host, enum evt_status rc, const char *path,
         logger_fact(LOG_WARN, NULL, NULL, "waiting: %s (%s)", why, holders);
     *tries = *tries + 1;
     if (poll(&(struct pollfd){.fd = host->signal_fd, .events = POLLIN}, 1,
-             TRY_EVERY_MS) > 0)
+             TRY_EVERY_MS) > 0 &&
+        told_to_stop(host->signal_fd))
         atomic_store(&host->process.stopping, true);
     return !stopping(host);
 }
@@ -413,9 +421,12 @@ static void prepare_process(struct host *host)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     host->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* mean nothing, and end nobody */
+    signal(SIGUSR2, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* EFBIG says it, too: the disk is full */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max; /* strangers hold connections */
