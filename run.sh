@@ -338,6 +338,11 @@ check_directory() {
     shown "$above"
     [ -d "$above" ] || no_directory "$REPLY is not a directory"
     [ -w "$above" ] || no_directory "$REPLY cannot be written to"
+    [ -d "$dir" ] || return 0
+    [ -O "$dir" ] || no_directory 'it belongs to another user'
+    # Nor is it closed to them: it may be /tmp, or what they share.
+    [ -z "$(find -H "$dir" -maxdepth 0 -perm /022)" ] ||
+        no_directory 'other users can write to it'
 }
 
 # Takes the directory: from here on a second run.sh is refused.

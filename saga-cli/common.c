@@ -26,6 +26,7 @@ int saga_fail(const struct saga *saga, int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    hint_from_here(text, sizeof text);
     (void)text_plain(text, false, plain, sizeof plain);
     if (saga->json && !printed) /* there is to be one value */
         saga_print_json(json_pack("{s:s,s:i}", "error", plain, "code", code));
@@ -106,64 +107,6 @@ bool saga_runs(const struct saga *saga, const char *service)
     return address_is_locked(AT_FDCWD, path, O_NONBLOCK);
 }
 
-/* Whether that is what run.sh takes by itself where we are. */
-static bool is_usual(const char *directory)
-{
-    struct stat given, usual;
-
-    if (stat(directory, &given) == 0 && stat("./var", &usual) == 0)
-        return given.st_dev == usual.st_dev && given.st_ino == usual.st_ino;
-    return strcmp(directory, "./var") == 0 || strcmp(directory, "var") == 0;
-}
-
-/* Writes @word so that a shell reads it as one. */
-static void print_quoted(FILE *out, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789_./+:@%,-";
-
-    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
-        fputs(word, out);
-        return;
-    }
-    fputc('\'', out);
-    for (; *word != '\0'; word++)
-        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
-    fputc('\'', out);
-}
-
-const char *run_hint(const struct saga *saga, const char *words,
-                     char text[START_BYTES])
-{
-    FILE *out = fmemopen(text, START_BYTES, "w");
-
-    if (out == NULL)
-        abort();
-    if (!is_usual(saga->directory)) {
-        fputs("SAGA_DIR=", out);
-        print_quoted(out, saga->directory);
-        fputc(' ', out);
-    }
-    fprintf(out, "./run.sh%s%s", words[0] != '\0' ? " " : "", words);
-    fclose(out);
-    text[START_BYTES - 1] = '\0';
-    return text;
-}
-
-const char *start_hint(const struct saga *saga, const char *service,
-                       char text[START_BYTES])
-{
-    bool others = false; /* then run.sh would find the directory in use */
-    char words[32] = "";
-
-    for (unsigned i = 0; i < saga_services(); i++)
-        others = others || saga_runs(saga, saga_service(i));
-    if (others)
-        snprintf(words, sizeof words, "restart %s", service);
-    return run_hint(saga, words, text);
-}
-
 /* Whether any service has ever run in the data directory. */
 static bool has_shop(const struct saga *saga)
 {
@@ -179,10 +122,11 @@ static bool has_shop(const struct saga *saga)
 
 static int no_shop(const struct saga *saga, int code)
 {
+    const char *usual = saga_usual_directory();
     char start[START_BYTES], path[4096] = "";
-    bool chosen = strcmp(saga->directory, "./var") != 0;
+    bool chosen = strcmp(saga->directory, usual) != 0;
 
-    if (!chosen && getcwd(path, sizeof path - 8) != NULL)
+    if (!chosen && usual[0] == '.' && getcwd(path, sizeof path - 8) != NULL)
         strcat(path, "/var");
     return saga_fail(saga, code, "no shop in %s%s; start one with '%s'",
                      path[0] != '\0' ? path : saga->directory,

@@ -151,7 +151,8 @@ static int run_verb(struct saga *saga, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct saga saga = {.directory = environment("SAGA_DIR", "./var"),
+    struct saga saga = {.directory =
+                            environment("SAGA_DIR", saga_usual_directory()),
                         .bus = environment("SAGA_BUS", NULL)};
     int code;
 

@@ -5,11 +5,15 @@
  * reports a bad value. */
 #include "verbs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 const struct argp_option global_options[] = {
-    {"dir", 'd', "DIR", 0, "data directory ($SAGA_DIR, else ./var)", 0},
+    {"dir", 'd', "DIR", 0, "data directory ($SAGA_DIR, else var beside run.sh)",
+     0},
     {"bus", 'b', "URL", 0, "tcp://127.0.0.1:PORT instead of ipc ($SAGA_BUS)",
      0},
     {"read-side", 'r', "DIR", 0, "query the separate read side in DIR", 0},
@@ -217,8 +221,37 @@ static const char *bus_of(const char *directory)
     return strncmp(bus, "tcp://", 6) == 0 ? bus : NULL;
 }
 
+/* What another user keeps to himself neither runs nor is down: it is not seen.
+ * @name: "", or a directory in the data directory. */
+static int check_access(const struct saga *saga, const char *name)
+{
+    char path[4096];
+    struct stat found;
+
+    snprintf(path, sizeof path, "%s/%s", saga->directory, name);
+    if (access(path, R_OK | X_OK) == 0 || errno != EACCES)
+        return SAGA_YES;
+    if (stat(path, &found) != 0)
+        return saga_fail(saga, SAGA_IO, "%s: %s", saga->directory,
+                         strerror(EACCES));
+    return saga_fail(saga, SAGA_IO,
+                     "%s is closed to us: it belongs to user %u; ask as that "
+                     "user",
+                     path, found.st_uid);
+}
+
+/* Whether the verb looks into the data directory. */
+static bool looks(const struct saga *saga)
+{
+    enum verb_group group = saga->verb->group;
+
+    return saga->bus == NULL &&
+           (group == COMMANDS || group == QUERIES || group == OPERATION);
+}
+
 static int open_client(struct saga *saga)
 {
+    int code = SAGA_YES;
     char why[256];
 
     if (saga->bus == NULL)
@@ -226,7 +259,12 @@ static int open_client(struct saga *saga)
     if (client_open(saga->directory, saga->bus, &saga->client, why,
                     sizeof why) != EVT_OK)
         return saga_fail(saga, SAGA_USAGE, "%s", why);
-    return SAGA_YES;
+    if (looks(saga))
+        code = check_access(saga, "");
+    for (unsigned i = 0; looks(saga) && i < saga_services(); i++)
+        if (code == SAGA_YES)
+            code = check_access(saga, saga_service(i));
+    return code;
 }
 
 int saga_parse(struct saga *saga, void *options)

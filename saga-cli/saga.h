@@ -87,9 +87,18 @@ MUST_CHECK enum evt_status saga_holder(const struct saga *saga,
 
 /* Its pid; 0: it does not run, or cannot be seen. */
 int saga_pid(const struct saga *saga, const char *service);
+/* Finds @wanted, which can be run, in the directory of this program or in one
+ * above it, and writes its path, PATH_MAX bytes; false: nowhere. */
+bool saga_find_above(const char *wanted, char *path);
+/* The data directory that run.sh and saga take by themselves: var beside
+ * run.sh, wherever we are. */
+const char *saga_usual_directory(void);
+/* Each "./saga " in @text becomes what is to be typed where we are. */
+void hint_from_here(char *text, size_t size);
+
 /* What to type to have run.sh do @words ("restart order", or "") on the data
  * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart order", or
- * without the first word if that is ./var.  Returns @text. */
+ * without the first word if it is the usual one.  Returns @text. */
 enum { START_BYTES = 1024 };
 const char *run_hint(const struct saga *saga, const char *words,
                      char text[START_BYTES]);

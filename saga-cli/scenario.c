@@ -18,27 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Finds @wanted in the directory of this program or in one above it, and
- * writes its path; false: nowhere. */
-static bool find_above(const char *wanted, char path[PATH_MAX])
-{
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    if (length <= 0)
-        return false;
-    self[length] = '\0';
-    for (char *slash; (slash = strrchr(self, '/')) != NULL;) {
-        int bytes;
-
-        *slash = '\0';
-        bytes = snprintf(path, PATH_MAX, "%s/%s", self, wanted);
-        if (bytes > 0 && bytes < PATH_MAX && access(path, X_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* ---- with --json -------------------------------------------------------- */
 
 /* What the script says on either output, read to its end; caller frees. */
@@ -133,7 +112,7 @@ static int become(struct saga *saga, const char *wanted, const char *list)
 {
     char *argv[WORDS_MAX + 2] = {NULL}, path[PATH_MAX];
 
-    if (!find_above(wanted, path))
+    if (!saga_find_above(wanted, path))
         return saga_fail(saga, SAGA_NO_SUCH,
                          "no %s above this program, which has to stay in the "
                          "repository that it was built in",

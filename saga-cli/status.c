@@ -110,45 +110,71 @@ static void print_troubles(const char *service, const json_t *status)
         printf("  ! %s's read side: %s\n", service, json_text(view, "trouble"));
 }
 
+/* Whether run.sh has given a service up, and the last that it logged: until it
+ * is started again, which removes the file. */
+static bool is_given_up(const struct saga *saga, const char *service,
+                        char *words, size_t size)
+{
+    char path[4096], line[256] = "";
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s/given-up", saga->directory, service);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fgets(line, sizeof line, file) != NULL)
+        line[strcspn(line, "\n")] = '\0';
+    fclose(file);
+    (void)text_plain(line, false, words, size);
+    return true;
+}
+
 /* A service without an answer, and how to get one. */
 static void print_silent(const struct saga *saga, const char *service,
                          enum evt_status rc)
 {
-    char start[START_BYTES], pid[16] = "-";
+    char start[START_BYTES], pid[16] = "-", words[512];
     int known = saga_pid(saga, service);
 
     if (known > 0)
         snprintf(pid, sizeof pid, "%d", known);
     printf("  %-11s %-6s ", service, pid);
-    if (rc == EVT_NONE)
+    if (rc == EVT_NONE && is_given_up(saga, service, words, sizeof words))
+        printf("given up, it died 5 times in 30 s: %s  (start it: %s)\n", words,
+               start_hint(saga, service, start));
+    else if (rc == EVT_NONE)
         printf("down  (start it: %s)\n", start_hint(saga, service, start));
     else if (rc != EVT_BUSY)
         puts("sent a malformed answer");
     else
-        printf("is running but does not answer  (paused? kill -CONT %s wakes "
-               "it)\n",
-               known > 0 ? pid : "PID");
+        printf("is running but does not answer  (paused? ./saga signal %s CONT "
+               "wakes it)\n",
+               service);
 }
 
 static void print_service(const struct saga *saga, const char *service,
                           const struct health *health)
 {
-    char log[32], read_side[64], heard[128];
+    char log[32], read_side[64], heard[128], number[24];
     const json_t *status = health->status;
-    int64_t head;
+    int64_t head, pid;
 
     if (status == NULL) {
         print_silent(saga, service, health->rc);
         return;
     }
+    /* In another PID namespace it has another pid for itself. */
+    pid = saga_pid(saga, service);
+    if (pid == 0 && !saga_runs(saga, service))
+        pid = json_number(status, "pid");
+    snprintf(number, sizeof number, "%" PRId64, pid);
     head = json_number(json_object_get(status, "log"), "head");
     snprintf(log, sizeof log, "%" PRId64 " event%s", head,
              head == 1 ? "" : "s");
     read_side_text(status, read_side, sizeof read_side);
     heard_text(status, heard, sizeof heard);
-    printf("  %-11s %-6" PRId64 " %-14s %-16s %s\n", service,
-           json_number(status, "pid"), saga->read_side != NULL ? "-" : log,
-           read_side, heard);
+    printf("  %-11s %-6s %-14s %-16s %s\n", service, pid > 0 ? number : "-",
+           saga->read_side != NULL ? "-" : log, read_side, heard);
 }
 
 /* Whether this one is looked at: a lone read side is of one service. */
@@ -268,6 +294,7 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
     json_t *request = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
                                 (json_int_t)INT64_MAX, "limit", 1);
     const char *name = saga_service(i);
+    char why[512];
     json_t *reply = NULL;
     enum evt_status rc =
         client_ask(saga->client, name, "qry", request, 1000, &reply);
@@ -283,7 +310,11 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
                                 saga_service(p)),
                 &look->cursor[i][p]); /* none: nothing consumed */
     }
-    if (!good)
+    if (rc == EVT_NONE && is_given_up(saga, name, why, sizeof why))
+        snprintf(what, size,
+                 "%s-svc was given up after 5 deaths in 30 s (%.100s)", name,
+                 why);
+    else if (!good)
         snprintf(what, size, "%s-svc %s", name,
                  rc == EVT_NONE ? "is down" : "does not answer");
     json_decref(reply);

@@ -174,8 +174,8 @@ static void count_parked(struct saga *saga, struct undone_look *look)
     json_t *request = json_pack("{s:s}", "get", "parked");
     int64_t sum = 0;
 
-    for (int i = 0; i < SERVICES && sum >= 0; i++) {
-        json_t *reply = ask_log(saga, shop_services[i], request, look);
+    for (unsigned i = 0; i < saga_services() && sum >= 0; i++) {
+        json_t *reply = ask_log(saga, saga_service(i), request, look);
 
         if (reply == NULL)
             sum = -1;

@@ -217,6 +217,117 @@ environment() {
     nothing_runs
 }
 
+# What is there keeps its mode, and gets nothing where others can write.
+not_ours() {
+    mkdir -p "$SAGA_DIR/run"
+    chmod 1777 "$SAGA_DIR" "$SAGA_DIR/run"
+    said=$(ends_with 74 "$run" -d 2>&1)
+    shows "$said" "cannot make the data directory $SAGA_DIR: other users can write to it"
+    ends_with 74 "$SAGA_BUILD/bin/order-svc" 2>/dev/null
+    [ "$(stat -c %a "$SAGA_DIR" "$SAGA_DIR/run" | xargs)" = '1777 1777' ]
+    [ "$(ls "$SAGA_DIR")" = run ]
+    rmdir "$SAGA_DIR/run"
+    chmod 755 "$SAGA_DIR"
+    start
+    [ "$(stat -c %a "$SAGA_DIR" "$SAGA_DIR/run" | xargs)" = '755 700' ]
+}
+
+through_a_link() {
+    mkdir "$SAGA_DIR.there"
+    ln -s "$SAGA_DIR.there" "$SAGA_DIR"
+    start
+    ends_with 0 "$saga" place widget:1
+    ends_with 0 "$run" restart order
+    [ -e "$SAGA_DIR.there/order/log.db" ]
+    said=$(SAGA_DIR=$SAGA_DIR.there ends_with 75 "$run" -d 2>&1)
+    SAGA_DIR=$SAGA_DIR.there ends_with 0 "$run" stop
+    nothing_runs
+}
+
+rotated() {
+    local s
+    "$run" -d --restart --no-hints >/dev/null
+    order=$(pid_of order)
+    for s in order keeper; do mv "$SAGA_DIR/log/$s.log" "$SAGA_DIR/log/$s.log.1"; done
+    for s in HUP USR1 USR2; do ends_with 0 "$saga" signal order $s; done
+    ends_with 0 "$saga" signal keeper HUP
+    within 5 test -e "$SAGA_DIR/log/order.log"
+    within 5 test -e "$SAGA_DIR/log/keeper.log"
+    ends_with 0 "$saga" signal payment KILL
+    within 5 grep -q 'payment-svc is gone' "$SAGA_DIR/log/keeper.log"
+    ends_with 0 "$saga" status order >/dev/null
+    [ "$(pid_of order)" = "$order" ]
+    ends_with 0 "$run" stop
+    grep -q 'ended, exit code 0' "$SAGA_DIR/log/order.log"
+}
+
+# Of another user's shop nothing is known: it is not called down.
+somebody_elses() {
+    start
+    chmod 755 "$work"
+    mkdir -p "$work/bin"
+    cp "$saga" "$work/bin"
+    said=$(ends_with 74 as_nobody status 2>&1)
+    shows "$said" "^saga: $SAGA_DIR/? is closed to us: it belongs to user $(id -u);"
+    chmod 755 "$SAGA_DIR"
+    for verb in status pids 'signal order TERM' undone 'shutdown --all --force' \
+        'show o-1' 'place widget:1'; do
+        # shellcheck disable=SC2086 # words
+        said=$(ends_with 74 as_nobody $verb 2>&1)
+        shows "$said" "^saga: $SAGA_DIR/order is closed to us: it belongs to user "
+    done
+    chmod 700 "$work"
+    ends_with 0 "$saga" status >/dev/null
+}
+as_nobody() {
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$work/bin/saga" "$@"
+}
+
+# From anywhere, saga looks where run.sh has its shop.
+one_default() {
+    mkdir -p "$work/repository/docs" "$work/repository/build/bin"
+    cp "$saga" "$work/repository/build/bin"
+    : >"$work/repository/run.sh"
+    chmod +x "$work/repository/run.sh"
+    cd "$work/repository/docs"
+    unset SAGA_DIR
+    said=$(ends_with 66 ../build/bin/saga log order 2>&1)
+    shows "$said" "^saga: no shop in $work/repository/var \\(looked there because SAGA_DIR is not set\\); start one with '$work/repository/run.sh'$"
+    said=$(ends_with 64 ../build/bin/saga bakery 2>&1)
+    shows "$said" "\\('$work/repository/saga --help' lists them\\)"
+    cd ..
+    said=$(ends_with 66 build/bin/saga log order 2>&1)
+    shows "$said" "^saga: no shop in $work/repository/var \\(.*; start one with './run.sh'$"
+    mkdir "$work/alone" && cp "$saga" "$work/alone" && cd "$work/alone"
+    said=$(ends_with 66 ./saga log order 2>&1)
+    shows "$said" "^saga: no shop in $work/alone/var \\("
+}
+
+# "nothing" is said of what was seen to the end: here the view cannot be
+# written, so it lags behind its log.
+stale_view() {
+    start
+    ends_with 0 "$saga" place widget:1 --id o-1 >/dev/null
+    shows "$(ends_with 0 "$saga" undone)" '^Left undone: nothing\.$'
+    mkfifo "$work/hold"
+    sqlite3 -bail "$SAGA_DIR/order/view.db" >"$work/held" <<END &
+.timeout 10000
+BEGIN IMMEDIATE;
+SELECT 'locked';
+.shell cat '$work/hold'
+END
+    strangers+=($!)
+    within 10 grep -q locked "$work/held"
+    ends_with 0 "$saga" signal payment STOP
+    ends_with 0 "$saga" place widget:1 --id o-2 --no-wait
+    said=$(ends_with 75 "$saga" undone --within 500)
+    shows "$said" '^Left undone: not known; the order view is [12] events? behind\.$'
+    said=$("$saga" undone --within 500 --json) || true
+    shows "$said" '"behind": ?[12],"pending": ?0'
+    said=$(ends_with 0 "$run" stop)
+    shows "$said" '^Left undone: not known; the order view is [12] events? behind\.$'
+}
+
 it 'an empty pid file does not keep a service from being stopped' \
     in_directory empty pid_file_is_empty
 it 'a stranger whose number is in a pid file is left alone' \
@@ -239,4 +350,18 @@ it 'services keep no file of those who start them' \
 it 'a data directory may have any name' in_directory names names
 it 'after kill -9 of run.sh nothing follows the events any more' \
     in_directory killed after_kill
+it 'a directory of others is refused and keeps its mode' \
+    in_directory others not_ours
+it 'a data directory may be a symbolic link' in_directory link through_a_link
+it 'HUP opens the log files again; USR1 and USR2 do nothing' \
+    in_directory rotated rotated
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+    it "another user's services are not called down" \
+        in_directory closed somebody_elses
+else
+    skip "another user's services are not called down" 'needs root and setpriv'
+fi
+it 'nothing is left undone when all was seen, and not before' \
+    in_directory stale stale_view
+it 'saga and run.sh have one data directory by default' one_default
 it 'the environment changes no command' in_directory environment environment

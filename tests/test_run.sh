@@ -15,7 +15,7 @@ in_directory() { # NAME COMMAND...
     "$@"
 }
 
-pid_of() { "$saga" pids "$1"; }
+pid_of() { "$saga" pids "$1" 2>/dev/null; }
 gone() { # PID, or a zombie; it may vanish between two looks
     ! kill -0 "$1" 2>/dev/null || ! grep -qsE '\) [^Z] ' "/proc/$1/stat"
 }
@@ -254,7 +254,8 @@ all_unlocked() {
 }
 
 another_pid() { # SERVICE PID
-    [ "$(pid_of "$1")" != "$2" ] && kill -0 "$(pid_of "$1")"
+    local now
+    now=$(pid_of "$1") && [ "$now" != "$2" ]
 }
 
 brought_back() {
@@ -273,6 +274,10 @@ brought_back() {
     within 20 says "$SAGA_DIR/log/keeper.log" \
         'payment-svc died 5 times in 30 s and is not restarted.*log'
     kill -0 "$(pid_of order)"
+    said=$(ends_with 69 "$saga" status)
+    shows "$said" "^  payment +- +given up, it died 5 times in 30 s: .*\\(start it: SAGA_DIR=$SAGA_DIR \\./run.sh restart payment\\)$"
+    said=$(ends_with 75 "$saga" wait --quiet --timeout 3 2>&1)
+    shows "$said" 'payment-svc was given up after 5 deaths in 30 s'
     keeper=$(pid_of keeper)
     "$run" stop
     gone "$keeper"

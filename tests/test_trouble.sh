@@ -72,8 +72,12 @@ END
     shows "$said" '^order-svc was not running$'
 }
 hints() {
-    mkdir -p "$work/plain/var" "$work/plain/it's here"
+    mkdir -p "$work/plain/var" "$work/plain/it's here" "$work/plain/build/bin"
     cd "$work/plain" || return 1
+    # Of the repository around it, which is this one now.
+    install "$root/run.sh" .
+    install "$saga" build/bin
+    local saga=build/bin/saga
     echo 'the directory that run.sh takes by itself is not named'
     unset SAGA_DIR
     asked 69 status
@@ -263,7 +267,7 @@ whys() {
     has waits.0.state 'does not answer'
     [ "$(field deadline_ms)" -gt "$(field begun_ms)" ]
     asked 75 status
-    shows "$said" "^  payment +${pids[payment]} +is running but does not answer  \(paused\? kill -CONT ${pids[payment]} wakes it\)$"
+    shows "$said" "^  payment +${pids[payment]} +is running but does not answer  \(paused\? \./saga signal payment CONT wakes it\)$"
     asked 75 place widget:1 --timeout 1 # and says why
     shows "$said" "It has waited [0-9.]+ s for payment's answer"
     begun=$SECONDS

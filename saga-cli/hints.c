@@ -1,0 +1,141 @@
+/* hints.c - what to type next: where run.sh and saga are as seen from here, and
+ * which data directory they take by themselves. */
+#include "saga.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool saga_find_above(const char *wanted, char *path)
+{
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (length <= 0)
+        return false;
+    self[length] = '\0';
+    for (char *slash; (slash = strrchr(self, '/')) != NULL;) {
+        int bytes;
+
+        *slash = '\0';
+        bytes = snprintf(path, PATH_MAX, "%s/%s", self, wanted);
+        if (bytes > 0 && bytes < PATH_MAX && access(path, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return stat(a, &one) == 0 && stat(b, &other) == 0 &&
+           one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* The directory of run.sh, with a "/" behind it: "./" if we are there, or if
+ * it is nowhere. */
+static const char *root(void)
+{
+    static char path[PATH_MAX];
+    char *slash;
+
+    if (path[0] != '\0')
+        return path;
+    slash = saga_find_above("run.sh", path) ? strrchr(path, '/') : NULL;
+    if (slash != NULL)
+        slash[1] = '\0';
+    if (slash == NULL || is_same(path, "."))
+        strcpy(path, "./");
+    return path;
+}
+
+const char *saga_usual_directory(void)
+{
+    static char path[PATH_MAX + 8];
+
+    snprintf(path, sizeof path, "%svar", root());
+    return path;
+}
+
+/* Whether that is what run.sh takes by itself. */
+static bool is_usual(const char *directory)
+{
+    const char *usual = saga_usual_directory();
+
+    return strcmp(directory, usual) == 0 || is_same(directory, usual) ||
+           (strcmp(usual, "./var") == 0 && strcmp(directory, "var") == 0);
+}
+
+/* Writes @word so that a shell reads it as one. */
+static void print_quoted(FILE *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_./+:@%,-";
+
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        fputs(word, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *word != '\0'; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+    fputc('\'', out);
+}
+
+const char *run_hint(const struct saga *saga, const char *words,
+                     char text[START_BYTES])
+{
+    FILE *out = fmemopen(text, START_BYTES, "w");
+    char program[PATH_MAX + 8];
+
+    if (out == NULL)
+        abort();
+    if (!is_usual(saga->directory)) {
+        fputs("SAGA_DIR=", out);
+        print_quoted(out, saga->directory);
+        fputc(' ', out);
+    }
+    snprintf(program, sizeof program, "%srun.sh", root());
+    print_quoted(out, program);
+    fprintf(out, "%s%s", words[0] != '\0' ? " " : "", words);
+    fclose(out);
+    text[START_BYTES - 1] = '\0';
+    return text;
+}
+
+const char *start_hint(const struct saga *saga, const char *service,
+                       char text[START_BYTES])
+{
+    bool others = false; /* then run.sh would find the directory in use */
+    char words[32] = "";
+
+    for (unsigned i = 0; i < saga_services(); i++)
+        others = others || saga_runs(saga, saga_service(i));
+    if (others)
+        snprintf(words, sizeof words, "restart %s", service);
+    return run_hint(saga, words, text);
+}
+
+void hint_from_here(char *text, size_t size)
+{
+    static const char written[] = "./saga ";
+    const char *there = root();
+    char rest[2 * START_BYTES];
+
+    if (strcmp(there, "./") == 0)
+        return;
+    for (char *at = text; (at = strstr(at, written)) != NULL;) {
+        size_t used = (size_t)(at - text);
+
+        text_copy(rest, sizeof rest, at + 2); /* behind its "./" */
+        snprintf(at, size - used, "%s%s", there, rest);
+        at += strlen(there);
+        if (at >= text + size)
+            return;
+    }
+}
