@@ -28,6 +28,7 @@ uthash-dev       /usr/include/uthash.h
 test='
 libcriterion-dev /usr/include/criterion/criterion.h
 sqlite3          sqlite3
+jq               jq
 clitest          clitest
 patch            patch
 faketime         faketime

@@ -140,7 +140,7 @@ static json_t *parked_json(const struct parked *parked)
     char source[4 * SERVICE_BYTES], order[4 * ID_BYTES];
     char reason[4 * sizeof parked->reason];
 
-    /* Whoever edits a log may leave in it what is not text. */
+    /* A log that somebody has edited may hold what is not text. */
     return json_pack(
         "{s:s, s:o, s:I, s:s, s:s}", "source",
         text_plain(parked->source, false, source, sizeof source), "log",
