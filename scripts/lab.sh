@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # lab.sh without NAME[,NAME...] | worlds NAME[,NAME...] | older NAME | chapter 12
 # - builds programs of the ablation lab: a copy of the source under build/lab/,
 # changed.

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # learn.sh [CHAPTER] - walks a chapter of docs/tutorial in the terminal, as
 # `saga learn` does: prints the text, and runs each command when you press
 # Enter.  Without CHAPTER it lists them.
@@ -10,6 +10,8 @@
 # the directories removed.
 set -u
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+# shellcheck source=scripts/common.sh
+. "$root/scripts/common.sh"
 cd "$root" || exit 74
 
 if [ $# -eq 0 ]; then
@@ -52,7 +54,7 @@ export TMPDIR=$work
 unset SAGA_DIR SAGA_BUS
 
 bold='' plain='' dim=''
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+if has_colours; then
     bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[m'
 fi
 

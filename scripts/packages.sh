@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # packages.sh - what Debian 12 or 13 must have installed, and how it gets there.
 #
 #   packages.sh check LEVEL     exits 0 when all are installed; otherwise prints
@@ -141,6 +141,7 @@ if [ "$(id -u)" -ne 0 ]; then
     fi
 fi
 
+[ -w "${TMPDIR:-/tmp}" ] || unset TMPDIR
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

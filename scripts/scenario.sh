@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # scenario.sh - runs the scenarios in scenarios/NN-*.md, for `saga scenario`.
 #
 #   ls                          lists them, one line each
@@ -20,6 +20,8 @@
 # they are on whatever $TMPDIR is on (scripts/soak.sh).
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+# shellcheck source=scripts/common.sh
+. "$root/scripts/common.sh"
 cd "$root"
 
 fail() { # CODE TEXT

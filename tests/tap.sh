@@ -71,10 +71,13 @@ nine_ports() {
 
 # Waits for a condition, at most SECONDS.
 within() { # SECONDS COMMAND...
-    local until=$((SECONDS + $1))
+    local until up # SECONDS is on the wall clock
+    read -r up _ </proc/uptime
+    until=$((${up%.*} + $1))
     shift
     until "$@"; do
-        [ $SECONDS -lt $until ] || return 1
+        read -r up _ </proc/uptime
+        [ "${up%.*}" -lt $until ] || return 1
         sleep 0.05
     done
 }
