@@ -243,6 +243,10 @@ test-debian13: ## build, tests and demo on a Debian 13 made by debootstrap
 test-previous: tests ## the previous release reads today's logs, and works beside today's services
 	$(Q)scripts/test.sh $(BUILD) tests/previous.sh
 
+.PHONY: test-schemas
+test-schemas: all $(TOOLS) ## AsyncAPI and CloudEvents, as programs of others read them
+	$(Q)scripts/test.sh $(BUILD) tests/schemas.sh
+
 .PHONY: golden
 golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
 	$(Q)SAGA_GOLDEN=tests/golden $< --filter 'golden/todays_*'

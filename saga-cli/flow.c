@@ -4,6 +4,7 @@
  * shows them (`make check-flow` compares); another service tells its own. Next:
  * libevents/core/flow_print.c. */
 #include "core/flow.h"
+#include "asyncapi.h"
 #include "saga.h"
 #include "verbs.h"
 
@@ -70,22 +71,64 @@ static json_t *mermaid_json(struct saga *saga)
     return json;
 }
 
-static int run(struct saga *saga)
+static json_t *asyncapi_json(struct saga *saga)
 {
-    bool mermaid = false;
-    int code = saga_parse(saga, &mermaid);
+    json_t *services = saga_descriptions(saga);
+    json_t *document = asyncapi_document(services);
 
-    if (code != SAGA_YES)
-        return code;
-    if (saga->json) {
-        saga_print_json(mermaid ? mermaid_json(saga) : flow_json(saga));
-    } else if (mermaid) {
+    json_decref(services);
+    return document;
+}
+
+struct flow_verb {
+    bool mermaid, asyncapi;
+};
+
+static void print(struct saga *saga, const struct flow_verb *verb)
+{
+    if (verb->asyncapi) {
+        saga_print_json(asyncapi_json(saga));
+    } else if (saga->json) {
+        saga_print_json(verb->mermaid ? mermaid_json(saga) : flow_json(saga));
+    } else if (verb->mermaid) {
         flow_print_mermaid(stdout, saga_tables(saga), saga_services());
     } else {
         flow_print_ladder(stdout, roster_services, SERVICES);
         puts("\nIn full: who reacts to what, and with what.\n");
         flow_print(stdout, saga_tables(saga), saga_services());
     }
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): argp's own type */
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct saga *saga = state->input;
+    struct flow_verb *verb = saga->options;
+
+    (void)arg;
+    switch (key) {
+    case 'm':
+        verb->mermaid = true;
+        return SAGA_YES;
+    case 'a':
+        verb->asyncapi = true;
+        return SAGA_YES;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int run(struct saga *saga)
+{
+    struct flow_verb verb = {0};
+    int code = saga_parse(saga, &verb);
+
+    if (code != SAGA_YES)
+        return code;
+    if (verb.mermaid && verb.asyncapi)
+        return saga_fail(saga, SAGA_USAGE,
+                         "--mermaid and --asyncapi: only one of them");
+    print(saga, &verb);
     for (unsigned i = 0; i < saga_services(); i++)
         if (saga_undescribed(i) != NULL)
             fprintf(stderr, "saga: %s-svc is left out: %s\n", saga_service(i),
@@ -94,7 +137,9 @@ static int run(struct saga *saga)
 }
 
 static const struct argp_option options[] = {
-    {"mermaid", 'o', NULL, 0, "as a diagram in mermaid", 0}, {0}};
+    {"mermaid", 'm', NULL, 0, "as a diagram in mermaid", 0},
+    {"asyncapi", 'a', NULL, 0, "as an AsyncAPI 3.1 document, in JSON", 0},
+    {0}};
 
 const struct verb verb_flow = {
     .name = "flow",
@@ -102,5 +147,5 @@ const struct verb verb_flow = {
     .summary = "show who reacts to what, from the rule tables",
     .args = "",
     .options = options,
-    .parse = saga_parse_flag,
+    .parse = parse,
     .run = run};

@@ -2,6 +2,7 @@
  *
  * Each event is one line: when, which order, who, what, and because of what.
  * merge.c reads, follows and orders the logs. */
+#include "cloudevents.h"
 #include "core/json.h"
 #include "merge.h"
 #include "verbs.h"
@@ -30,7 +31,9 @@ struct log_verb {
     struct merge_options options;
     int64_t limit; /* 0: none */
     bool all;
-    int only; /* the one service, or -1 */
+    bool cloudevents;
+    json_t *descriptions; /* with --cloudevents, of the services */
+    int only;             /* the one service, or -1 */
 
     bool begun;
     int64_t first_ms; /* the time of the first event shown */
@@ -206,6 +209,17 @@ static void print_line(struct log_verb *verb, const json_t *json)
     printf("%s\n", plain);
 }
 
+/* Without the end of its line. */
+static void print_object(const struct log_verb *verb, const json_t *event)
+{
+    json_t *shown = verb->cloudevents
+                        ? cloudevents_from(event, verb->descriptions)
+                        : saga_event_json(event);
+
+    json_dumpf(shown, stdout, JSON_COMPACT);
+    json_decref(shown);
+}
+
 /* ---- the two ways of reading -------------------------------------------- */
 
 /* Asked for an event that no log has: not the next one, of which somebody who
@@ -242,11 +256,8 @@ static int print_once(struct log_verb *verb, struct merge *merge)
            (event = merge_next(merge, &code)) != NULL) {
         remember(verb, event);
         if (json) {
-            json_t *shown = saga_event_json(event);
-
             fputs(count == 0 ? "[" : ",\n", stdout);
-            json_dumpf(shown, stdout, JSON_COMPACT);
-            json_decref(shown);
+            print_object(verb, event);
             saga->json = false; /* the array has begun: errors to stderr */
         } else {
             print_line(verb, event);
@@ -291,10 +302,12 @@ static int follow(struct log_verb *verb, struct merge *merge)
             continue;
         }
         remember(verb, event);
-        if (verb->saga->json)
-            saga_print_json(saga_event_json(event));
-        else
+        if (verb->saga->json) {
+            print_object(verb, event);
+            putchar('\n');
+        } else {
             print_line(verb, event);
+        }
         json_decref(event);
         if (++count == verb->limit)
             break;
@@ -342,6 +355,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'a':
         verb->all = true;
         return SAGA_YES;
+    case 'c':
+        verb->cloudevents = saga->json = true;
+        return SAGA_YES;
     case 'f':
         verb->options.follow = true;
         return SAGA_YES;
@@ -387,14 +403,18 @@ static int run(struct saga *saga)
     /* What lies in a log begins with events of no order; what is yet to come
      * seldom does.  20 is the length of an id that `saga place` makes. */
     verb->order_width = verb->options.follow ? 3 : 20;
+    if (code == SAGA_YES && verb->cloudevents)
+        verb->descriptions = saga_descriptions(saga);
     if (code == SAGA_YES)
         code = print_log(verb);
+    json_decref(verb->descriptions);
     free(verb);
     return code;
 }
 
 static const struct argp_option options[] = {
     {"all", 'a', NULL, OPTION_NO_USAGE, "all logs together", 0},
+    {"cloudevents", 'c', NULL, 0, "as CloudEvents 1.0, in JSON", 0},
     {"follow", 'f', NULL, 0, "new events as they happen, until Ctrl-C", 0},
     {"from", 's', "N", 0, "start at event N (with --all: of each log)", 0},
     {"limit", 'n', "N", 0, "at most N", 0},

@@ -66,6 +66,9 @@ bool saga_is_of_shop(unsigned number);
 const struct service *const *saga_tables(struct saga *saga);
 /* NULL: it is known what it does. */
 const char *saga_undescribed(unsigned number);
+/* The descriptions of all of which there is one, as describe_service() makes
+ * them: a new array. */
+json_t *saga_descriptions(struct saga *saga);
 /* The description that lies beside @log, checked, for a copy of both; NULL:
  * there is none.  Caller frees. */
 struct store;

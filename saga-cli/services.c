@@ -9,6 +9,7 @@
 
 #include "core/describe.h"
 #include "log/store.h"
+#include "read/view.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -254,6 +255,22 @@ const char *saga_undescribed(unsigned number)
     return number < SERVICES || others[number - SERVICES].description != NULL
                ? NULL
                : others[number - SERVICES].trouble;
+}
+
+json_t *saga_descriptions(struct saga *saga)
+{
+    json_t *all = json_array();
+
+    (void)saga_tables(saga);
+    for (unsigned i = 0; i < count; i++) {
+        if (i < SERVICES)
+            json_array_append_new(
+                all, describe_service(roster_services[i], roster_views[i]->name,
+                                      roster_views[i]->sources, NULL));
+        else if (saga_undescribed(i) == NULL)
+            json_array_append(all, others[i - SERVICES].description->json);
+    }
+    return all;
 }
 
 /* ---- errors -------------------------------------------------------------- */

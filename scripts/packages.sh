@@ -52,6 +52,8 @@ valgrind         valgrind
 iproute2         /bin/ip
 nftables         /usr/sbin/nft
 e2fsprogs        /sbin/mkfs.ext4
+nodejs           node
+npm              npm
 '
 
 usage() {

@@ -585,6 +585,13 @@ states() {
     has 0.service order
     asked 0 flow --mermaid
     shows "$said" '^flowchart TD$'
+    asked_json 0 flow --asyncapi
+    has asyncapi 3.1.0
+    has 'channels.#' 6
+    asked 64 flow --asyncapi --mermaid
+    asked_json 0 log payment --cloudevents --limit 1
+    has 0.source /payment
+    has 0.dataschema urn:saga:message:FundsDeposited:2
     asked 0 check
     shows "$said" '^all 11 hold$'
     asked 0 check --final
