@@ -407,15 +407,19 @@ static int tell(struct bench *bench, const char *service,
                 struct command *command)
 {
     struct answer answer;
-    int code;
+    enum saga_sent sent;
+    enum evt_status rc;
 
     client_new_id("c", command->command_id);
-    code = saga_send(bench->saga, service, command, 1,
-                     saga_mono_ms() + SAGA_PATIENCE_MS, &answer);
-    if (code == SAGA_YES && answer.code != ANSWER_DONE)
-        code = saga_fail(bench->saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
-                         answer.reason);
-    return code;
+    bench->saga->deadline_ms = saga_mono_ms() + SAGA_PATIENCE_MS;
+    sent = saga_send(bench->saga, service, command, 1, &answer, &rc);
+    bench->saga->deadline_ms = 0; /* nothing else is bounded by it */
+    if (sent != SENT_ANSWERED)
+        return saga_not_sent(bench->saga, service, sent, rc, &answer);
+    return answer.code == ANSWER_DONE
+               ? SAGA_YES
+               : saga_fail(bench->saga, SAGA_TRY_AGAIN, "%s-svc: %s", service,
+                           answer.reason);
 }
 
 /* Products, stock and money enough for the whole run. */

@@ -99,20 +99,38 @@ static int refused(const struct saga *saga, const char *service,
         answer->code == ANSWER_BEHIND ? " ('./saga status' shows more)" : "");
 }
 
+/* A cancellation is safe to repeat without its id. */
+static void announce(const struct command *command)
+{
+    if (command->type == CANCEL_ORDER)
+        saga_set_effect("%s may be being cancelled: './saga trace %s' shows it",
+                        command->order_id, command->order_id);
+    else
+        saga_set_effect("%s may be recorded: to repeat it safely, use --id %s",
+                        command->command_id, command->command_id);
+}
+
 /* Sends, and says what was done: "deposited 5.00 for bob". */
 __attribute__((format(printf, 4, 5))) static int
 tell(struct saga *saga, const char *service, const struct command *command,
      const char *done, ...)
 {
     struct answer answer;
-    int code = saga_send(saga, service, command, 1,
-                         saga_mono_ms() + SAGA_PATIENCE_MS, &answer);
+    enum saga_sent sent;
+    enum evt_status rc;
     va_list words;
 
-    if (code == SAGA_YES && answer.code != ANSWER_DONE)
-        code = refused(saga, service, command, &answer);
-    if (code != SAGA_YES)
-        return code;
+    announce(command);
+    saga->deadline_ms = saga_mono_ms() + SAGA_PATIENCE_MS;
+    sent = saga_send(saga, service, command, 1, &answer, &rc);
+    if (sent != SENT_ANSWERED)
+        return saga_not_sent(saga, service, sent, rc, &answer);
+    if (answer.code != ANSWER_DONE) {
+        saga_set_effect("%s", "nothing was recorded");
+        return refused(saga, service, command, &answer);
+    }
+    saga_set_effect("%s is recorded (%s #%llu)", command->command_id, service,
+                    (unsigned long long)answer.at.seq);
     if (saga->json) {
         saga_print_json(json_pack("{s:s,s:s,s:I}", "command",
                                   command->command_id, "service", service,

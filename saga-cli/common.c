@@ -14,7 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRESH_MS = 2000 }; /* how long a view is given to catch up */
+enum {
+    FRESH_MS = 2000, /* how long a view is given to catch up */
+    LEAST_MS = 250   /* how long anybody has for an answer */
+};
 
 static bool printed; /* a JSON value was */
 
@@ -263,8 +266,8 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
     enum evt_status rc;
 
     for (;;) {
-        rc = client_ask(saga->client, service, socket, asked, timeout_ms,
-                        &reply);
+        rc = client_ask(saga->client, service, socket, asked,
+                        saga_within(saga, timeout_ms), &reply);
         again = rc == EVT_OK ? json_object_get(reply, "again") : NULL;
         if (again == NULL || saga_mono_ms() > deadline_ms)
             break;
@@ -279,57 +282,70 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
     return NULL;
 }
 
-/* No answer is not a no: a service that died had perhaps committed, and one
- * that is slow may do so yet.  A client that asks again has to do so under the
- * same id.  (A second cancellation changes nothing anyway.) */
-static int unanswered(const struct saga *saga, const char *service,
-                      enum evt_status rc, const struct command commands[],
-                      size_t count, bool ran)
+int saga_within(const struct saga *saga, int timeout_ms)
 {
-    const char *id = commands[0].command_id;
-    char rest[80 + 2 * ID_BYTES] = "";
+    uint64_t now = saga_mono_ms(), left;
 
-    if (ran && count > 1)
-        snprintf(rest, sizeof rest,
-                 "; %s to %s may be recorded: './saga ls' lists the orders", id,
-                 commands[count - 1].command_id);
-    else if (ran && commands[0].type != CANCEL_ORDER)
-        snprintf(rest, sizeof rest,
-                 "; %s may be recorded: to repeat it safely, use --id %s", id,
-                 id);
-    return no_answer(saga, service, rc, rest);
+    if (saga->deadline_ms == 0)
+        return timeout_ms;
+    left = saga->deadline_ms > now ? saga->deadline_ms - now : 0;
+    left = left > LEAST_MS ? left : LEAST_MS;
+    return left < (uint64_t)timeout_ms ? (int)left : timeout_ms;
 }
 
-int saga_send(struct saga *saga, const char *service,
-              const struct command commands[], size_t count,
-              uint64_t deadline_ms, struct answer answers[])
+static bool passes(const struct answer *answer)
+{
+    return answer->code == ANSWER_BUSY || answer->code == ANSWER_FULL;
+}
+
+/* No answer is not a no: a service that died had perhaps committed, and one
+ * that is slow may do so yet.  A client that asks again has to do so under the
+ * same id. */
+enum saga_sent saga_send(struct saga *saga, const char *service,
+                         const struct command commands[], size_t count,
+                         struct answer answers[], enum evt_status *rc)
 {
     struct timespec pause = {.tv_nsec = 20000000};
-    bool ran = false;
+    bool ran = false, unheard = false;
 
     for (;;) {
-        const char *passing = NULL; /* why one is not answered for good */
-        enum evt_status rc;
+        size_t passing = 0;
 
         ran = saga_runs(saga, service) || ran;
-        rc = client_command(saga->client, service, commands, count, 2000,
-                            answers);
-        if (rc != EVT_OK && rc != EVT_BUSY)
-            return unanswered(saga, service, rc, commands, count, ran);
-        for (size_t i = 0; rc == EVT_OK && i < count; i++)
-            if (answers[i].code == ANSWER_BUSY ||
-                answers[i].code == ANSWER_FULL)
-                passing = answers[i].reason;
-        if (rc == EVT_OK && passing == NULL)
-            return SAGA_YES;
-        if (saga_mono_ms() > deadline_ms)
-            return rc == EVT_BUSY
-                       ? unanswered(saga, service, rc, commands, count, ran)
-                       : saga_fail(saga, SAGA_TRY_AGAIN,
-                                   "%s-svc: %s ('./saga status' shows more)",
-                                   service, passing);
+        *rc = client_command(saga->client, service, commands, count,
+                             saga_within(saga, 2000), answers);
+        if (*rc != EVT_OK && *rc != EVT_BUSY)
+            return ran ? SENT_UNKNOWN : SENT_NOTHING;
+        for (size_t i = 0; *rc == EVT_OK && i < count; i++)
+            passing += passes(&answers[i]);
+        if (*rc == EVT_OK && passing == 0)
+            return SENT_ANSWERED;
+        unheard = unheard || *rc == EVT_BUSY;
+        if (saga_mono_ms() > saga->deadline_ms) {
+            enum saga_sent sent = *rc == EVT_OK ? SENT_BUSY : SENT_UNKNOWN;
+
+            *rc = unheard ? EVT_BUSY : EVT_OK;
+            return sent;
+        }
         nanosleep(&pause, NULL); /* back off, then under the same ids */
     }
+}
+
+int saga_not_sent(const struct saga *saga, const char *service,
+                  enum saga_sent sent, enum evt_status rc,
+                  const struct answer *answer)
+{
+    char rest[600] = "";
+
+    if (sent == SENT_ANSWERED)
+        return SAGA_YES;
+    if (sent == SENT_BUSY)
+        return saga_fail(saga, SAGA_TRY_AGAIN,
+                         "%s-svc: %s ('./saga status' shows more)", service,
+                         answer->reason);
+    if (sent == SENT_UNKNOWN && saga_effect()[0] != '\0')
+        snprintf(rest, sizeof rest, "; %s", saga_effect());
+    return no_answer(saga, service, rc, rest);
 }
 
 static enum evt_status ask_read_side(struct saga *saga, const char *service,
@@ -338,8 +354,9 @@ static enum evt_status ask_read_side(struct saga *saga, const char *service,
 {
     if (saga->read_side != NULL && !reads_the_log(request))
         return client_ask_read_side(saga->read_side, service, request,
-                                    timeout_ms, reply);
-    return client_ask(saga->client, service, "qry", request, timeout_ms, reply);
+                                    saga_within(saga, timeout_ms), reply);
+    return client_ask(saga->client, service, "qry", request,
+                      saga_within(saga, timeout_ms), reply);
 }
 
 /* Whether the answer is a fold of the log, which comes later than the log. */
@@ -361,8 +378,8 @@ static enum evt_status want_fresh(struct saga *saga, const char *service,
     json_t *ask = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
                             (json_int_t)INT64_MAX, "limit", 1);
     json_t *reply = NULL;
-    enum evt_status rc =
-        client_ask(saga->client, service, "qry", ask, 1000, &reply);
+    enum evt_status rc = client_ask(saga->client, service, "qry", ask,
+                                    saga_within(saga, 1000), &reply);
 
     if (rc == EVT_OK && json_object_get(reply, "error") == NULL)
         json_object_update_new(

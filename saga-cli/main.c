@@ -156,6 +156,7 @@ int main(int argc, char **argv)
                         .bus = environment("SAGA_BUS", NULL)};
     int code;
 
+    saga_open_standard();
     if (sodium_init() < 0)
         return SAGA_IO;
     logger_open("saga", LOG_ERROR);
@@ -166,7 +167,5 @@ int main(int argc, char **argv)
     saga.json = wants_json(argv); /* also for what is wrong before it */
     code = run_verb(&saga, argc, argv);
     client_close(saga.client);
-    if (fflush(stdout) != 0)
-        return SAGA_IO;
-    return code;
+    return saga_finish(code);
 }

@@ -7,24 +7,29 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+enum { GRACE_MS = 1000 };
+
 struct placing {
     struct saga *saga;
     struct command order; /* without its ids */
     const char *customer, *id, *journal;
+    char base[ID_BYTES]; /* the order's id, or what those of many begin with */
+    FILE *acknowledged;  /* the journal, or NULL */
     int64_t count, timeout_s;
     bool no_wait;
-    uint64_t deadline_ms; /* on the monotonic clock */
 };
 
 /* How the orders came out. */
 struct outcome {
-    int64_t confirmed, cancelled, unfinished;
-    json_t *reasons; /* reason -> how many */
+    int64_t placed, refused, unknown, not_sent; /* together all of them */
+    int64_t confirmed, cancelled, unfinished;   /* of those placed */
+    json_t *reasons;                            /* reason -> how many */
 };
 
 /* "widget:2" */
@@ -129,61 +134,84 @@ static int check_ids(struct placing *placing)
     return SAGA_YES;
 }
 
+/* Chosen before anything is sent, and told however this ends. */
+static void choose_ids(struct placing *placing)
+{
+    char id[2 * ID_BYTES];
+
+    if (placing->id == NULL)
+        client_new_id("o", id);
+    text_copy(placing->base, ID_BYTES, placing->id == NULL ? id : placing->id);
+    if (placing->count == 1)
+        saga_set_effect("%s may be recorded: to repeat it safely, use --id %s",
+                        placing->base, placing->base);
+    else
+        saga_set_effect("%s-1 to %s-%" PRId64
+                        " may be recorded: to repeat them safely, use --id %s",
+                        placing->base, placing->base, placing->count,
+                        placing->base);
+}
+
 static void make_command(const struct placing *placing, int64_t n,
                          struct command *command)
 {
     char id[2 * ID_BYTES];
 
     *command = placing->order;
-    if (placing->id == NULL)
-        client_new_id("o", id);
-    else if (placing->count == 1)
-        snprintf(id, sizeof id, "%s", placing->id);
+    if (placing->count == 1)
+        snprintf(id, sizeof id, "%s", placing->base);
     else
-        snprintf(id, sizeof id, "%s-%lld", placing->id, (long long)(n + 1));
+        snprintf(id, sizeof id, "%s-%" PRId64, placing->base, n + 1);
     text_copy(command->order_id, ID_BYTES, id);
     text_copy(command->command_id, ID_BYTES, id);
 }
 
-static int write_journal(const struct placing *placing,
-                         const struct command *commands,
-                         const struct answer *answers, size_t count)
+/* Before anything is sent: what is acknowledged can be written down. */
+static int open_journal(struct placing *placing)
 {
-    FILE *file;
-    bool good = true;
-
     if (placing->journal == NULL)
         return SAGA_YES;
-    file = fopen(placing->journal, "a");
-    for (size_t i = 0; file != NULL && i < count; i++) {
-        char log_id[2 * LOG_ID_BYTES + 1];
-
-        if (answers[i].code == ANSWER_DONE)
-            good = fprintf(file,
-                           "{\"command\":\"%s\",\"type\":\"PlaceOrder\","
-                           "\"service\":\"order\",\"log\":\"%s\",\"seq\":%llu}"
-                           "\n",
-                           commands[i].command_id,
-                           text_hex(answers[i].at.log_id, LOG_ID_BYTES, log_id),
-                           (unsigned long long)answers[i].at.seq) > 0 &&
-                   good;
-    }
-    if (file == NULL || fclose(file) != 0 || !good)
-        return saga_fail(placing->saga, SAGA_IO, "%s: %s", placing->journal,
-                         strerror(errno));
+    placing->acknowledged = fopen(placing->journal, "ae");
+    if (placing->acknowledged == NULL)
+        return saga_fail(placing->saga, SAGA_IO, "%s: %s; no order was placed",
+                         placing->journal, strerror(errno));
     return SAGA_YES;
 }
 
-/* Sends a batch until each command has its answer, or time is up. */
-static int send_batch(const struct placing *placing,
-                      const struct command *commands, struct answer *answers,
-                      size_t count)
+/* Later lines are appended whatever becomes of one; ferror(3) tells. */
+static void write_journal(const struct placing *placing,
+                          const struct command *command,
+                          const struct answer *answer)
 {
-    int code = saga_send(placing->saga, "order", commands, count,
-                         placing->deadline_ms, answers);
+    char log_id[2 * LOG_ID_BYTES + 1];
 
-    return code != SAGA_YES ? code
-                            : write_journal(placing, commands, answers, count);
+    if (placing->acknowledged != NULL)
+        fprintf(placing->acknowledged,
+                "{\"command\":\"%s\",\"type\":\"PlaceOrder\","
+                "\"service\":\"order\",\"log\":\"%s\",\"seq\":%" PRIu64 "}\n",
+                command->command_id,
+                text_hex(answer->at.log_id, LOG_ID_BYTES, log_id),
+                answer->at.seq);
+}
+
+/* Returns @code, or SAGA_IO if an acknowledged order is not in the journal. */
+static int close_journal(const struct placing *placing, int code)
+{
+    struct saga telling = *placing->saga;
+    bool failed;
+
+    if (placing->acknowledged == NULL)
+        return code;
+    failed = ferror(placing->acknowledged) != 0;
+    errno = 0;
+    if (fclose(placing->acknowledged) == 0 && !failed)
+        return code;
+    telling.json = false; /* the answer is on stdout already */
+    return saga_fail(&telling, SAGA_IO,
+                     "%s: cannot write%s%s; orders that were placed are "
+                     "missing there",
+                     placing->journal, errno != 0 ? ": " : "",
+                     errno != 0 ? strerror(errno) : "");
 }
 
 /* An answer that is no yes, and what to type about it. */
@@ -211,17 +239,18 @@ static int refused(const struct placing *placing, const struct command *command,
                      answer->field[0] ? ")" : "");
 }
 
-/* The order's row once it has ended; NULL: not in time, or reported. */
+/* The order's row once it has ended; NULL: not in time.  Who answers at once
+ * is heard for a second after the deadline, so that many orders that have ended
+ * are counted though the first of them has not. */
 static json_t *wait_for_end(const struct placing *placing, const char *id,
-                            const struct position *after, int *code)
+                            const struct position *after)
 {
+    uint64_t deadline_ms = placing->saga->deadline_ms, now;
     char log_id[2 * LOG_ID_BYTES + 1];
 
-    for (;;) {
-        uint64_t now = saga_mono_ms();
-        json_int_t left = placing->deadline_ms > now
-                              ? (json_int_t)(placing->deadline_ms - now)
-                              : 1;
+    while ((now = saga_mono_ms()) < deadline_ms + GRACE_MS) {
+        json_int_t left =
+            now < deadline_ms ? (json_int_t)(deadline_ms - now) : 1;
         json_t *reply = NULL, *ask;
         enum evt_status rc;
 
@@ -233,20 +262,20 @@ static json_t *wait_for_end(const struct placing *placing, const char *id,
                         text_hex(after->log_id, LOG_ID_BYTES, log_id), "seq",
                         (json_int_t)after->seq);
         rc = client_ask(placing->saga->client, "order", "qry", ask,
-                        (int)left + 1000, &reply);
+                        (int)left + GRACE_MS, &reply);
         json_decref(ask);
         if (rc == EVT_OK && json_is_true(json_object_get(reply, "ended")))
             return reply;
         json_decref(reply);
-        *code = SAGA_TRY_AGAIN;
         if (rc == EVT_NONE) { /* it may be on its way back */
             struct timespec pause = {.tv_nsec = 100000000};
 
             nanosleep(&pause, NULL);
         }
-        if (saga_mono_ms() >= placing->deadline_ms)
+        if (now >= deadline_ms)
             return NULL;
     }
+    return NULL;
 }
 
 static void count_outcome(struct outcome *outcome, const json_t *reply)
@@ -269,33 +298,45 @@ static void count_outcome(struct outcome *outcome, const json_t *reply)
 
 /* ---- one order ---- */
 
+/* It is recorded. */
+static int print_placed(const struct placing *placing,
+                        const struct position *at)
+{
+    if (placing->saga->json)
+        saga_print_json(json_pack("{s:s,s:I}", "order", placing->base, "seq",
+                                  (json_int_t)at->seq));
+    else
+        printf("%s placed (order #%" PRIu64 ")\n", placing->base, at->seq);
+    return SAGA_YES;
+}
+
 static int place_one(struct placing *placing)
 {
     struct command command;
     struct answer answer;
+    enum saga_sent sent;
+    enum evt_status rc;
     json_t *reply;
     bool confirmed;
     int code;
 
     make_command(placing, 0, &command);
-    code = send_batch(placing, &command, &answer, 1);
-    if (code != SAGA_YES)
-        return code;
-    if (answer.code != ANSWER_DONE)
+    sent = saga_send(placing->saga, "order", &command, 1, &answer, &rc);
+    if (sent != SENT_ANSWERED)
+        return saga_not_sent(placing->saga, "order", sent, rc, &answer);
+    if (answer.code != ANSWER_DONE) {
+        saga_set_effect("%s was not placed", placing->base);
         return refused(placing, &command, &answer);
-    if (placing->no_wait) {
-        if (placing->saga->json)
-            saga_print_json(json_pack("{s:s,s:I}", "order", command.order_id,
-                                      "seq", (json_int_t)answer.at.seq));
-        else
-            printf("%s placed (order #%llu)\n", command.order_id,
-                   (unsigned long long)answer.at.seq);
-        return SAGA_YES;
     }
-    reply = wait_for_end(placing, command.order_id, &answer.at, &code);
+    saga_set_effect("%s is placed: './saga trace %s' shows it", placing->base,
+                    placing->base);
+    write_journal(placing, &command, &answer);
+    if (placing->no_wait)
+        return print_placed(placing, &answer.at);
+    reply = wait_for_end(placing, command.order_id, &answer.at);
     if (reply == NULL) {
         (void)why_print(placing->saga, command.order_id);
-        return code;
+        return SAGA_TRY_AGAIN;
     }
     confirmed = strcmp(json_string_value(json_object_get(
                            json_object_get(reply, "order"), "status")),
@@ -307,28 +348,62 @@ static int place_one(struct placing *placing)
 
 /* ---- many ---- */
 
-static void print_outcome(const struct placing *placing,
-                          const struct outcome *outcome, uint64_t took_ms)
+static void print_json(const struct placing *placing,
+                       const struct outcome *outcome, uint64_t took_ms)
+{
+    char first[2 * ID_BYTES], last[2 * ID_BYTES];
+
+    snprintf(first, sizeof first, "%s-1", placing->base);
+    snprintf(last, sizeof last, "%s-%" PRId64, placing->base, placing->count);
+    saga_print_json(json_pack(
+        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:I}", "first", first, "last",
+        last, "placed", (json_int_t)outcome->placed, "refused",
+        (json_int_t)outcome->refused, "unknown", (json_int_t)outcome->unknown,
+        "not_sent", (json_int_t)outcome->not_sent, "confirmed",
+        (json_int_t)outcome->confirmed, "cancelled",
+        (json_int_t)outcome->cancelled, "unfinished",
+        (json_int_t)outcome->unfinished, "reasons", outcome->reasons, "took_ms",
+        (json_int_t)took_ms));
+}
+
+/* "4 of 5 orders placed (part-1 to part-5), 1 refused" */
+static void print_sent(const struct placing *placing,
+                       const struct outcome *outcome)
+{
+    if (outcome->placed < placing->count)
+        printf("%" PRId64 " of ", outcome->placed);
+    printf("%" PRId64 " orders placed (%s-1 to %s-%" PRId64 ")", placing->count,
+           placing->base, placing->base, placing->count);
+    if (outcome->refused > 0)
+        printf(", %" PRId64 " refused", outcome->refused);
+    if (outcome->unknown > 0)
+        printf(", %" PRId64 " may be recorded", outcome->unknown);
+    if (outcome->not_sent > 0)
+        printf(", %" PRId64 " not sent", outcome->not_sent);
+    putchar('\n');
+}
+
+static void print_text(const struct placing *placing,
+                       const struct outcome *outcome, uint64_t took_ms)
 {
     const char *reason;
     json_t *many;
 
-    if (placing->saga->json) {
-        saga_print_json(json_pack(
-            "{s:I,s:I,s:I,s:I,s:O,s:I}", "placed", (json_int_t)placing->count,
-            "confirmed", (json_int_t)outcome->confirmed, "cancelled",
-            (json_int_t)outcome->cancelled, "unfinished",
-            (json_int_t)outcome->unfinished, "reasons", outcome->reasons,
-            "took_ms", (json_int_t)took_ms));
+    if (placing->no_wait || outcome->placed < placing->count)
+        print_sent(placing, outcome);
+    if (outcome->unknown + outcome->not_sent > 0)
+        printf("To repeat them safely: the same command with --id %s\n",
+               placing->base);
+    if (placing->no_wait || outcome->placed == 0)
         return;
-    }
-    printf("%lld orders in %.1f s: %lld confirmed, %lld cancelled",
-           (long long)placing->count, (double)took_ms / 1000,
-           (long long)outcome->confirmed, (long long)outcome->cancelled);
+    printf("%" PRId64 " orders in %.1f s: %" PRId64 " confirmed, %" PRId64
+           " cancelled",
+           outcome->placed, (double)took_ms / 1000, outcome->confirmed,
+           outcome->cancelled);
     json_object_foreach(outcome->reasons, reason, many)
         printf(" (%lld %s)", (long long)json_integer_value(many), reason);
     if (outcome->unfinished > 0)
-        printf(", %lld not yet ended", (long long)outcome->unfinished);
+        printf(", %" PRId64 " not yet ended", outcome->unfinished);
     putchar('\n');
 }
 
@@ -338,29 +413,93 @@ struct placed {
     struct position at;
 };
 
-static int place_all(const struct placing *placing, struct placed *placed)
+/* Enters the answers of a batch.  Returns the exit code: of the first refusal,
+ * which is reported. */
+static int enter_answers(const struct placing *placing,
+                         const struct command *commands,
+                         const struct answer *answers, size_t count,
+                         bool may_be, struct outcome *outcome,
+                         struct placed *placed)
+{
+    int code = SAGA_YES;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct answer *answer = &answers[i];
+
+        if (answer->code == ANSWER_DONE) {
+            write_journal(placing, &commands[i], answer);
+            text_copy(placed[outcome->placed].id, ID_BYTES,
+                      commands[i].order_id);
+            placed[outcome->placed++].at = answer->at;
+        } else if (answer->code != ANSWER_BUSY && answer->code != ANSWER_FULL) {
+            outcome->refused++;
+            if (code == SAGA_YES)
+                code = refused(placing, &commands[i], answer);
+        } else if (may_be) {
+            outcome->unknown++;
+        } else {
+            outcome->not_sent++;
+        }
+    }
+    return code;
+}
+
+static const struct answer *first_passing(const struct answer *answers)
+{
+    while (answers->code != ANSWER_BUSY && answers->code != ANSWER_FULL)
+        answers++;
+    return answers;
+}
+
+/* Sends in batches, up to the first with an order that is not placed. */
+static int place_all(const struct placing *placing, struct outcome *outcome,
+                     struct placed *placed)
 {
     struct command commands[COMMANDS_PER_REQUEST];
     struct answer answers[COMMANDS_PER_REQUEST];
     int code = SAGA_YES;
 
-    for (int64_t done = 0; done < placing->count && code == SAGA_YES;) {
+    outcome->not_sent = placing->count;
+    while (outcome->not_sent > 0 && code == SAGA_YES) {
+        int64_t first = placing->count - outcome->not_sent;
         size_t count = 0;
+        enum saga_sent sent;
+        enum evt_status rc;
 
         while (count < COMMANDS_PER_REQUEST &&
-               done + (int64_t)count < placing->count) {
-            make_command(placing, done + (int64_t)count, &commands[count]);
+               (int64_t)count < outcome->not_sent) {
+            make_command(placing, first + (int64_t)count, &commands[count]);
             count++;
         }
-        code = send_batch(placing, commands, answers, count);
-        for (size_t i = 0; i < count && code == SAGA_YES; i++) {
-            if (answers[i].code != ANSWER_DONE)
-                return refused(placing, &commands[i], &answers[i]);
-            text_copy(placed[done].id, ID_BYTES, commands[i].order_id);
-            placed[done++].at = answers[i].at;
+        sent = saga_send(placing->saga, "order", commands, count, answers, &rc);
+        if (sent == SENT_ANSWERED || sent == SENT_BUSY) {
+            outcome->not_sent -= (int64_t)count;
+            code = enter_answers(placing, commands, answers, count,
+                                 rc == EVT_BUSY, outcome, placed);
+        } else if (sent == SENT_UNKNOWN) {
+            outcome->not_sent -= (int64_t)count;
+            outcome->unknown += (int64_t)count;
         }
+        if (sent != SENT_ANSWERED && code == SAGA_YES)
+            code = saga_not_sent(placing->saga, "order", sent, rc,
+                                 sent == SENT_BUSY ? first_passing(answers)
+                                                   : NULL);
     }
     return code;
+}
+
+static void wait_for_all(const struct placing *placing,
+                         const struct placed *placed, struct outcome *outcome)
+{
+    for (int64_t i = 0; i < outcome->placed; i++) {
+        json_t *reply = wait_for_end(placing, placed[i].id, &placed[i].at);
+
+        if (reply == NULL)
+            outcome->unfinished++;
+        else
+            count_outcome(outcome, reply);
+        json_decref(reply);
+    }
 }
 
 static int place_many(struct placing *placing)
@@ -368,34 +507,26 @@ static int place_many(struct placing *placing)
     struct placed *placed = calloc((size_t)placing->count, sizeof *placed);
     struct outcome outcome = {.reasons = json_object()};
     uint64_t begun = saga_mono_ms();
+    bool json = placing->saga->json;
     int code;
 
     if (placed == NULL)
         abort();
-    code = place_all(placing, placed);
-    if (code == SAGA_YES && placing->no_wait) {
-        outcome.unfinished = placing->count;
-        if (placing->saga->json)
-            print_outcome(placing, &outcome, saga_mono_ms() - begun);
-        else
-            printf("%lld orders placed\n", (long long)placing->count);
-    } else if (code == SAGA_YES) {
-        for (int64_t i = 0; i < placing->count; i++) {
-            int ignored;
-            json_t *reply =
-                wait_for_end(placing, placed[i].id, &placed[i].at, &ignored);
-
-            if (reply == NULL)
-                outcome.unfinished++;
-            else
-                count_outcome(&outcome, reply);
-            json_decref(reply);
-        }
-        print_outcome(placing, &outcome, saga_mono_ms() - begun);
+    placing->saga->json = false; /* what fails is told beside the one answer */
+    code = place_all(placing, &outcome, placed);
+    placing->saga->json = json;
+    if (placing->no_wait)
+        outcome.unfinished = outcome.placed;
+    else
+        wait_for_all(placing, placed, &outcome);
+    if (json)
+        print_json(placing, &outcome, saga_mono_ms() - begun);
+    else
+        print_text(placing, &outcome, saga_mono_ms() - begun);
+    if (code == SAGA_YES && !placing->no_wait)
         code = outcome.unfinished > 0  ? SAGA_TRY_AGAIN
                : outcome.cancelled > 0 ? SAGA_NO
                                        : SAGA_YES;
-    }
     json_decref(outcome.reasons);
     free(placed);
     return code;
@@ -416,8 +547,13 @@ static int run(struct saga *saga)
         code = check_ids(&placing);
     if (code != SAGA_YES)
         return code;
-    placing.deadline_ms = saga_mono_ms() + (uint64_t)placing.timeout_s * 1000;
-    return placing.count == 1 ? place_one(&placing) : place_many(&placing);
+    code = open_journal(&placing);
+    if (code != SAGA_YES)
+        return code;
+    choose_ids(&placing);
+    saga->deadline_ms = saga_mono_ms() + (uint64_t)placing.timeout_s * 1000;
+    code = placing.count == 1 ? place_one(&placing) : place_many(&placing);
+    return close_journal(&placing, code);
 }
 
 static const struct argp_option options[] = {

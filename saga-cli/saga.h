@@ -32,8 +32,9 @@ struct saga {
     const char *bus;       /* $SAGA_BUS, --bus, or NULL: ipc */
     const char *read_side; /* --read-side: whose view to ask, or NULL */
     struct client *client;
-    bool json;   /* --json: one JSON value on stdout, errors too */
-    bool colour; /* a terminal, and no NO_COLOR */
+    uint64_t deadline_ms; /* of the verb, by saga_mono_ms(); 0: none is set */
+    bool json;            /* --json: one JSON value on stdout, errors too */
+    bool colour;          /* a terminal, and no NO_COLOR */
 
     /* What saga_parse() fills. */
     void *options; /* the verb's own, for its parse function */
@@ -121,13 +122,52 @@ int saga_end_all(struct saga *saga, json_t *done);
  * saga_fail, returns NULL and sets *code. */
 struct store *saga_open_log(struct saga *saga, const char *service, int *code);
 
+/* @timeout_ms, or what is left of the verb's time if that is less, but at least
+ * a quarter of a second: also when time is up, who answers at once is heard. */
+int saga_within(const struct saga *saga, int timeout_ms);
+
+/* What became of commands that were sent. */
+enum saga_sent {
+    SENT_ANSWERED, /* each has an answer that is final */
+    SENT_UNKNOWN,  /* no answer came: they may be recorded, now or later */
+    SENT_BUSY,     /* the last answers say so: some are not recorded */
+    SENT_NOTHING   /* nobody listened: nothing is recorded */
+};
+
 /* Sends commands until each is answered for good, which their ids make
- * harmless: busy and a full disk pass, and are sent again until @deadline_ms of
- * saga_mono_ms().  Else reported; returns the exit code. */
+ * harmless: busy and a full disk pass, and are sent again until the verb's
+ * deadline.  Reports nothing.  With SENT_BUSY *answers are the last ones,
+ * and *rc is EVT_BUSY if an earlier request had no answer at all; with
+ * SENT_UNKNOWN and SENT_NOTHING *rc says why. */
 enum { SAGA_PATIENCE_MS = 10000 }; /* of verbs that have no --timeout */
-MUST_CHECK int saga_send(struct saga *saga, const char *service,
-                         const struct command commands[], size_t count,
-                         uint64_t deadline_ms, struct answer answers[]);
+MUST_CHECK enum saga_sent saga_send(struct saga *saga, const char *service,
+                                    const struct command commands[],
+                                    size_t count, struct answer answers[],
+                                    enum evt_status *rc);
+/* Reports what saga_send() came to, unless that is SENT_ANSWERED, with what is
+ * known of the effect; returns the exit code. */
+int saga_not_sent(const struct saga *saga, const char *service,
+                  enum saga_sent sent, enum evt_status rc,
+                  const struct answer *answer);
+
+/* ---- effects ------------------------------------------------------------ */
+
+/* What a verb is about to change, or has changed: "o-7 may be recorded: to
+ * repeat it safely, use --id o-7".  Told on stderr if the process is
+ * interrupted from now on, or cannot write its answer; a closed pipe no longer
+ * ends it.  At most 511 bytes; the last one counts. */
+void saga_set_effect(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+/* The text; "": there is none. */
+const char *saga_effect(void);
+
+/* Writes out the answer; returns @code, or SAGA_IO when part of the answer was
+ * not written, which is reported. */
+int saga_finish(int code);
+
+/* Has the descriptors 0, 1 and 2 open, so that no file or socket takes the
+ * place of a stream that the caller has closed: what is written there fails. */
+void saga_open_standard(void);
 
 /* Asks @service's query socket, or, of what a view knows, the lone read side
  * that --read-side names.  What a view says of orders, stock and accounts has

@@ -15,11 +15,13 @@ root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 cd "$root" || exit 74
 
 if [ $# -eq 0 ]; then
-    for file in docs/tutorial/[0-9]*.md; do
-        sed -n '1s/^# //p' "$file"
-    done
-    echo
-    echo "./saga learn 4   walks through chapter 4; docs/tutorial/ has the files"
+    {
+        for file in docs/tutorial/[0-9]*.md; do
+            sed -n '1s/^# //p' "$file" || exit 74
+        done
+        echo
+        echo "./saga learn 4   walks through chapter 4; docs/tutorial/ has the files"
+    } || exit 74
     exit 0
 fi
 if [ $# -gt 1 ]; then

@@ -352,7 +352,7 @@ place_many() {
     asked 1 place gizmo:1 --count 10 --customer nobody
     shows "$said" '^10 orders in .*: 0 confirmed, 10 cancelled \(10 insufficient funds\)$'
     asked 0 place gizmo:1 --count 3 --no-wait
-    shows "$said" '^3 orders placed$'
+    shows "$said" '^3 orders placed \(o-[a-z0-9]+-1 to o-[a-z0-9]+-3\)$'
     # The same ids again: the first answers, and no new orders.
     asked_json 0 place gizmo:1 --count 30 --id many
     has confirmed 30
