@@ -189,7 +189,7 @@ static const struct field line_fields[] = {
 static const struct field reservation_fields[] = {
     {"status", FIELD_INT, AT(struct reservation, status),
      .max = SHIPPED, .names = reservation_words},
-    {"lines", FIELD_LINES, AT(struct reservation, line_count),
+    {"lines", FIELD_LIST, AT_LIST(struct reservation, line_count, lines),
      .max = LINES_MAX, .items = line_fields},
     {.name = NULL},
 };

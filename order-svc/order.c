@@ -205,7 +205,7 @@ static const struct field order_fields[] = {
     {"status", FIELD_INT, AT(struct order, status),
      .max = CANCELLED, .names = order_words},
     {"customer", FIELD_ID, AT(struct order, customer)},
-    {"lines", FIELD_LINES, AT(struct order, line_count),
+    {"lines", FIELD_LIST, AT_LIST(struct order, line_count, lines),
      .max = LINES_MAX, .items = line_fields},
     {"total_cents", FIELD_INT, AT(struct order, total_cents), .unit = "cents"},
     {"reason", FIELD_TEXT, AT(struct order, reason)},

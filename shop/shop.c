@@ -12,12 +12,8 @@ _Static_assert(SERVICES == 3, "a service more: name it here, in roster.c and "
                               "in invariants.c");
 const char *const shop_services[SERVICES] = {"order", "inventory", "payment"};
 
-#define IN_PAYLOAD(member)                                                     \
-    .offset = offsetof(struct payload, member),                                \
-    .size = sizeof(((struct payload *)0)->member)
-#define IN_LINE(member)                                                        \
-    .offset = offsetof(struct line, member),                                   \
-    .size = sizeof(((struct line *)0)->member)
+#define IN_PAYLOAD(member) AT(struct payload, member)
+#define IN_LINE(member) AT(struct line, member)
 
 // clang-format off
 
@@ -31,7 +27,7 @@ const char *const shop_services[SERVICES] = {"order", "inventory", "payment"};
                       .unit = "cents", .min = 1, .max = most}
 #define PIECES(member, least, most) {#member, FIELD_INT, IN_PAYLOAD(member), \
                       .unit = "pieces", .min = least, .max = most}
-#define LINES(least, fields) {"lines", FIELD_LINES, IN_PAYLOAD(line_count), \
+#define LINES(least, fields) {"lines", FIELD_LIST, AT_LIST(struct payload, line_count, lines), \
                       .min = least, .max = LINES_MAX, .items = fields}
 #define END          {.name = NULL}
 

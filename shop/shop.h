@@ -10,8 +10,7 @@
 #ifndef SHOP_H
 #define SHOP_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "core/message.h"
 
 enum message_type {
     NO_MESSAGE, /* an unknown name decodes to this */
@@ -55,9 +54,7 @@ extern const char *const shop_services[SERVICES];
  * where money and goods come in, so that a refund or a release never has to
  * be refused. */
 enum {
-    SERVICE_BYTES = 16, /* all *_BYTES include the final NUL */
-    ID_BYTES = 40,      /* an order id, a command id: A-Z a-z 0-9 . _ - */
-    SKU_BYTES = 32,
+    SKU_BYTES = 32, /* all *_BYTES include the final NUL */
     CUSTOMER_BYTES = 32,
     REASON_BYTES = 48,
     LINES_MAX = 10,
@@ -100,39 +97,6 @@ struct payload {
 /* A tag names a stream: "order:o-7", "sku:widget", "customer:alice". */
 enum tag_kind { NO_TAG, TAG_ORDER, TAG_SKU, TAG_CUSTOMER, TAG_KINDS };
 
-enum field_kind {
-    FIELD_INT,  /* int64_t, min to max */
-    FIELD_ID,   /* text of A-Z a-z 0-9 . _ -, 1 to size - 1 bytes */
-    FIELD_TEXT, /* UTF-8 without control characters, 0 to size - 1 bytes */
-    FIELD_LINES /* line_count and lines; items names each line's fields */
-};
-
-/* One field of a payload, of a line, or of a state. */
-struct field {
-    const char *name;
-    enum field_kind kind;
-    uint16_t offset;  /* in struct payload, struct line, or the state */
-    uint16_t size;    /* of the char array, for ID and TEXT */
-    const char *unit; /* "cents", "pieces" or NULL: how people read it */
-    int64_t min, max; /* of an INT; number of items, for LINES */
-    enum tag_kind tag;
-    const struct field *items; /* LINES only: ends with name == NULL; the
-                                  first is the key, repeats are refused */
-    const char *const *names;  /* an INT that is an enum: its words, or NULL */
-};
-
-/* One version of one message. */
-struct message {
-    enum message_type type;
-    uint32_t version; /* from 1; an event is always written in the newest */
-    const char *name;
-    int is_command;
-    const struct field *fields; /* ends with name == NULL */
-    /* Makes a payload of this version one of the next; NULL for the newest.
-     * Pure, and never fails: the limits are chosen so. */
-    void (*upcast)(struct payload *payload);
-};
-
 /* The catalogue: all messages, a type's versions in ascending order. */
 extern const struct message shop_catalogue[];
 extern const size_t shop_catalogue_count;
@@ -169,12 +133,7 @@ enum message_type shop_type_named(const char *name);
 /* One more than the largest number so far. */
 enum message_type shop_types(void);
 
-/* What a command's envelope says about the saga that it is for. */
-enum saga_rule {
-    NO_SAGA,    /* it is for none: products, stock, funds */
-    OPENS_SAGA, /* its own id becomes the saga's */
-    OF_SAGA     /* it names one */
-};
+/* What @command's envelope says about the saga that it is for. */
 enum saga_rule shop_saga_rule(enum message_type command);
 
 #endif

@@ -115,7 +115,7 @@ static void some_fields(struct sample *sample, const struct field *fields,
         case FIELD_TEXT:
             some_text(sample, at, f->size);
             break;
-        case FIELD_LINES:
+        case FIELD_LIST:
             some_lines(sample, f, base);
             break;
         }
@@ -137,7 +137,7 @@ static void largest_fields(const struct field *fields, void *base)
 
         if (f->kind == FIELD_INT) {
             memcpy(at, &f->max, sizeof f->max);
-        } else if (f->kind != FIELD_LINES) {
+        } else if (f->kind != FIELD_LIST) {
             memset(at, 'z', f->size - 1u);
         } else {
             payload->line_count = (uint32_t)f->max;

@@ -177,7 +177,7 @@ Test(codec, what_a_type_does_not_declare_is_trimmed)
         memset(&full, 'x', sizeof full);
         full.line_count = declared.line_count;
         for (const struct field *f = m->fields; f->name != NULL; f++)
-            if (f->kind != FIELD_LINES)
+            if (f->kind != FIELD_LIST)
                 memcpy((char *)&full + f->offset, (char *)&declared + f->offset,
                        f->kind == FIELD_INT ? 8 : f->size);
             else
@@ -616,7 +616,7 @@ static unsigned spoil(const struct message *m, const struct field *f,
         memcpy((char *)&bad[count++] + f->offset, &below, sizeof below);
         if (f->max < INT64_MAX)
             memcpy((char *)&bad[count++] + f->offset, &above, sizeof above);
-    } else if (f->kind == FIELD_LINES) {
+    } else if (f->kind == FIELD_LIST) {
         if (f->min > 0)
             bad[count++].line_count = 0;
         bad[count++].line_count = (uint32_t)f->max + 1;
@@ -633,7 +633,7 @@ static unsigned spoil(const struct message *m, const struct field *f,
     for (unsigned i = 0; i < count; i++) {
         cr_assert_eq(codec_check(m, &bad[i], &why, &field), EVT_BAD,
                      "%s.%s, number %u", m->name, f->name, i);
-        if (f->kind != FIELD_LINES)
+        if (f->kind != FIELD_LIST)
             cr_assert_str_eq(field, f->name);
     }
     return count;
@@ -1179,4 +1179,54 @@ Test(codec, bytes_survive_hex)
     cr_assert_not(text_parse_hex("0g", read, 1));
     cr_assert_not(text_parse_hex("0 0a", read, 2));
     cr_assert(text_parse_hex("", read, 0));
+}
+
+/* ---- lists that are not the shop's --------------------------------------- */
+
+struct stop {
+    int64_t minute;
+    char place[8];
+};
+
+/* Its list lies elsewhere than a payload's, holds fewer, and smaller ones. */
+struct tour {
+    uint32_t stop_count;
+    struct stop stops[3];
+    char guide[8];
+};
+
+static const struct field stop_fields[] = {
+    {"place", FIELD_ID, AT(struct stop, place)},
+    {"minute", FIELD_INT, AT(struct stop, minute), .max = 59},
+    {.name = NULL},
+};
+static const struct field tour_fields[] = {
+    {"guide", FIELD_ID, AT(struct tour, guide)},
+    {"stops", FIELD_LIST, AT_LIST(struct tour, stop_count, stops), .min = 1,
+     .max = 3, .items = stop_fields},
+    {.name = NULL},
+};
+
+Test(codec, a_list_lies_where_its_field_says)
+{
+    struct tour tour = {.stop_count = 2,
+                        .stops = {{5, "pier"}, {59, "zoo"}, {-1, "!"}},
+                        .guide = "ann"};
+    char text[FIELDS_TEXT_MAX];
+
+    cr_assert(codec_check_state(tour_fields, &tour));
+    json_write_fields(tour_fields, &tour, text);
+    cr_assert_str_eq(text, "{\"guide\":\"ann\",\"stops\":["
+                           "{\"place\":\"pier\",\"minute\":5},"
+                           "{\"place\":\"zoo\",\"minute\":59}]}");
+    tour.stops[1].minute = 60;
+    cr_assert_not(codec_check_state(tour_fields, &tour), "beyond the limit");
+    tour.stops[1] = tour.stops[0];
+    cr_assert_not(codec_check_state(tour_fields, &tour), "the same place");
+    tour.stop_count = 0;
+    cr_assert_not(codec_check_state(tour_fields, &tour), "empty");
+    tour.stop_count = 4;
+    cr_assert_not(codec_check_state(tour_fields, &tour), "more than it holds");
+    json_write_fields(tour_fields, &tour, text);
+    cr_assert_not_null(strstr(text, "\"!\",\"minute\":-1}]}"), "%s", text);
 }

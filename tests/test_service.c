@@ -279,4 +279,10 @@ Test(service, any_change_of_a_kinds_layout_gives_it_another_number)
     other[0] = fields[0];
     other[0].items = fields;
     cr_assert_neq(service_kind_layout(&kind), was);
+    was = service_kind_layout(&kind);
+    other[0].list = 8;
+    cr_assert_neq(service_kind_layout(&kind), was);
+    other[0].list = 0;
+    other[0].item_bytes = 8;
+    cr_assert_neq(service_kind_layout(&kind), was);
 }

@@ -872,7 +872,7 @@ static void print_field(FILE *out, const struct field *field,
     int64_t number;
 
     fprintf(out, "%.*s", (int)length, field->name);
-    if (field->kind == FIELD_LINES) {
+    if (field->kind == FIELD_LIST) {
         print_lines(out, data);
     } else if (field->kind == FIELD_INT) {
         memcpy(&number, at, sizeof number);

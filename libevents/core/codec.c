@@ -147,14 +147,9 @@ static const char *text_at(const void *base, const struct field *field)
     return (const char *)base + field->offset;
 }
 
-static const struct line *lines_of(const void *base)
+static void *at_item(void *base, const struct field *list, uint32_t i)
 {
-    return ((const struct payload *)base)->lines;
-}
-
-static uint32_t line_count_of(const void *base)
-{
-    return ((const struct payload *)base)->line_count;
+    return (char *)base + list->list + (size_t)i * list->item_bytes;
 }
 
 static bool is_zero(const struct field *field, const void *base)
@@ -165,8 +160,8 @@ static bool is_zero(const struct field *field, const void *base)
     case FIELD_ID:
     case FIELD_TEXT:
         return text_at(base, field)[0] == '\0';
-    case FIELD_LINES:
-        return line_count_of(base) == 0;
+    case FIELD_LIST:
+        return field_count(field, base) == 0;
     }
     return false;
 }
@@ -176,21 +171,20 @@ static bool is_zero(const struct field *field, const void *base)
 static const char *check_fields(const struct field *fields, const void *base,
                                 const char **field);
 
-static const char *check_lines(const struct field *list,
-                               const struct payload *payload,
-                               const char **field)
+static const char *check_items(const struct field *list, const void *base,
+                               uint32_t count, const char **field)
 {
     const struct field *key = &list->items[0];
 
-    for (uint32_t i = 0; i < payload->line_count; i++) {
-        const struct line *line = &payload->lines[i];
-        const char *why = check_fields(list->items, line, field);
+    for (uint32_t i = 0; i < count; i++) {
+        const void *item = field_item(list, base, i);
+        const char *why = check_fields(list->items, item, field);
 
         if (why != NULL)
             return why;
         for (uint32_t k = 0; k < i; k++)
-            if (strcmp(text_at(line, key), text_at(&payload->lines[k], key)) ==
-                0) {
+            if (strcmp(text_at(item, key),
+                       text_at(field_item(list, base, k), key)) == 0) {
                 *field = key->name;
                 return "given twice";
             }
@@ -218,12 +212,12 @@ static const char *check_field(const struct field *f, const void *base,
                        text_is_clean(text, strlen(text))
                    ? NULL
                    : "not clean UTF-8 text";
-    case FIELD_LINES:
-        if ((int64_t)line_count_of(base) < f->min)
+    case FIELD_LIST:
+        if ((int64_t)field_count(f, base) < f->min)
             return "empty";
-        if ((int64_t)line_count_of(base) > f->max)
+        if ((int64_t)field_count(f, base) > f->max)
             return "too many";
-        return check_lines(f, base, field);
+        return check_items(f, base, field_count(f, base), field);
     }
     return "of no known kind";
 }
@@ -298,10 +292,12 @@ static void pack_fields(msgpack_packer *packer, const struct field *fields,
         pack_text(packer, f->name);
         if (f->kind == FIELD_INT) {
             msgpack_pack_int64(packer, int_at(base, f));
-        } else if (f->kind == FIELD_LINES) {
-            msgpack_pack_array(packer, line_count_of(base));
-            for (uint32_t i = 0; i < line_count_of(base); i++)
-                pack_fields(packer, f->items, &lines_of(base)[i]);
+        } else if (f->kind == FIELD_LIST) {
+            uint32_t items = field_count(f, base);
+
+            msgpack_pack_array(packer, items);
+            for (uint32_t i = 0; i < items; i++)
+                pack_fields(packer, f->items, field_item(f, base, i));
         } else {
             pack_text(packer, text_at(base, f));
         }
@@ -342,18 +338,18 @@ static bool bad(struct problem *problem, const char *why, const char *field)
 static bool unpack_map(const struct field *fields, const msgpack_object *map,
                        void *base, struct problem *problem);
 
-static bool unpack_lines(const struct field *f, const msgpack_object *value,
-                         struct payload *payload, struct problem *problem)
+static bool unpack_list(const struct field *f, const msgpack_object *value,
+                        void *base, struct problem *problem)
 {
     const msgpack_object_array *array = &value->via.array;
 
     if (value->type != MSGPACK_OBJECT_ARRAY)
         return bad(problem, "not a list", f->name);
-    if (array->size > LINES_MAX)
+    if (array->size > f->max)
         return bad(problem, "too many", f->name);
-    payload->line_count = array->size;
+    memcpy(at_field(base, f), &array->size, sizeof array->size);
     for (uint32_t i = 0; i < array->size; i++)
-        if (!unpack_map(f->items, &array->ptr[i], &payload->lines[i], problem))
+        if (!unpack_map(f->items, &array->ptr[i], at_item(base, f, i), problem))
             return false;
     return true;
 }
@@ -361,8 +357,8 @@ static bool unpack_lines(const struct field *f, const msgpack_object *value,
 static bool unpack_field(const struct field *f, const msgpack_object *value,
                          void *base, struct problem *problem)
 {
-    if (f->kind == FIELD_LINES)
-        return unpack_lines(f, value, base, problem);
+    if (f->kind == FIELD_LIST)
+        return unpack_list(f, value, base, problem);
     if (f->kind == FIELD_INT) {
         int64_t number = value->via.i64;
 
@@ -453,14 +449,13 @@ enum evt_status codec_decode(const struct message *message,
 static void keep_fields(const struct field *fields, const void *from, void *to)
 {
     for (; fields->name != NULL; fields++) {
-        if (fields->kind == FIELD_LINES) {
-            const struct payload *source = from;
-            struct payload *target = to;
+        if (fields->kind == FIELD_LIST) {
+            uint32_t count = field_count(fields, from);
 
-            target->line_count = source->line_count;
-            for (uint32_t i = 0; i < source->line_count && i < LINES_MAX; i++)
-                keep_fields(fields->items, &source->lines[i],
-                            &target->lines[i]);
+            memcpy(at_field(to, fields), &count, sizeof count);
+            for (uint32_t i = 0; i < count && i < fields->max; i++)
+                keep_fields(fields->items, field_item(fields, from, i),
+                            at_item(to, fields, i));
         } else {
             memcpy(at_field(to, fields), (const char *)from + fields->offset,
                    fields->kind == FIELD_INT ? sizeof(int64_t) : fields->size);
@@ -485,13 +480,13 @@ static bool field_agrees(const struct field *a, const void *pa,
 {
     if (a->kind == FIELD_INT)
         return int_at(pa, a) == int_at(pb, b);
-    if (a->kind != FIELD_LINES)
+    if (a->kind != FIELD_LIST)
         return strcmp(text_at(pa, a), text_at(pb, b)) == 0;
-    if (line_count_of(pa) != line_count_of(pb))
+    if (field_count(a, pa) != field_count(b, pb))
         return false;
-    for (uint32_t i = 0; i < line_count_of(pa); i++)
-        if (!fields_agree(a->items, &lines_of(pa)[i], b->items,
-                          &lines_of(pb)[i]))
+    for (uint32_t i = 0; i < field_count(a, pa); i++)
+        if (!fields_agree(a->items, field_item(a, pa, i), b->items,
+                          field_item(b, pb, i)))
             return false;
     return true;
 }

@@ -52,7 +52,7 @@ MUST_CHECK bool codec_check_state(const struct field *fields, const void *base);
 /* Zeroes what @message does not declare. */
 void codec_trim(const struct message *message, struct payload *payload);
 
-/* Whether every field that both messages declare is equal (lines: in the item
+/* Whether every field that both messages declare is equal (lists: in the item
  * fields that both declare, in the same order).  What is zero in @pa was left
  * to the service and agrees with anything.  This is how a command sent again
  * (@pa) is told from another command under the same id. */

@@ -30,7 +30,7 @@ static json_t *field_json(const struct field *field)
     static const char *const kinds[] = {[FIELD_INT] = "int",
                                         [FIELD_ID] = "id",
                                         [FIELD_TEXT] = "text",
-                                        [FIELD_LINES] = "lines"};
+                                        [FIELD_LIST] = "lines"};
     bool is_text = field->kind == FIELD_ID || field->kind == FIELD_TEXT;
     int64_t min = is_text ? field->kind == FIELD_ID : field->min;
     int64_t max = is_text ? field->size - 1 : field->max;

@@ -106,14 +106,15 @@ static size_t add_tag(struct tag tags[], size_t count, enum tag_kind kind,
     return count + 1;
 }
 
-static size_t add_line_tags(struct tag tags[], size_t count,
-                            const struct field *items,
-                            const struct payload *data)
+static size_t add_item_tags(struct tag tags[], size_t count,
+                            const struct field *list, const void *data)
 {
-    for (; items->name != NULL; items++)
-        for (uint32_t i = 0; items->tag != NO_TAG && i < data->line_count; i++)
-            count = add_tag(tags, count, items->tag,
-                            (const char *)&data->lines[i] + items->offset);
+    for (const struct field *f = list->items; f->name != NULL; f++)
+        for (uint32_t i = 0; f->tag != NO_TAG && i < field_count(list, data);
+             i++)
+            count =
+                add_tag(tags, count, f->tag,
+                        (const char *)field_item(list, data, i) + f->offset);
     return count;
 }
 
@@ -125,8 +126,8 @@ size_t event_tags(const struct event *event, struct tag tags[EVENT_TAGS_MAX])
     if (message == NULL)
         return count;
     for (const struct field *f = message->fields; f->name != NULL; f++) {
-        if (f->kind == FIELD_LINES)
-            count = add_line_tags(tags, count, f->items, &event->data);
+        if (f->kind == FIELD_LIST)
+            count = add_item_tags(tags, count, f, &event->data);
         else if (f->tag != NO_TAG)
             count = add_tag(tags, count, f->tag,
                             (const char *)&event->data + f->offset);

@@ -12,31 +12,22 @@
 
 /* ---- out ---- */
 
-/* Copies a list out of @base; returns how many. */
-static uint32_t lines_at(const struct field *list, const void *base,
-                         struct line lines[LINES_MAX])
+/* How many items to show: a damaged state may count more than it holds. */
+static uint32_t items_in(const struct field *list, const void *base)
 {
-    const char *at = (const char *)base + list->offset;
-    uint32_t count;
+    uint32_t count = field_count(list, base);
 
-    /* in every payload and state, lines stand right behind line_count */
-    memcpy(&count, at, sizeof count);
-    at +=
-        offsetof(struct payload, lines) - offsetof(struct payload, line_count);
-    if (count > LINES_MAX)
-        count = LINES_MAX;
-    memcpy(lines, at, count * sizeof lines[0]);
-    return count;
+    return count <= list->max ? count : (uint32_t)list->max;
 }
 
-static json_t *lines_to_json(const struct field *list, const void *base)
+static json_t *list_to_json(const struct field *list, const void *base)
 {
     json_t *array = json_array();
-    struct line lines[LINES_MAX];
-    uint32_t count = lines_at(list, base, lines);
+    uint32_t count = items_in(list, base);
 
     for (uint32_t i = 0; i < count; i++)
-        json_array_append_new(array, json_from_fields(list->items, &lines[i]));
+        json_array_append_new(
+            array, json_from_fields(list->items, field_item(list, base, i)));
     return array;
 }
 
@@ -59,8 +50,8 @@ json_t *json_from_fields(const struct field *fields, const void *base)
 
         if (f->kind == FIELD_INT)
             value = int_to_json(f, base);
-        else if (f->kind == FIELD_LINES)
-            value = lines_to_json(f, base);
+        else if (f->kind == FIELD_LIST)
+            value = list_to_json(f, base);
         else
             value = json_string((const char *)base + f->offset);
         json_object_set_new(object, f->name, value);
@@ -124,7 +115,6 @@ static void put_int(struct text *text, const struct field *field,
 static void put_fields(struct text *text, const struct field *fields,
                        const void *base)
 {
-    struct line lines[LINES_MAX];
     uint32_t count;
 
     put(text, "{", 1);
@@ -134,12 +124,12 @@ static void put_fields(struct text *text, const struct field *fields,
         put(text, ":", 1);
         if (f->kind == FIELD_INT) {
             put_int(text, f, base);
-        } else if (f->kind == FIELD_LINES) {
-            count = lines_at(f, base, lines);
+        } else if (f->kind == FIELD_LIST) {
+            count = items_in(f, base);
             put(text, "[", 1);
             for (uint32_t i = 0; i < count; i++) {
                 put(text, ",", i > 0);
-                put_fields(text, f->items, &lines[i]);
+                put_fields(text, f->items, field_item(f, base, i));
             }
             put(text, "]", 1);
         } else {
@@ -266,18 +256,19 @@ static bool cause_member(const json_t *json, struct cause *cause)
 static bool fields_from_json(const struct field *fields, const json_t *json,
                              void *base);
 
-static bool lines_from_json(const struct field *list, const json_t *array,
-                            struct payload *payload)
+static bool list_from_json(const struct field *list, const json_t *array,
+                           void *base)
 {
-    const json_t *item;
-    size_t i;
+    uint32_t count = (uint32_t)json_array_size(array);
+    char *at = (char *)base + list->list;
 
-    if (!json_is_array(array) || json_array_size(array) > LINES_MAX)
+    if (!json_is_array(array) || json_array_size(array) > (size_t)list->max)
         return false;
-    payload->line_count = (uint32_t)json_array_size(array);
-    json_array_foreach(
-        array, i, item) if (!fields_from_json(list->items, item,
-                                              &payload->lines[i])) return false;
+    memcpy((char *)base + list->offset, &count, sizeof count);
+    for (size_t i = 0; i < count; i++)
+        if (!fields_from_json(list->items, json_array_get(array, i),
+                              at + i * list->item_bytes))
+            return false;
     return true;
 }
 
@@ -288,8 +279,8 @@ static bool fields_from_json(const struct field *fields, const json_t *json,
         char *at = (char *)base + f->offset;
         int64_t value;
 
-        if (f->kind == FIELD_LINES) {
-            if (!lines_from_json(f, json_object_get(json, f->name), base))
+        if (f->kind == FIELD_LIST) {
+            if (!list_from_json(f, json_object_get(json, f->name), base))
                 return false;
         } else if (f->kind == FIELD_INT) {
             if (!int_member(json, f->name, INT64_MIN, &value))

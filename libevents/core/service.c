@@ -140,8 +140,11 @@ static uint32_t mix_fields(uint32_t hash, const struct field *field)
 
         hash = mix(hash, field->name, strlen(field->name) + 1);
         hash = mix(hash, facts, sizeof facts);
-        if (field->items != NULL)
-            hash = mix_fields(hash, field->items);
+        if (field->items != NULL) {
+            uint32_t place[] = {field->list, field->item_bytes};
+
+            hash = mix_fields(mix(hash, place, sizeof place), field->items);
+        }
     }
     return hash;
 }

@@ -60,11 +60,6 @@ struct rule {
     enum message_type may_emit[MAY_EMIT_MAX]; /* checked at every decision */
 };
 
-/* Where a state's field lies: {"status", FIELD_INT, AT(struct order, status)}
- */
-#define AT(type, member)                                                       \
-    .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-
 /* A kind of state, one value per key of its tag. */
 struct kind {
     const char *name;
