@@ -236,6 +236,56 @@ start_service() { # SERVICE
     pids[$1]=$!
 }
 
+# ---- services that are not ours: which program runs as one ------------------
+
+# What a service runs is seen on its process, while it holds its lock, and
+# recorded in $dir/programs/SERVICE, with the directory that this is about: a
+# copy of it, such as a backup, names no program to us.  Nothing that a service
+# says about itself, or leaves in its directory, is ever run.
+directory_id() { stat -c %d:%i "$dir"; }
+
+record_program() { # SERVICE
+    local pid program words file=$dir/programs/$1
+    "$saga" status "$1" >/dev/null 2>&1 || return 0 # it is no service
+    pid=$("$saga" pids "$1" 2>/dev/null) || return 0
+    program=$(readlink "/proc/$pid/exe") || return 0
+    program=${program% (deleted)} # built anew since
+    mapfile -d '' -t words <"/proc/$pid/cmdline" || return 0
+    # It held the lock before, and does so now: it was this process.
+    [ "$("$saga" pids "$1" 2>/dev/null)" = "$pid" ] || return 0
+    mkdir -p "$dir/programs"
+    printf '%s\0' "$(directory_id)" "$program" "${words[@]:1}" >"$file.new"
+    mv "$file.new" "$file"
+}
+
+record_others() { # WHAT RUNS
+    local name
+    while read -r name _; do
+        [[ -z $name || " keeper ${services[*]} " == *" $name "* ]] ||
+            record_program "$name"
+    done <<<"$1"
+}
+
+# The words to start SERVICE with, in $program.
+read_program() { # SERVICE
+    local file=$dir/programs/$1
+    program=()
+    [[ $1 =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ && -f $file && ! -L $file && -O $file ]] ||
+        return
+    mapfile -d '' -t program <"$file"
+    [ "${program[0]}" = "$(directory_id)" ] || return
+    program=("${program[@]:1}")
+    [ -x "${program[0]}" ]
+}
+
+start_other() { # SERVICE, whose words are in $program
+    # A relative --dir was meant from elsewhere; the last one counts.
+    [[ "${program[*]: -2}" == "--dir $dir" ]] || program+=(--dir "$dir")
+    alone setsid "${program[@]}" \
+        </dev/null >>"$dir/log/$1.log" 2>&1 &
+    pids[$1]=$!
+}
+
 # The last line of SERVICE's log that says more than that it has ended.
 last_words() {
     grep -v '"message":"ended, ' "$dir/log/$1.log" 2>/dev/null | tail -n 1 |
@@ -251,7 +301,10 @@ answers() { # SERVICE
     fi
     "$saga" status "$1" >/dev/null 2>&1
 }
-all_answer() { "$saga" status >/dev/null 2>&1; }
+all_answer() { # those that we start; another service may be down
+    local s
+    for s in "${services[@]}"; do "$saga" status "$s" >/dev/null 2>&1 || return; done
+}
 
 how_ended() { # SERVICE, a child of ours that is gone; sets $how
     local code=0
@@ -616,6 +669,8 @@ stop_everything() {
         say "Nothing is running in $here."
         return
     fi
+    umask 077
+    record_others "$running"
     tell_undone 3000
     # What could not be ended is told there.
     "$saga" shutdown --all --force >/dev/null || exit 75
@@ -629,22 +684,30 @@ check_subject() {
         [ "$s" != "$subject" ] || return 0
     done
     running=$(what_runs)
+    record_others "$running"
+    ! read_program "$subject" || return 0
     [ -z "$subject" ] || ! grep -q "^$subject " <<<"$running" ||
         fail 69 "run.sh did not start $subject-svc and cannot start it again" \
             "stop it:  $saga_shown shutdown --force $subject"
+    [[ $subject != [A-Za-z0-9]* || $subject == */* || ! -e $dir/$subject/log.db ]] ||
+        fail 66 "run.sh has never seen $subject-svc run in $here and knows no program for it" \
+            "start it yourself, then run.sh can restart it:  $set_directory PROGRAM"
     fail 64 "restart takes a service (${services[*]}), not '$subject'"
 }
 
 restart_service() {
-    local running
+    local running program=()
     read_options
-    check_subject
-    [ -x "$build/bin/$subject-svc" ] || fail 69 "nothing is built yet; build with:  make"
-    [ -e "$dir/options" ] || fail 66 "no shop in $here; start one with:  $run"
     umask 077
+    check_subject
+    [ -x "${program[0]:-$build/bin/$subject-svc}" ] ||
+        fail 69 "nothing is built yet; build with:  make"
+    [ -e "$dir/options" ] || fail 66 "no shop in $here; start one with:  $run"
     "$saga" shutdown --force "$subject" >/dev/null || exit 75
     running=$(what_runs) || exit
-    if [[ $'\n'$running == *$'\nkeeper '* ]]; then
+    if [ ${#program[@]} -gt 0 ]; then
+        start_other "$subject"
+    elif [[ $'\n'$running == *$'\nkeeper '* ]]; then
         : >"$dir/$subject/restart"
     else
         start_service "$subject"

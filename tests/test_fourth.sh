@@ -238,6 +238,79 @@ what_is_no_service() {
     end_all TERM
 }
 
+# ---- run.sh -----------------------------------------------------------------
+
+run() { "$root/run.sh" "$@"; }
+said_by_run() { # CODE WORDS...
+    said=$(ends_with "$1" "$root/run.sh" "${@:2}" 2>&1) || {
+        echo "$said"
+        return 1
+    }
+}
+# Another link to the same program: it is not where run.sh builds.
+start_elsewhere() {
+    mkdir -p "$work/else where"
+    cp -u "$fourth" "$work/else where/shipping-svc"
+    (cd "$SAGA_DIR" && exec "$work/else where/shipping-svc" --dir . --verbose \
+        </dev/null >>shipping.log 2>&1) &
+    others+=($!)
+    within 30 up_alone shipping
+}
+in_run() { # NAME COMMAND...
+    new_shop "$1"
+    trap 'run stop >/dev/null 2>&1; end_processes' EXIT
+    "${@:2}"
+}
+pid_of() { "$saga" pids shipping; }
+
+run_sh() {
+    run -d --no-hints >/dev/null
+    said_by_run 64 restart shipping
+    shows "$said" 'restart takes a service'
+    start_elsewhere
+    said_by_run 0 status
+    shows "$said" '^  shipping +[0-9]+ +0 events +up to date'
+    local first
+    first=$(pid_of)
+    said_by_run 0 restart shipping
+    shows "$said" '^shipping-svc is up \(pid [0-9]+\)\.$'
+    [ "$(pid_of)" != "$first" ]
+    tr '\0' ' ' <"/proc/$(pid_of)/cmdline" >&2
+    tr '\0' ' ' <"/proc/$(pid_of)/cmdline" | grep -q -- '--verbose'
+    place_and_send o-1
+    echo 'one that was killed is started by what run.sh has seen'
+    "$saga" signal shipping KILL
+    said_by_run 69 status
+    shows "$said" '^  shipping +- +down'
+    said_by_run 0 restart shipping
+    place_and_send o-2
+    said_by_run 0 stop
+    shows "$said" '^Stopped\.'
+    same '' "$("$saga" pids)"
+    echo 'a start goes on without it'
+    run -d --no-hints >/dev/null
+    said_by_run 69 status
+    said_by_run 0 restart shipping
+    place_and_send o-3
+}
+
+never_a_backups() {
+    run -d --no-hints >/dev/null
+    start_elsewhere
+    said_by_run 0 restart shipping
+    asked 0 backup "$work/copied"
+    said_by_run 0 stop
+    cp -a "$SAGA_DIR" "$work/copied-whole"
+    local copy
+    for copy in "$work/copied" "$work/copied-whole"; do
+        export SAGA_DIR=$copy
+        run -d --no-hints >/dev/null
+        said_by_run 66 restart shipping
+        shows "$said" 'has never seen shipping-svc run in '
+        said_by_run 0 stop
+    done
+}
+
 it 'a fourth service is seen by every verb' in_shop seen is_seen
 it 'its faults are listed, set and cleared' in_shop faults has_faults
 it 'status and wait see that it hangs, or is down' in_shop waited is_waited_for
@@ -249,3 +322,6 @@ it 'a backup has its log and what it says about itself' \
 it 'a description from a file is a stranger'\''s' in_shop hostile hostile
 it 'what is no directory of a service is no service' \
     in_shop none what_is_no_service
+it 'run.sh stops and restarts it, by what it has seen run' in_run run run_sh
+it 'a program comes from what run.sh has seen, never from a backup' \
+    in_run copies never_a_backups
