@@ -100,11 +100,6 @@ end_all() { # [SIGNAL]
     for s in "${!pids[@]}"; do end "$s" "${1:-TERM}"; done
 }
 
-# A zombie has ended, too.
-gone() { # PID
-    ! kill -0 "$1" 2>/dev/null || grep -q ') Z ' "/proc/$1/stat" 2>/dev/null
-}
-
 # What run.sh puts into a new shop.
 seed() {
     {

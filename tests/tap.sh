@@ -69,6 +69,16 @@ nine_ports() {
     return 1
 }
 
+# Whether a process has ended, also one that nobody has waited for yet.  A
+# zombie whose threads still run has not: it holds its locks and files.  The
+# process may vanish between two looks.
+gone() { # PID
+    local threads
+    kill -0 "$1" 2>/dev/null || return 0
+    threads=("/proc/$1/task"/*)
+    ! grep -qsE '\) [^Z] ' "/proc/$1/stat" && [ ${#threads[@]} -le 1 ]
+}
+
 # Waits for a condition, at most SECONDS.
 within() { # SECONDS COMMAND...
     local until up # SECONDS is on the wall clock

@@ -16,9 +16,6 @@ in_directory() { # NAME COMMAND...
 }
 
 pid_of() { "$saga" pids "$1" 2>/dev/null; }
-gone() { # PID, or a zombie; it may vanish between two looks
-    ! kill -0 "$1" 2>/dev/null || ! grep -qsE '\) [^Z] ' "/proc/$1/stat"
-}
 says() { grep -qE -- "$2" "$1" 2>/dev/null; } # FILE PATTERN
 on_hand() {
     "$saga" show "sku:$1" --json | tr -d ' \n' |

@@ -87,8 +87,7 @@ lives() { runs "${pids[$target]}" 2>/dev/null; }
 # Not dead, whether or not this shell has noticed: bash may miss that a child
 # ended, and "kill -0" finds a process until it has been waited for.
 runs() { # PID
-    local state
-    read -r _ _ state _ <"/proc/$1/stat" && [ "$state" != Z ]
+    ! gone "$1"
 }
 revive() {
     ended=0
