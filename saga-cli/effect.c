@@ -4,6 +4,7 @@
  * once.  It helps only who knows it: a verb names it here first, and stderr
  * says it when the process is interrupted or its answer cannot be written. */
 #include "saga.h"
+#include "screen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +73,7 @@ int saga_finish(int code)
     bool failed = ferror(stdout) != 0;
 
     errno = 0;
-    failed = fflush(stdout) != 0 || failed;
+    failed = !screen_close() || failed;
     if (!failed)
         return code;
     fprintf(stderr, "saga: the answer could not be written%s%s%s%s\n",

@@ -1,6 +1,7 @@
 /* help.c - `saga help`: lists the verbs and their options, from their tables.
  *
  * The manual page comes from the same tables, in man.c. */
+#include "screen.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -8,6 +9,14 @@
 #include <string.h>
 
 enum { WIDTH = 79 };
+
+/* What a line may take: of a narrow terminal, all of it. */
+static size_t width(void)
+{
+    size_t columns = screen_width();
+
+    return columns > 0 && columns < WIDTH ? columns : WIDTH;
+}
 
 const char *const group_titles[GROUPS] = {[COMMANDS] = "Commands",
                                           [QUERIES] = "Queries",
@@ -43,7 +52,7 @@ struct filled {
 /* Appends @length bytes that stay together, on a new line if need be. */
 static void fill(struct filled *line, const char *piece, size_t length)
 {
-    if (line->column + 1 + length > WIDTH) {
+    if (line->column + 1 + length > width()) {
         fprintf(line->out, "\n%*s", (int)line->indent, "");
         line->column = line->indent;
     } else if (line->column > line->indent) {

@@ -1,6 +1,7 @@
 /* main.c - the `saga` command: lists its verbs and runs the requested one.
  *
  * Everything about a verb is in its own file; next: verbs.h. */
+#include "screen.h"
 #include "verbs.h"
 
 #include "base/fault.h"
@@ -165,6 +166,8 @@ int main(int argc, char **argv)
                   environment("NO_COLOR", NULL) == NULL &&
                   strcmp(environment("TERM", "dumb"), "dumb") != 0;
     saga.json = wants_json(argv); /* also for what is wrong before it */
+    if (!saga.json)
+        screen_open(saga.colour);
     code = run_verb(&saga, argc, argv);
     client_close(saga.client);
     return saga_finish(code);

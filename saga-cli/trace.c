@@ -3,6 +3,7 @@
  * Each service has a lane and each event a row, after its cause: the saga's
  * ladder, up and down.  Below it are facts that a table of events cannot show:
  * which service ignored an event, and which has not handled one yet. */
+#include "screen.h"
 #include "story.h"
 #include "verbs.h"
 
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANE = 20 };
+enum { LANE = 20, SOURCE = 11, MARGIN = 13, BECAUSE = 7 };
 
 /* ---- one event in words -------------------------------------------------- */
 
@@ -43,6 +44,16 @@ static bool has_lane(const struct story *story, unsigned i)
     for (size_t e = 0; e < story->count; e++)
         has = has || strcmp(story->events[e].source, saga_service(i)) == 0;
     return has;
+}
+
+/* Whether the terminal is wide enough for lanes; else the service is named. */
+static bool has_room(const struct story *story)
+{
+    size_t width = screen_width(), needed = MARGIN + BECAUSE;
+
+    for (unsigned i = 0; i < saga_services(); i++)
+        needed += has_lane(story, i) ? LANE : 0;
+    return width == 0 || width >= needed;
 }
 
 /* ---- as text ------------------------------------------------------------- */
@@ -121,7 +132,11 @@ static void print_row(const struct saga *saga, const struct story *story,
     else
         printf("  %2zu %6" PRId64 "  ", i + 1,
                event->time_ms - story->events[0].time_ms);
-    for (unsigned l = 0; l < saga_services(); l++)
+    if (!has_room(story))
+        print_padded(event->source, SOURCE);
+    if (!has_room(story))
+        print_cell(saga, cell, undoes > 0);
+    for (unsigned l = 0; l < saga_services() && has_room(story); l++)
         if (has_lane(story, l))
             print_cell(saga, (int)l == lane ? cell : "", undoes > 0);
     note(event, text, sizeof text);
@@ -154,7 +169,9 @@ static void print_text(const struct saga *saga, const struct story *story)
 
     print_head(story);
     printf("   #    +ms  ");
-    for (unsigned l = 0; l < saga_services(); l++)
+    if (!has_room(story))
+        printf("%-*s%-*s", SOURCE, "service", LANE, "event");
+    for (unsigned l = 0; l < saga_services() && has_room(story); l++)
         if (has_lane(story, l))
             print_padded(saga_service(l), LANE);
     printf("because\n");

@@ -59,6 +59,68 @@ diagrams_are_json() {
     shows "$said" '^\{"mermaid":"sequenceDiagram.*OrderPlaced.*"\}$'
 }
 
+# On a terminal of 60 columns nothing is wider, and nothing is lost.
+on_60_columns() { # VERB...
+    local line
+    printf -v line '%q ' "$saga" "$@"
+    script -qec "stty cols 60; TERM=xterm $line" /dev/null </dev/null | tr -d '\r'
+}
+words_of() { tr '\n' ' ' <"$1" | tr -s ' '; } # FILE
+narrow() {
+    local words
+    while read -r words; do
+        # shellcheck disable=SC2086 # words of one line
+        "$saga" $words >"$work/wide" 2>&1 || true
+        # shellcheck disable=SC2086
+        on_60_columns $words >"$work/narrow"
+        echo "$words:"
+        cat "$work/narrow"
+        [ "$(wc -L <"$work/narrow")" -le 60 ]
+        [ "${words%% *}" = trace ] || [ "${words%% *}" = status ] ||
+            [ "${words%% *}" = ls ] ||
+            diff <(words_of "$work/wide") <(words_of "$work/narrow")
+    done <<'END'
+help
+help place
+help show
+help wait
+ls
+status
+log order
+log --all
+trace o-done
+show customer:alice
+check
+fault ls
+flow
+verify
+END
+    shows "$(on_60_columns trace o-done)" 'payment +PaymentCharged'
+}
+
+# What an event holds can neither move the cursor nor turn a line around.
+text_is_plain() {
+    local reason=$'cold \u202efeet\u200b \u2066x'
+    "$saga" shutdown payment >/dev/null
+    ends_with 0 "$saga" place widget:1 --id o-bidi --no-wait
+    ends_with 0 "$saga" cancel o-bidi --reason "$reason"
+    "$root/run.sh" restart payment >/dev/null
+    ends_with 0 "$saga" wait o-bidi
+    local words
+    for words in 'trace o-bidi' 'show o-bidi' 'why o-bidi' ls 'log order' \
+        'log --all' 'show o-bidi --at 999' 'wait o-bidi'; do
+        # shellcheck disable=SC2086 # words
+        said=$("$saga" $words 2>&1 || true)
+        if grep -P '[\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}]' <<<"$said"; then
+            return 1
+        fi
+    done
+    shows "$("$saga" show o-bidi)" 'cold \\u202efeet\\u200b \\u2066x$'
+    shows "$("$saga" trace o-bidi)" 'cold \\u202efeet'
+    # A program gets it as it is.
+    shows "$("$saga" show o-bidi --json)" $'"reason":"cold \u202efeet'
+}
+
 read_sides_are_named() {
     mkdir "$work/reads"
     refuses 69 "^saga: no read side of order .*$work/reads" \
@@ -82,5 +144,7 @@ it 'what is wrong with a command line is the word that is named' \
 it 'every verb has its help, of at most 80 columns' help_fits
 it 'the columns of a log begin where they begin' columns_stay
 it 'a diagram is JSON for a program' diagrams_are_json
+it 'on a terminal of 60 columns nothing is wider' narrow
+it 'text of an event is shown, and does nothing else' text_is_plain
 it 'a read side that is not there is named' read_sides_are_named
 it 'of a service that is away nothing is claimed' away_is_not_unfinished
