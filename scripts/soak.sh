@@ -186,7 +186,7 @@ try() { # ITEM ROUND
     variant=${variants[($2 - 1) % ${#variants[@]}]}
     log=$state/$1.$2.$variant.log
     run_once "$1" "$variant" "$state/running.log" || code=$?
-    [ "$(key)" = "${state##*/}" ] || fail 75 \
+    [ "$(scripts/key.sh)" = "${state##*/}" ] || fail 75 \
         'the sources changed while it ran: build them, and start it again'
     verdict=$(verdict_of $code)
     [ "$verdict" != FAILED ] || cp "$state/running.log" "$log"
@@ -216,14 +216,6 @@ start_loops() {
 }
 
 # ---- all --------------------------------------------------------------------
-
-# Everything that a run may depend on, but for what was built from it.
-key() {
-    { find . \( -path ./build -o -path ./var -o -path ./.git \
-        -o -path './seed-*.choices' \) -prune -o -type f -print0 |
-        LC_ALL=C sort -z | xargs -0 sha256sum
-    cat build/flags; } 2>&1 | sha256sum | cut -c 1-12
-}
 
 # How often what was run failed in which storage, of the items on standard
 # input.  Fails when something did.
@@ -315,7 +307,8 @@ run() { # N ONLY [BINARY...]
     mkdir -p build/soak
     exec 9>build/soak/lock
     flock -n 9 || fail 75 'another soak is running in this directory'
-    state=build/soak/$(key) results=build/soak/$(key)/results
+    state=build/soak/$(scripts/key.sh)
+    results=$state/results
     mkdir -p "$state"
     touch "$results"
     build_lab "${chosen[@]}"

@@ -96,9 +96,95 @@ every_fault_is_named_once() {
     [ -z "$(awk -F '\t' '/^F/ && (NF < 3 || NF > 4)' tests/faults.tsv)" ]
 }
 
+# ---- runs of proof.sh --------------------------------------------------------
+
+# A source tree with two parts in which everything is over at once, but for one
+# that waits as long as the file `hold` is there.
+tree() {
+    tree=$work/tree
+    rm -rf "$tree"
+    mkdir -p "$tree"/{scripts,build,tests/crash,tests/sim}
+    cp scripts/{proof,key,fault-matrix}.sh "$tree/scripts"
+    cp tests/faults.tsv "$tree/tests"
+    echo flags >"$tree/build/flags"
+    # shellcheck disable=SC2016
+    printf 'test:\n\t@printf "F01\\treal\\t1\\tok\\ttests\\n" >>$$PROOF_RESULTS\n' \
+        >"$tree/Makefile"
+    # shellcheck disable=SC2016 # they expand in the parts
+    printf '#!/bin/sh\nprintf "F14\\treal\\t$1\\tok\\tcrash\\n" >>$PROOF_RESULTS\n' \
+        >"$tree/tests/crash/proof.sh"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\n[ ! -e build/broken ] || exit 1\ntouch build/began\n%s\n%s\n' \
+        'while [ -e build/hold ]; do sleep 0.05; done' \
+        'printf "F15\tsimulated\t$1\tok\tsim\n" >>$PROOF_RESULTS' \
+        >"$tree/tests/sim/proof.sh"
+    chmod +x "$tree"/tests/*/proof.sh
+}
+prove() { # MINUTES
+    env -u PROOF_RESULTS -u PROOF_ABOUT "$tree/scripts/proof.sh" "$1"
+}
+row() { grep "^| $1 |" "$tree/docs/fault-matrix.md"; }
+
+runs_add_up() {
+    tree
+    prove 14
+    shows "$(row F01)" '\| 1, ok \(tests\) '
+    shows "$(row F14)" '\| 480, ok \(crash\) ' # four sevenths of 14 minutes
+    shows "$(row F15)" '\| 360, ok \(sim\) \|$'
+    prove 14 # there is nothing left to do
+    shows "$(row F14)" '\| 480, ok '
+    prove 28
+    shows "$(row F01)" '\| 1, ok ' # every test once
+    shows "$(row F14)" '\| 960, ok '
+    shows "$(cat "$tree/docs/fault-matrix.md")" \
+        'crash for 16 minutes, sim for 12 minutes; in 3 run'
+    echo '# changed' >>"$tree/Makefile"
+    prove 14
+    shows "$(row F14)" '\| 480, ok '
+}
+stops_and_goes_on() {
+    local pid
+    tree
+    : >"$tree/build/hold"
+    env -u PROOF_RESULTS -u PROOF_ABOUT "$tree/scripts/proof.sh" 14 \
+        >"$work/said" 2>&1 &
+    pid=$!
+    within 30 test -e "$tree/build/began"
+    ends_with 75 prove 14 # only one at a time
+    kill -TERM $pid
+    ends_with 143 wait $pid
+    shows "$(cat "$work/said")" 'stopped after 8 of 14 minutes; the same command goes on'
+    [ ! -e "$tree/docs/fault-matrix.md" ]
+    rm "$tree/build/hold"
+    prove 14
+    shows "$(row F14)" '\| 480, ok '
+    shows "$(row F15)" '\| 360, ok '
+}
+what_fails_is_tried_again() {
+    tree
+    : >"$tree/build/broken"
+    ends_with 1 prove 14
+    shows "$(row F15)" '\| - \| - \|$'
+    rm "$tree/build/broken"
+    prove 14
+    shows "$(row F14)" '\| 480, ok '
+    shows "$(row F15)" '\| 360, ok '
+}
+sources_may_not_change() {
+    tree
+    printf '\techo >>Makefile\n' >>"$tree/Makefile"
+    said=$(ends_with 75 prove 14 2>&1)
+    shows "$said" 'the sources changed while it ran'
+    ends_with 64 prove 0
+}
+
 it 'counts add up, and a failure is not forgotten' counts_and_failures
 it 'what failed is taken back by the same in a later run only' later_runs
 it 'a run that went well says when and of what' all_is_well
 it 'a line that makes no sense is refused' senseless
 it 'tests prove what the comment behind their name says' annotations
 it 'every fault is named once' every_fault_is_named_once
+it 'runs of the same sources add up, and others begin at zero' runs_add_up
+it 'a proof that was stopped goes on where it was' stops_and_goes_on
+it 'a part that failed is tried again by the next run' what_fails_is_tried_again
+it 'results of sources that changed meanwhile are not kept' sources_may_not_change
