@@ -268,7 +268,7 @@ static const char *read_head(struct description *description, const char *name,
         return "malformed version or view";
     description->has_log = log != NULL;
     if (log != NULL &&
-        (strlen(log) != 2 * LOG_ID_BYTES ||
+        (strlen(log) != (size_t)2 * LOG_ID_BYTES ||
          !text_parse_hex(log, description->log_id, LOG_ID_BYTES)))
         return "malformed log id";
     return NULL;
