@@ -221,6 +221,7 @@ static const char *const listens_to[] = {"order", "payment", NULL};
 
 const struct service inventory_service = {
     .name = "inventory",
+    .domain = &shop_domain,
     .listens_to = listens_to,
     .rules = rules,
     .rule_count = sizeof rules / sizeof rules[0],

@@ -231,6 +231,7 @@ static const char *const listens_to[] = {"inventory", "payment", NULL};
 
 const struct service order_service = {
     .name = "order",
+    .domain = &shop_domain,
     .listens_to = listens_to,
     .rules = rules,
     .rule_count = sizeof rules / sizeof rules[0],

@@ -203,6 +203,7 @@ static const char *const listens_to[] = {"order", "inventory", NULL};
 
 const struct service payment_service = {
     .name = "payment",
+    .domain = &shop_domain,
     .listens_to = listens_to,
     .rules = rules,
     .rule_count = sizeof rules / sizeof rules[0],

@@ -95,32 +95,38 @@ static void units_to_cents(struct payload *payload)
 /* ---- messages ------------------------------------------------------------- */
 
 const struct message shop_catalogue[] = {
-    /* type            version  name            command  fields  upcast */
-    { LIST_PRODUCT,      1, "ListProduct",        1, price,     NULL },
-    { PLACE_ORDER,       1, "PlaceOrder",         1, wish,      NULL },
-    { CANCEL_ORDER,      1, "CancelOrder",        1, reason,    NULL },
-    { EXPIRE_ORDER,      1, "ExpireOrder",        1, nothing,   NULL },
-    { RECEIVE_STOCK,     1, "ReceiveStock",       1, delivery,  NULL },
-    { DEPOSIT_FUNDS,     1, "DepositFunds",       1, deposit,   NULL },
+    /* type            version  name            command, and more */
+    { LIST_PRODUCT,      1, "ListProduct",        1, .fields = price },
+    { PLACE_ORDER,       1, "PlaceOrder",         1, .fields = wish,
+      .saga = OPENS_SAGA },
+    { CANCEL_ORDER,      1, "CancelOrder",        1, .fields = reason,
+      .saga = OF_SAGA },
+    { EXPIRE_ORDER,      1, "ExpireOrder",        1, .fields = nothing },
+    { RECEIVE_STOCK,     1, "ReceiveStock",       1, .fields = delivery },
+    { DEPOSIT_FUNDS,     1, "DepositFunds",       1, .fields = deposit },
 
-    { PRODUCT_LISTED,    1, "ProductListed",      0, price,     NULL },
-    { ORDER_PLACED,      1, "OrderPlaced",        0, order,     NULL },
-    { ORDER_CANCELLING,  1, "OrderCancelling",    0, reason,    NULL },
-    { ORDER_CONFIRMED,   1, "OrderConfirmed",     0, nothing,   NULL },
-    { ORDER_CANCELLED,   1, "OrderCancelled",     0, reason,    NULL },
+    { PRODUCT_LISTED,    1, "ProductListed",      0, .fields = price },
+    { ORDER_PLACED,      1, "OrderPlaced",        0, .fields = order },
+    { ORDER_CANCELLING,  1, "OrderCancelling",    0, .fields = reason },
+    { ORDER_CONFIRMED,   1, "OrderConfirmed",     0, .fields = nothing },
+    { ORDER_CANCELLED,   1, "OrderCancelled",     0, .fields = reason,
+      .undoes = ORDER_PLACED },
 
-    { STOCK_RECEIVED,    1, "StockReceived",      0, delivery,  NULL },
-    { STOCK_RESERVED,    1, "StockReserved",      0, reserved,  NULL },
-    { STOCK_REJECTED,    1, "StockRejected",      0, rejected,  NULL },
-    { STOCK_RELEASED,    1, "StockReleased",      0, released,  NULL },
-    { STOCK_SHIPPED,     1, "StockShipped",       0, shipped,   NULL },
+    { STOCK_RECEIVED,    1, "StockReceived",      0, .fields = delivery },
+    { STOCK_RESERVED,    1, "StockReserved",      0, .fields = reserved },
+    { STOCK_REJECTED,    1, "StockRejected",      0, .fields = rejected },
+    { STOCK_RELEASED,    1, "StockReleased",      0, .fields = released,
+      .undoes = STOCK_RESERVED },
+    { STOCK_SHIPPED,     1, "StockShipped",       0, .fields = shipped },
 
-    { FUNDS_DEPOSITED,   1, "FundsDeposited",     0, units,     units_to_cents },
-    { FUNDS_DEPOSITED,   2, "FundsDeposited",     0, deposit,   NULL },
-    { PAYMENT_CHARGED,   1, "PaymentCharged",     0, charged,   NULL },
-    { PAYMENT_DECLINED,  1, "PaymentDeclined",    0, declined,  NULL },
-    { PAYMENT_REFUNDED,  1, "PaymentRefunded",    0, refunded,  NULL },
-    { PAYMENT_VOIDED,    1, "PaymentVoided",      0, reason,    NULL },
+    { FUNDS_DEPOSITED,   1, "FundsDeposited",     0, .fields = units,
+      .upcast = units_to_cents },
+    { FUNDS_DEPOSITED,   2, "FundsDeposited",     0, .fields = deposit },
+    { PAYMENT_CHARGED,   1, "PaymentCharged",     0, .fields = charged },
+    { PAYMENT_DECLINED,  1, "PaymentDeclined",    0, .fields = declined },
+    { PAYMENT_REFUNDED,  1, "PaymentRefunded",    0, .fields = refunded,
+      .undoes = PAYMENT_CHARGED },
+    { PAYMENT_VOIDED,    1, "PaymentVoided",      0, .fields = reason },
 };
 // clang-format on
 
@@ -129,7 +135,6 @@ const struct message shop_catalogue[] = {
 static struct {
     struct message message;
     char name[32];
-    enum message_type undone;
 } learned[LEARNED_MAX];
 static unsigned learned_count;
 
@@ -177,32 +182,7 @@ void shop_learn_undoes(const char *name, const char *undone)
     enum message_type type = shop_type_named(name);
 
     if (is_learned(type))
-        learned[type - MESSAGE_TYPES].undone = shop_type_named(undone);
-}
-
-/* ---- sagas -------------------------------------------------------------- */
-
-static const struct {
-    enum message_type undoing, undone;
-} compensations[] = {
-    {PAYMENT_REFUNDED, PAYMENT_CHARGED},
-    {STOCK_RELEASED, STOCK_RESERVED},
-    {ORDER_CANCELLED, ORDER_PLACED},
-};
-
-enum message_type shop_undoes(enum message_type type)
-{
-    for (size_t i = 0; i < sizeof compensations / sizeof compensations[0]; i++)
-        if (compensations[i].undoing == type)
-            return compensations[i].undone;
-    return is_learned(type) ? learned[type - MESSAGE_TYPES].undone : NO_MESSAGE;
-}
-
-enum saga_rule shop_saga_rule(enum message_type command)
-{
-    if (command == PLACE_ORDER)
-        return OPENS_SAGA;
-    return command == CANCEL_ORDER ? OF_SAGA : NO_SAGA;
+        learned[type - MESSAGE_TYPES].message.undoes = shop_type_named(undone);
 }
 
 /* ---- looking up --------------------------------------------------------- */
@@ -210,33 +190,29 @@ enum saga_rule shop_saga_rule(enum message_type command)
 const size_t shop_catalogue_count =
     sizeof shop_catalogue / sizeof shop_catalogue[0];
 
+const struct domain shop_domain = {
+    .messages = shop_catalogue,
+    .message_count = sizeof shop_catalogue / sizeof shop_catalogue[0],
+};
+
 const struct message *shop_message(enum message_type type)
 {
-    for (size_t i = shop_catalogue_count; i-- > 0;) /* the newest comes last */
-        if (shop_catalogue[i].type == type)
-            return &shop_catalogue[i];
-    return is_learned(type) ? &learned[type - MESSAGE_TYPES].message : NULL;
+    if (is_learned(type))
+        return &learned[type - MESSAGE_TYPES].message;
+    return domain_message(&shop_domain, type);
 }
 
 const struct message *shop_message_named(const char *name, uint32_t version,
                                          uint32_t *newest)
 {
-    const struct message *found = NULL;
-    uint32_t last = 0;
+    return domain_message_named(&shop_domain, name, version, newest);
+}
 
-    for (size_t i = 0; i < shop_catalogue_count; i++) {
-        const char *known = shop_catalogue[i].name;
+enum message_type shop_undoes(enum message_type type)
+{
+    const struct message *message = shop_message(type);
 
-        /* most differ in a letter that is cheaper to see than to call for */
-        if (known[0] != name[0] || strcmp(known, name) != 0)
-            continue;
-        last = shop_catalogue[i].version;
-        if (last == version)
-            found = &shop_catalogue[i];
-    }
-    if (newest != NULL)
-        *newest = last;
-    return found;
+    return message == NULL ? NO_MESSAGE : (enum message_type)message->undoes;
 }
 
 const char *shop_type_name(enum message_type type)

@@ -10,7 +10,7 @@
 #ifndef SHOP_H
 #define SHOP_H
 
-#include "core/message.h"
+#include "core/domain.h"
 
 enum message_type {
     NO_MESSAGE, /* an unknown name decodes to this */
@@ -101,6 +101,9 @@ enum tag_kind { NO_TAG, TAG_ORDER, TAG_SKU, TAG_CUSTOMER, TAG_KINDS };
 extern const struct message shop_catalogue[];
 extern const size_t shop_catalogue_count;
 
+/* What each of its services hands to the library. */
+extern const struct domain shop_domain;
+
 /* The newest version of @type, or NULL for NO_MESSAGE. */
 const struct message *shop_message(enum message_type type);
 
@@ -132,8 +135,5 @@ void shop_learn_undoes(const char *name, const char *undone);
 enum message_type shop_type_named(const char *name);
 /* One more than the largest number so far. */
 enum message_type shop_types(void);
-
-/* What @command's envelope says about the saga that it is for. */
-enum saga_rule shop_saga_rule(enum message_type command);
 
 #endif

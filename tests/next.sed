@@ -7,4 +7,4 @@ static void as_it_was(struct payload *payload)\
     (void)payload; /* the new version says nothing that the old one did not */\
 }\
 
-s/^\( *{ STOCK_RESERVED, *\)1\(, .* reserved, *\)NULL },/\11\2as_it_was },\n\12\2NULL },/
+s/^\( *{ STOCK_RESERVED, *\)1\(, .* reserved\) },/\11\2, .upcast = as_it_was },\n\12\2 },/

@@ -1230,3 +1230,31 @@ Test(codec, a_list_lies_where_its_field_says)
     json_write_fields(tour_fields, &tour, text);
     cr_assert_not_null(strstr(text, "\"!\",\"minute\":-1}]}"), "%s", text);
 }
+
+/* ---- catalogues -----------------------------------------------------------
+ */
+
+Test(codec, a_name_and_a_number_belong_to_their_domain)
+{
+    static const struct message mine[] = {
+        {1, 1, "Sent", 0, .fields = tour_fields},
+        {1, 3, "Sent", 0, .undoes = 2},
+        {2, 1, "Lost", 1, .fields = tour_fields}};
+    static const struct message theirs[] = {
+        {7, 3, "Sent", 1, .fields = stop_fields}};
+    const struct domain a = {mine, 3}, b = {theirs, 1};
+    uint32_t newest;
+
+    cr_assert_eq(domain_message_named(&a, "Sent", 3, &newest), &mine[1]);
+    cr_assert_eq(newest, 3);
+    cr_assert_null(domain_message_named(&a, "Sent", 2, &newest));
+    cr_assert_eq(newest, 3, "known, but not in this version");
+    cr_assert_null(domain_message_named(&a, "Send", 1, &newest));
+    cr_assert_eq(newest, 0, "unknown");
+    cr_assert_eq(domain_message_named(&b, "Sent", 3, NULL), &theirs[0]);
+    cr_assert_eq(domain_message(&a, 1), &mine[1], "the newest");
+    cr_assert_null(domain_message(&b, 1));
+    cr_assert_str_eq(domain_type_name(&a, 2), "Lost");
+    cr_assert_str_eq(domain_type_name(&b, 7), "Sent");
+    cr_assert_str_eq(domain_type_name(&b, 2), "?");
+}

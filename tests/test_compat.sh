@@ -100,7 +100,7 @@ moved_field() {
 }
 other_compensation() {
     as_it_was
-    plant "$catalogue" 's/\{STOCK_RELEASED, STOCK_RESERVED\}/{STOCK_RELEASED, STOCK_REJECTED}/'
+    plant "$catalogue" 's/undoes = STOCK_RESERVED/undoes = STOCK_REJECTED/'
     refused '^StockReleased version 1: undoes was StockReserved in 0\.1\.0 and is StockRejected$'
 }
 changed_command() {
@@ -120,7 +120,7 @@ removed_event() {
 }
 removed_version() {
     as_it_was
-    plant "$catalogue" '/\{ FUNDS_DEPOSITED,   1,/d'
+    plant "$catalogue" '/\{ FUNDS_DEPOSITED,   1,/,+1d'
     refused '^FundsDeposited version 1: it was released in 0\.1\.0, a golden log holds one' \
         '^FundsDeposited version 2: there is no version 1$'
 }
@@ -137,7 +137,7 @@ unheard_of() {
 }
 
 version_2() { # TYPE NAME FIELDS [UPCAST]
-    plant "$catalogue" "s/^( *\\{ $1, +)1(, .* $3, +)NULL \\},/\\1 1\\2${4:-NULL} },\\n\\1 2\\2NULL },/"
+    plant "$catalogue" "s/^( *\\{ $1, +)1(, .* $3)(.*)/\\1 1\\2${4:+, .upcast = $4} },\\n\\1 2\\2\\3/"
 }
 # As a golden log of 0.2.0 would have it.
 golden_event() { # NAME VERSION
@@ -178,7 +178,7 @@ complete_version() {
 added_message() {
     as_it_was
     plant "$tree/shop/shop.h" 's/^( *)STOCK_SHIPPED,/&\n\1STOCK_COUNTED,/'
-    plant "$catalogue" 's/^.*\{ STOCK_SHIPPED,.*$/&\n    { STOCK_COUNTED, 1, "StockCounted", 0, delivery, NULL },/'
+    plant "$catalogue" 's/^.*\{ STOCK_SHIPPED,.*$/&\n    { STOCK_COUNTED, 1, "StockCounted", 0, .fields = delivery },/'
     accepted
 }
 

@@ -100,8 +100,9 @@ Test(flow, a_circle_is_found_through_rules_and_timers)
         {STOCK_SHIPPED, PLACE_ORDER, {NO_MESSAGE}, "again-ms", 1},
     };
     static const char *const all[] = {"order", "inventory", NULL};
-    const struct service restock = {"restock", all, eager, 2, .kinds = NULL};
-    const struct service repeat = {"repeat", all, .timers = again,
+    const struct service restock = {"restock", &shop_domain, all, eager,
+                                    2,         .kinds = NULL};
+    const struct service repeat = {"repeat", &shop_domain, all, .timers = again,
                                    .timer_count = 1};
     const struct service *four[SERVICES + 1];
     enum message_type circle[TYPES_MAX];

@@ -34,8 +34,8 @@ static const struct kind kinds[] = {
     {"by_sku", TAG_SKU, 8, fields, evolve, {STOCK_RECEIVED}, .revision = 1},
 };
 static const char *const listens_to[] = {"order", NULL};
-static const struct service toy = {"toy", listens_to, rules,         2,
-                                   kinds, 2,          .timers = NULL};
+static const struct service toy = {
+    "toy", &shop_domain, listens_to, rules, 2, kinds, 2, .timers = NULL};
 
 static struct event order_placed(void)
 {

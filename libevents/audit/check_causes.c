@@ -37,7 +37,7 @@ static bool command_allows(const struct service *service,
     for (size_t i = 0; i < service->rule_count; i++) {
         enum message_type on = service->rules[i].on;
 
-        if (shop_message(on)->is_command &&
+        if (domain_message(service->domain, on)->is_command &&
             timer_sending(service, on) == NULL &&
             rule_allows(service, on, type))
             return true;
@@ -74,8 +74,11 @@ static void check_declared(struct check *check, const struct checked_log *log,
     if (!allowed)
         check_broken(check, CHECK_S9, subject,
                      "%s #%" PRIu64 " %s follows %s: no rule of %s allows it",
-                     log->service->name, seq, shop_type_name(type),
-                     cause == NO_MESSAGE ? "a command" : shop_type_name(cause),
+                     log->service->name, seq,
+                     domain_type_name(log->service->domain, type),
+                     cause == NO_MESSAGE
+                         ? "a command"
+                         : domain_type_name(log->service->domain, cause),
                      log->service->name);
 }
 

@@ -18,7 +18,8 @@ struct acknowledged {
         unsigned service;
         char command[ID_BYTES];
     } id;
-    enum message_type type;
+    bool may_do_nothing; /* a cancellation: then its answer names the head, and
+                            no event is its own */
     struct position at;
     UT_hash_handle hh;
 };
@@ -35,28 +36,24 @@ static bool parse(struct check *check, const json_t *line,
                   struct acknowledged *entry)
 {
     const char *command = text_in(line, "command"), *log = text_in(line, "log");
-    const struct message *message =
-        shop_message_named(text_in(line, "type"), 1, NULL);
+    const struct message *message = NULL;
     const json_t *seq = json_object_get(line, "seq");
     int service = check_service(check, text_in(line, "service"));
 
-    if (service < 0 || message == NULL || !message->is_command ||
+    if (service >= 0)
+        message =
+            domain_message_named(check->options->services[service]->domain,
+                                 text_in(line, "type"), 1, NULL);
+    if (message == NULL || !message->is_command ||
         !text_is_id(command, ID_BYTES) || !json_is_integer(seq) ||
         json_integer_value(seq) < 0 || strlen(log) != 2 * LOG_ID_BYTES ||
         !text_parse_hex(log, entry->at.log_id, LOG_ID_BYTES))
         return false;
     entry->id.service = (unsigned)service;
     text_copy(entry->id.command, ID_BYTES, command);
-    entry->type = message->type;
+    entry->may_do_nothing = message->saga == OF_SAGA;
     entry->at.seq = (uint64_t)json_integer_value(seq);
     return true;
-}
-
-/* A cancellation may find nothing to do: then its answer names the head, and
- * no event is its own. */
-static bool may_do_nothing(const struct acknowledged *entry)
-{
-    return shop_saga_rule(entry->type) == OF_SAGA;
 }
 
 /* J2, the half that the journal shows: one command, one answer. */
@@ -71,7 +68,7 @@ static void remember(struct check *check, const struct acknowledged *entry)
         *known = *entry;
         HASH_ADD(hh, check->journal, id, sizeof known->id, known);
     } else if (memcmp(&known->at, &entry->at, sizeof known->at) != 0 &&
-               !may_do_nothing(entry)) {
+               !entry->may_do_nothing) {
         check_broken(check, CHECK_J2, entry->id.command,
                      "was acknowledged at #%" PRIu64 " and at #%" PRIu64,
                      known->at.seq, entry->at.seq);
@@ -140,7 +137,7 @@ static enum evt_status check_kept(struct check *check, struct checked_log *log,
                      log->service->name);
         return EVT_OK;
     }
-    if (may_do_nothing(entry) && entry->at.seq <= log->known)
+    if (entry->may_do_nothing && entry->at.seq <= log->known)
         return EVT_OK;
     if (entry->at.seq == 0) {
         rc = EVT_NONE;

@@ -115,8 +115,8 @@ static struct note *note_row(struct check *check, struct checked_log *log,
                              const struct row *row, const struct event *event)
 {
     struct note *note = &log->notes[row->seq];
-    const struct message *message =
-        shop_message_named(row->type, row->version, NULL);
+    const struct message *message = domain_message_named(
+        log->service->domain, row->type, row->version, NULL);
 
     note->saga = check_saga(check, row->order_id);
     if (event != NULL)

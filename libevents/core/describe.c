@@ -76,18 +76,16 @@ json_t *describe_message(const struct message *message)
 {
     static const char *const rules[] = {
         [NO_SAGA] = "none", [OPENS_SAGA] = "opens", [OF_SAGA] = "of"};
-    enum message_type undone = shop_undoes(message->type);
     json_t *json =
         json_pack("{s:s,s:I,s:b,s:o}", "name", message->name, "version",
                   (json_int_t)message->version, "command", message->is_command,
                   "fields", fields_json(message->fields));
 
     if (message->is_command)
-        json_object_set_new(json, "saga",
-                            json_string(rules[shop_saga_rule(message->type)]));
-    if (undone != NO_MESSAGE)
+        json_object_set_new(json, "saga", json_string(rules[message->saga]));
+    if (message->undoes != NO_MESSAGE)
         json_object_set_new(json, "undoes",
-                            json_string(shop_type_name(undone)));
+                            json_string(shop_type_name(message->undoes)));
     return json;
 }
 
@@ -114,9 +112,10 @@ static json_t *messages_json(const struct service *service)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; i < shop_catalogue_count; i++)
-        if (names(service, shop_catalogue[i].type))
-            json_array_append_new(array, describe_message(&shop_catalogue[i]));
+    for (size_t i = 0; i < service->domain->message_count; i++)
+        if (names(service, service->domain->messages[i].type))
+            json_array_append_new(
+                array, describe_message(&service->domain->messages[i]));
     return array;
 }
 

@@ -82,6 +82,8 @@ struct message {
     /* Makes a payload of this version one of the next; NULL for the newest.
      * Pure, and never fails: the limits are chosen so. */
     void (*upcast)(struct payload *payload);
+    enum saga_rule saga; /* of a command */
+    unsigned undoes;     /* the event that this one compensates; 0: none */
 };
 
 #endif

@@ -58,6 +58,11 @@ void refuse(struct decision *out, const char *why, const char *field)
     out->field = field;
 }
 
+static bool is_command(const struct service *service, unsigned type)
+{
+    return domain_message(service->domain, type)->is_command != 0;
+}
+
 void service_decide(const struct rule *rule, decide_fn *decide,
                     const struct states *states, const struct event *cause,
                     struct decision *out)
@@ -67,11 +72,12 @@ void service_decide(const struct rule *rule, decide_fn *decide,
     (decide != NULL ? decide : rule->decide)(states, cause, out);
     if (out->refusal != NULL) {
         assert(!out->emitted);
-        assert(shop_message(cause->type)->is_command);
+        assert(is_command(states->service, cause->type));
     }
     if (out->emitted) {
         assert(event_type_in(out->event.type, rule->may_emit, MAY_EMIT_MAX));
-        codec_trim(shop_message(out->event.type), &out->event.data);
+        codec_trim(domain_message(states->service->domain, out->event.type),
+                   &out->event.data);
     }
 }
 

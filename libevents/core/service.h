@@ -91,6 +91,7 @@ struct fault_rule {
 
 struct service {
     const char *name;
+    const struct domain *domain;   /* what its messages are */
     const char *const *listens_to; /* the publishers, ends with NULL */
     const struct rule *rules;
     size_t rule_count;

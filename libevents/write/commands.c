@@ -40,6 +40,7 @@ static enum evt_status answer_again(struct shell *shell,
                                     const struct command *command,
                                     const struct row *first, struct answer *to)
 {
+    const struct domain *domain = shell->service->domain;
     const char *why = "", *field = NULL;
     struct event event;
 
@@ -54,8 +55,8 @@ static enum evt_status answer_again(struct shell *shell,
                       service_rule(shell->service, command->type)->may_emit,
                       MAY_EMIT_MAX) &&
         strcmp(event.order_id, command->order_id) == 0 &&
-        codec_agrees(shop_message(command->type), &command->data,
-                     shop_message(event.type), &event.data))
+        codec_agrees(domain_message(domain, command->type), &command->data,
+                     domain_message(domain, event.type), &event.data))
         return answer_done(shell, first->seq, to);
     set_answer(to, ANSWER_REFUSED, "this id was used for something else", "id");
     return EVT_OK;
@@ -66,17 +67,18 @@ static const char *envelope_problem(const struct shell *shell,
                                     const struct command *command)
 {
     const struct rule *rule = service_rule(shell->service, command->type);
-    enum saga_rule saga = shop_saga_rule(command->type);
+    const struct message *message =
+        domain_message(shell->service->domain, command->type);
 
-    if (rule == NULL || !shop_message(command->type)->is_command)
+    if (rule == NULL || !message->is_command)
         return "not a command of this service";
     for (size_t i = 0; i < shell->service->timer_count; i++)
         if (shell->service->timers[i].send == command->type)
             return "only a timer may send this";
-    if (saga == OPENS_SAGA &&
+    if (message->saga == OPENS_SAGA &&
         strcmp(command->order_id, command->command_id) != 0)
         return "the order id must equal the command id";
-    if ((saga != NO_SAGA) != (command->order_id[0] != '\0'))
+    if ((message->saga != NO_SAGA) != (command->order_id[0] != '\0'))
         return "the order id is missing, or not allowed";
     return NULL;
 }

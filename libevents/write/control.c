@@ -46,7 +46,7 @@ static enum evt_status redrive_one(struct shell *shell,
     inbox_cause_of(&event, &because);
     rc = shell_decide(shell, rule, &event, &because, &decision);
     if (rc == EVT_OK && decision.emitted)
-        *result = shop_type_name(decision.event.type);
+        *result = domain_type_name(shell->service->domain, decision.event.type);
     return rc;
 }
 

@@ -44,11 +44,12 @@ const struct rule *inbox_rule_for(const struct shell *shell,
                                   const struct row *row)
 {
     uint32_t newest = 0;
-    const struct message *message =
-        shop_message_named(row->type, row->version, &newest);
+    const struct message *message = domain_message_named(
+        shell->service->domain, row->type, row->version, &newest);
 
     if (message == NULL && newest > 0) /* known, but not in this version */
-        message = shop_message_named(row->type, newest, NULL);
+        message = domain_message_named(shell->service->domain, row->type,
+                                       newest, NULL);
     if (message == NULL || message->is_command)
         return NULL;
     return service_rule(shell->service, message->type);

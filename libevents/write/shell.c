@@ -179,8 +179,9 @@ enum evt_status shell_decide(struct shell *shell, const struct rule *rule,
     service_decide(rule, overridden(shell, cause->type), &states, cause,
                    decision);
     logger_fact(LOG_DEBUG, cause->order_id, NULL, "%s: %s",
-                shop_type_name(cause->type),
-                decision->emitted ? shop_type_name(decision->event.type)
+                domain_type_name(shell->service->domain, cause->type),
+                decision->emitted ? domain_type_name(shell->service->domain,
+                                                     decision->event.type)
                 : decision->refusal != NULL ? decision->refusal
                                             : "nothing to do");
     if (!decision->emitted)

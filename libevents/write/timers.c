@@ -60,8 +60,9 @@ static enum evt_status timer_of(struct shell *shell, uint64_t seq,
         rc = store_next(shell->store, &row, NULL);
     store_scan_end(shell->store);
     for (size_t i = 0; rc == EVT_OK && i < shell->service->timer_count; i++)
-        if (strcmp(shop_type_name(shell->service->timers[i].from), row.type) ==
-            0)
+        if (strcmp(domain_type_name(shell->service->domain,
+                                    shell->service->timers[i].from),
+                   row.type) == 0)
             *timer = &shell->service->timers[i];
     return rc == EVT_NONE ? EVT_OK : rc;
 }

@@ -82,6 +82,7 @@ static const char *const listens_to[] = {"order", "inventory", NULL};
 
 static const struct service shipping_service = {
     .name = "shipping",
+    .domain = &shop_domain,
     .listens_to = listens_to,
     .rules = rules,
     .rule_count = sizeof rules / sizeof rules[0],
