@@ -63,7 +63,6 @@ static int parent_of(int pid)
     char path[32], line[256] = "";
     const char *name_end;
     FILE *stat_file;
-    int parent = 0;
 
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     stat_file = fopen(path, "re");
@@ -73,9 +72,9 @@ static int parent_of(int pid)
         line[0] = '\0';
     fclose(stat_file);
     name_end = strrchr(line, ')'); /* the name may have any character */
-    if (name_end == NULL || sscanf(name_end + 1, " %*c %d", &parent) != 1)
+    if (name_end == NULL || strlen(name_end) < strlen(") S 1"))
         return 0;
-    return parent;
+    return (int)strtol(name_end + strlen(") S "), NULL, 10);
 }
 
 /* The pid of one that holds the lock; 0: none that can be seen. */
