@@ -860,6 +860,96 @@ Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
     cluster_remove(cluster);
 }
 
+/* Loses what @ctx's reader, a service, asks of payment-svc. */
+static bool all_but_pulls_of_payment(void *ctx, enum channel channel,
+                                     uint64_t to, const void *bytes,
+                                     size_t count)
+{
+    struct pull pull;
+
+    (void)to;
+    return channel != TO_PUBLISHER || !pull_read(bytes, count, &pull) ||
+           strcmp(pull.reader, ctx) != 0 || strcmp(pull.source, "payment") != 0;
+}
+
+/* inventory-svc has lost a StockReserved that payment-svc has consumed and
+ * order-svc has not.  order-svc tells it of the order again; of payment-svc it
+ * has only heard heartbeats when this returns, not yet how far it has read. */
+static struct cluster *half_heard(uint64_t *lost_head)
+{
+    static char reader[] = "inventory";
+    struct cluster *cluster = seeded();
+    char backup[300];
+
+    back_up(cluster, INVENTORY_SVC, backup);
+    cluster_run(cluster, 1000);
+    *lost_head = cluster_head(cluster, INVENTORY_SVC);
+    place(cluster, "o-1", 2);
+    cluster_stop(cluster, ORDER_SVC);
+    cluster_run(cluster, 1000);
+    cr_assert_eq(cluster_head(cluster, INVENTORY_SVC), *lost_head + 1);
+    restore(cluster, INVENTORY_SVC, backup);
+    cr_assert_eq(cluster_start(cluster, ORDER_SVC), EVT_OK);
+    cluster_run(cluster, 10);
+    cluster->sent = all_but_pulls_of_payment;
+    cluster->ctx = reader;
+    cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
+    cluster_run(cluster, 1500);
+    return cluster;
+}
+
+/* What it recorded would take the number of the lost event. */
+Test(shell, a_restored_log_records_nothing_until_all_were_heard) /* HC11 F21 */
+{
+    struct shell_status status;
+    uint64_t head;
+    struct cluster *cluster = half_heard(&head);
+
+    cluster_status(cluster, INVENTORY_SVC, &status);
+    cr_assert_eq(status.mode, SHELL_STARTING);
+    cr_assert_eq(status.head_seq, head, "an event took a lost number");
+    cluster->sent = NULL;
+    cluster_run(cluster, 1500);
+    cluster_status(cluster, INVENTORY_SVC, &status);
+    cr_assert_eq(status.mode, SHELL_BEHIND);
+    cr_assert_eq(status.head_seq, head, "an event took a lost number");
+    cluster_remove(cluster);
+}
+
+/* It would wait for ever for one that never answers. */
+Test(shell, a_publisher_that_stays_silent_is_waited_for_three_seconds)
+{
+    struct shell_status status;
+    uint64_t head;
+    struct cluster *cluster = half_heard(&head);
+
+    cluster_run(cluster, 1400);
+    cr_assert_eq(cluster_head(cluster, INVENTORY_SVC), head);
+    cluster_run(cluster, 200);
+    cluster_status(cluster, INVENTORY_SVC, &status);
+    cr_assert_eq(status.mode, SHELL_RUNNING);
+    cr_assert_gt(status.head_seq, head, "what waited is asked for again");
+    cluster_remove(cluster);
+}
+
+/* Nobody need wait long for one that is down. */
+Test(shell, events_are_handled_soon_while_a_publisher_is_away)
+{
+    struct cluster *cluster = seeded();
+    uint64_t head;
+
+    cluster_stop(cluster, PAYMENT_SVC);
+    cluster_stop(cluster, INVENTORY_SVC);
+    place(cluster, "o-1", 2);
+    cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
+    head = cluster_head(cluster, INVENTORY_SVC);
+    cluster_run(cluster, 450);
+    cr_assert_eq(cluster_head(cluster, INVENTORY_SVC), head);
+    cluster_run(cluster, 100);
+    cr_assert_eq(cluster_head(cluster, INVENTORY_SVC), head + 1);
+    cluster_remove(cluster);
+}
+
 /* Asks as `saga` does: again, with what the answer adds, while it passes. */
 static json_t *patiently(struct cluster *cluster, unsigned service,
                          const char *request)

@@ -411,6 +411,12 @@ void subscription_urge(struct subscription *sub)
     sub->pull_wanted = true;
 }
 
+void subscription_postpone(struct subscription *sub)
+{
+    subscription_close(sub);
+    sub->pull_wanted = false;
+}
+
 /* Since when the next pull is due.  A pull in flight is given up after a
  * while; a diverged stream is asked now and then whether it has healed. */
 static uint64_t pull_due_ms(const struct subscription *sub, uint64_t now_ms)

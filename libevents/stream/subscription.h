@@ -145,6 +145,10 @@ bool subscription_answered(const struct subscription *sub);
 /* Something may be missing: pulls at the next chance. */
 void subscription_urge(struct subscription *sub);
 
+/* The new rows are not handled now: they, and what is held back, are pulled
+ * when subscription_urge says so. */
+void subscription_postpone(struct subscription *sub);
+
 /* If a pull is due, writes it to @message with @nonce (not 0, never used
  * before) and returns its bytes; otherwise 0. */
 size_t subscription_pull(struct subscription *sub, uint64_t now_ms,

@@ -141,6 +141,20 @@ static enum evt_status handle_rows(struct shell *shell,
     return rc;
 }
 
+/* Leaves what was lent of @from, and what it holds back, to a later pull: until
+ * all were heard, a reader that has not spoken yet may know more of this log
+ * than there is. */
+static void postpone(struct shell *shell, uint64_t from)
+{
+    struct subscription *sub = &shell->subscriptions[from];
+
+    if (sub->state != SUB_LIVE) /* it has nothing to give yet */
+        return;
+    if (shell->new_rows->count > 0 || sub->held != NULL || sub->pull_wanted)
+        shell->postponed[from] = true;
+    subscription_postpone(sub);
+}
+
 enum evt_status inbox_handle(struct shell *shell, const struct input *input)
 {
     struct subscription *sub = &shell->subscriptions[input->from];
@@ -158,6 +172,11 @@ enum evt_status inbox_handle(struct shell *shell, const struct input *input)
         logger_fact(diverged ? LOG_INFO : LOG_ERROR, NULL, NULL, "%s: %s",
                     sub->source,
                     diverged ? "agrees again" : subscription_trouble(sub));
+    if (shell->awaiting) {
+        postpone(shell, input->from);
+        (void)modes_awaiting(shell); /* if this was the last: all are asked */
+        return EVT_OK;
+    }
     rc = handle_rows(shell, sub);
     while (rc == EVT_OK && shell->mode != SHELL_BEHIND &&
            subscription_held(sub, new_rows) > 0)

@@ -50,23 +50,39 @@ bool modes_refusing(const struct shell *shell)
            (shell->mode != SHELL_RUNNING && shell_now(shell) < shell->retry_ms);
 }
 
-/* Until the publishers have said once how far they have read this log - or
- * half a second has passed, for they may be away - nobody knows whether it is
- * whole.  Commands wait for that, and so does a redrive. */
-static bool starting(const struct shell *shell)
+/* A publisher that neither connects nor is heard is known to be away soon; one
+ * that is there and does not answer is given more time. */
+uint64_t modes_awaits_until_ms(const struct shell *shell)
 {
-    bool met = true;
+    uint64_t longest_ms = 0;
 
+    for (size_t i = 0; i < shell->subscription_count; i++) {
+        const struct subscription *sub = &shell->subscriptions[i];
+        bool there = shell->connected[i] || sub->heard_ms > 0;
+        uint64_t ms = there ? SILENT_MS : STARTING_MS;
+
+        if (sub->state == SUB_STARTING && ms > longest_ms)
+            longest_ms = ms;
+    }
+    return shell->awaits_since_ms + longest_ms;
+}
+
+bool modes_awaiting(struct shell *shell)
+{
+    if (!shell->awaiting || shell_now(shell) < modes_awaits_until_ms(shell))
+        return shell->awaiting;
+    shell->awaiting = false;
     for (size_t i = 0; i < shell->subscription_count; i++)
-        met = met && shell->subscriptions[i].state != SUB_STARTING;
-    return !met && shell_now(shell) < shell->opened_mono_ms + STARTING_MS;
+        if (shell->postponed[i])
+            subscription_urge(&shell->subscriptions[i]);
+    return false;
 }
 
 enum shell_mode modes_for_decisions(const struct shell *shell)
 {
     if (shell->mode == SHELL_BEHIND)
         return SHELL_BEHIND;
-    return starting(shell) ? SHELL_STARTING : SHELL_RUNNING;
+    return shell->awaiting ? SHELL_STARTING : SHELL_RUNNING;
 }
 
 json_t *modes_error(enum shell_mode mode)

@@ -11,8 +11,9 @@
  *     BEHIND            -> RUNNING   no reader is ahead of it any more
  *
  * STARTING is never entered: for decisions, and in the status, it takes the
- * place of RUNNING until the publishers have said how far they have read this
- * log. */
+ * place of RUNNING until every publisher has said once how far it has read this
+ * log, or is known to be away.  Until then nobody knows whether the log is
+ * whole, so nothing is recorded: no command, no event, no timer. */
 #ifndef MODES_H
 #define MODES_H
 
@@ -39,6 +40,13 @@ extern const struct mode modes[SHELL_MODES];
 
 /* Whether transactions wait now: inputs are turned away. */
 bool modes_refusing(const struct shell *shell);
+
+/* Whether this log still awaits what its publishers say of it.  When that has
+ * just ended, asks for the events that were postponed. */
+bool modes_awaiting(struct shell *shell);
+
+/* When it awaits them no longer, as far as is known now, in mono_ms. */
+uint64_t modes_awaits_until_ms(const struct shell *shell);
 
 /* SHELL_RUNNING if commands and redrives may be decided now, else the mode
  * whose answer they get.  FULL and LOCKED are not among these: to decide is

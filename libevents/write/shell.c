@@ -208,6 +208,13 @@ static enum evt_status give_up(struct shell *shell, enum evt_status rc)
     return EVT_OK;
 }
 
+static void connected(struct shell *shell, const struct input *input)
+{
+    assert(input->from < shell->subscription_count);
+    shell->connected[input->from] = true;
+    subscription_connected(&shell->subscriptions[input->from]);
+}
+
 static enum evt_status handle(struct shell *shell, const struct input *input)
 {
     switch (input->kind) {
@@ -216,8 +223,7 @@ static enum evt_status handle(struct shell *shell, const struct input *input)
         assert(input->from < shell->subscription_count);
         return inbox_handle(shell, input);
     case INPUT_CONNECTED:
-        assert(input->from < shell->subscription_count);
-        subscription_connected(&shell->subscriptions[input->from]);
+        connected(shell, input);
         return EVT_OK;
     case INPUT_REQUEST:
         return commands_handle(shell, input);
@@ -276,7 +282,7 @@ static void turn_away(struct shell *shell, const struct input *input)
         inbox_turn_away(shell, input);
         break;
     case INPUT_CONNECTED:
-        subscription_connected(&shell->subscriptions[input->from]);
+        connected(shell, input);
         break;
     case INPUT_REQUEST:
         commands_turn_away(shell, input);
@@ -351,6 +357,9 @@ enum evt_status shell_step(struct shell *shell, const struct input *inputs,
     uint64_t now = shell_now(shell);
     size_t next = 0;
 
+    if (shell->awaits_since_ms == 0) /* it took a while to open all files */
+        shell->awaits_since_ms = now;
+    (void)modes_awaiting(shell); /* asks for what was postponed */
     if (now > shell->stepped_ms + LONG_PAUSE_MS)
         timers_hold(shell);
     shell->stepped_ms = now;
@@ -397,7 +406,9 @@ uint64_t shell_wake_ms(const struct shell *shell)
             shell->mode != SHELL_BEHIND)
             wake = earlier(wake, save_due_ms(shell));
     }
-    if (!modes_refusing(shell))
+    if (shell->awaiting)
+        wake = earlier(wake, modes_awaits_until_ms(shell));
+    else if (!modes_refusing(shell))
         wake = earlier(wake, timers_wake_ms(shell));
     return wake;
 }
@@ -454,6 +465,7 @@ enum evt_status shell_open(const struct service *service, const struct env *env,
     outbox_open(&shell->outbox);
     shell->opened_wall_ms = env->wall_ms(env->ctx);
     shell->opened_mono_ms = shell->stepped_ms = shell_now(shell);
+    shell->awaiting = true;
     rc = open_subscriptions(shell);
     if (rc == EVT_OK)
         rc = timers_open(shell, config);

@@ -12,7 +12,8 @@
 
 enum {
     TIMERS_MAX = 4,
-    STARTING_MS = 500,
+    STARTING_MS = 500, /* of whom nothing was seen for so long is away; */
+    SILENT_MS = 3000,  /* who is there, and has not answered for so long, too */
     CURSOR_IDLE_MS = 100,  /* quiet for so long: cursors are made durable */
     CURSOR_LATE_MS = 1000, /* at the latest so long after they moved */
     OPEN_MAX =
@@ -41,6 +42,8 @@ struct shell {
     struct subscription subscriptions[CURSORS_MAX];
     struct cursor saved[CURSORS_MAX];  /* as the inbox has them */
     struct cursor before[CURSORS_MAX]; /* as the transaction began */
+    bool connected[CURSORS_MAX];       /* once, in this life */
+    bool postponed[CURSORS_MAX];       /* dropped rows until all were heard */
     size_t subscription_count;
 
     /* The open batch: true only after the commit. */
@@ -54,6 +57,8 @@ struct shell {
 
     /* Clocks; _ms without more is on env->mono_ms. */
     uint64_t opened_mono_ms, stepped_ms, busy_ms, retry_ms;
+    bool awaiting;            /* the publishers' first answers, */
+    uint64_t awaits_since_ms; /* since the first step */
     uint64_t saved_ms; /* when all cursors were durable, or tried to be */
     int64_t opened_wall_ms;
     int64_t due_ms; /* steady: no timer is due before */

@@ -111,7 +111,7 @@ enum evt_status timers_fire(struct shell *shell)
     enum evt_status rc;
 
     if (timers_clock(shell) < shell->due_ms || still_held(shell) ||
-        shell->mode == SHELL_BEHIND)
+        modes_for_decisions(shell) != SHELL_RUNNING)
         return EVT_OK;
     rc = store_due(shell->store, timers_clock(shell), due,
                    sizeof due / sizeof due[0], &count);

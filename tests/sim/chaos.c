@@ -238,6 +238,35 @@ static void die_at_point(struct sim *sim, struct node *node)
     node->point_after = choose(sim->choice, 4);
 }
 
+/* One of the others may hear nothing of what comes now: it is not among those
+ * who have consumed what a restore will lose. */
+static void back_up(struct sim *sim, struct node *node)
+{
+    unsigned deaf = choose(sim->choice, 2 * SERVICES);
+
+    simvfs_backup((int)node->number);
+    if (deaf >= SERVICES)
+        return;
+    for (unsigned kind = FRAMES; kind <= REPLIES; kind++)
+        if (kind != PULLS) {
+            sim->blocked_ms[node->number][deaf][kind] = sim->now_ms + 16384;
+            sim->held[node->number][deaf][kind] = false;
+        }
+}
+
+/* It hears late where others are: where one of them is, or where all are. */
+static void hear_late(struct sim *sim, const struct node *node)
+{
+    unsigned late = choose(sim->choice, 2 * SERVICES);
+
+    for (unsigned n = 0; n < SERVICES; n++)
+        if (late >= SERVICES)
+            sim->blocked_ms[node->number][n][PULLS] = sim->now_ms + 16384;
+        else if (n == late)
+            sim->blocked_ms[node->number][n][PULLS] =
+                sim->now_ms + 256 + choose(sim->choice, 2048);
+}
+
 /* From here on promises are broken; nobody may take the log for whole. */
 static void restore(struct sim *sim, struct node *node)
 {
@@ -248,13 +277,12 @@ static void restore(struct sim *sim, struct node *node)
     sqlite3_close(node->other);
     node->other = NULL;
     if (!simvfs_restore((int)node->number)) {
-        simvfs_backup((int)node->number); /* for the next time */
+        back_up(sim, node); /* for the next time */
         return;
     }
     sim_sometimes(sim, BACKUP_RESTORED);
-    if (chance(sim->choice, 128)) /* it hears too late where others are */
-        for (unsigned n = 0; n < SERVICES; n++)
-            sim->blocked_ms[node->number][n][PULLS] = sim->now_ms + 16384;
+    if (chance(sim->choice, 192))
+        hear_late(sim, node);
     sim->restored = true;
     node->witnessed = node->head = 0;
 }
@@ -342,7 +370,7 @@ static void strike(struct sim *sim, enum trouble kind, struct node *node)
         break;
     case BACKUP:
         sim_die(sim, n, back_in_ms(sim));
-        simvfs_backup((int)n);
+        back_up(sim, node);
         break;
     case RESTORE:
         restore(sim, node);

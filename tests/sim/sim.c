@@ -438,6 +438,43 @@ static bool excused(struct sim *sim, struct node *node)
     return excuse;
 }
 
+/* Who runs and knows more of @node's log than there is: a backup was put back.
+ * What such a reader has not saved its answer does not say, either. */
+static void note_ahead(struct sim *sim, struct node *node)
+{
+    const struct store *log = node->shell->store;
+
+    memset(node->ahead, 0, sizeof node->ahead);
+    for (unsigned n = 0; n < SERVICES; n++) {
+        const struct node *reader = &sim->nodes[n];
+
+        for (size_t i = 0;
+             reader->running && i < reader->shell->subscription_count; i++) {
+            const struct position *at = &reader->shell->saved[i].at;
+
+            if (reader->links[WRITE_SIDE][i].publisher == node->number &&
+                at->seq > log->head_seq &&
+                memcmp(at->log_id, store_log_id(log), LOG_ID_BYTES) == 0)
+                node->ahead[n] = reader->life;
+        }
+    }
+}
+
+/* Such a reader is there to say so: what is recorded before it can possibly
+ * have been found away takes the number of an event that it consumed. */
+static void check_lost_numbers(struct sim *sim, const struct node *node)
+{
+    if (sim->now_ms >= node->started_ms + STARTING_MS)
+        return;
+    for (unsigned n = 0; n < SERVICES; n++)
+        if (sim->nodes[n].running && sim->nodes[n].life == node->ahead[n])
+            sim_broken(sim, "restored",
+                       "%s has recorded #%" PRIu64
+                       ", before %s could say that it had consumed that",
+                       node->service->name, node->shell->store->head_seq,
+                       sim->nodes[n].service->name);
+}
+
 static void start(struct sim *sim, struct node *node)
 {
     char why[STORE_WHY_BYTES] = "";
@@ -464,6 +501,9 @@ static void start(struct sim *sim, struct node *node)
         sim_sometimes(sim, RESTART_WITH_A_HOT_WAL);
     node->running = node->opened = true;
     node->head = 0;
+    node->started_ms = sim->now_ms;
+    node->started_head = node->shell->store->head_seq;
+    note_ahead(sim, node);
     node->spins = 0;
     node->busy_ms[0] = node->busy_ms[1] = sim->now_ms;
     simbus_open_node(sim, node->number);
@@ -487,6 +527,8 @@ static void check_step(struct sim *sim, struct node *node)
     if (head < node->head)
         sim_broken(sim, "head", "%s's head went from %" PRIu64 " to %" PRIu64,
                    node->service->name, node->head, head);
+    if (head > node->started_head)
+        check_lost_numbers(sim, node);
     node->head = head;
     mix_number(sim, head);
     for (size_t i = 0; i < node->shell->subscription_count; i++) {

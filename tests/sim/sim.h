@@ -214,7 +214,11 @@ struct node {
     enum shell_mode mode_before; /* as of its last step */
     uint64_t slow_until_ms;
 
-    uint64_t head;               /* of this life */
+    uint64_t head; /* of this life */
+    uint64_t started_ms, started_head;
+    uint64_t ahead[SERVICES];    /* 0, or the life of a reader that had consumed
+                                    more of this log, as it was started, and had
+                                    saved its cursor */
     uint64_t witnessed;          /* the highest seq that left the process, */
     uint8_t witness[HASH_BYTES]; /* and its hash */
 };
