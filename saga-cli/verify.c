@@ -51,15 +51,18 @@ static void found_hash(struct finding *finding, const char *service,
           text_hex(computed, HASH_BYTES, computed_text));
 }
 
-/* Walks the chain up to the first event that does not fit. */
+/* Walks the chain, as long as it is now, up to the first event that does not
+ * fit. */
 static enum evt_status walk(struct store *log, struct finding *finding)
 {
     uint8_t hash[HASH_BYTES], computed[HASH_BYTES];
     const char *service = store_service(log);
-    uint64_t seq = 0;
+    uint64_t seq = 0, head = 0;
     struct row row;
-    enum evt_status rc = store_scan(log, NULL, 0, UINT64_MAX);
+    enum evt_status rc = store_head(log, &head, hash);
 
+    if (rc == EVT_OK)
+        rc = store_scan(log, NULL, 0, head);
     event_genesis(service, store_log_id(log), computed);
     while (rc == EVT_OK && (rc = store_next(log, &row, hash)) == EVT_OK) {
         finding->events++;
@@ -84,7 +87,7 @@ static enum evt_status walk(struct store *log, struct finding *finding)
 /* ---- the witnesses ------------------------------------------------------ */
 
 /* What @witness remembers of @log: the hash of the last event it consumed.
- * The witness was frozen before the log was, so nothing can be missing. */
+ * It is asked before the log is, so nothing can be missing. */
 static enum evt_status ask_witness(struct store *log, struct store *witness,
                                    struct finding *finding)
 {
@@ -158,19 +161,6 @@ static int verdict(const struct saga *saga, const struct finding *finding)
     return intact ? SAGA_YES : SAGA_NO;
 }
 
-/* Opens service @number's log at one instant; NULL: reported, *code set. */
-static struct store *frozen(struct saga *saga, unsigned number, int *code)
-{
-    struct store *log = saga_open_log(saga, saga_service(number), code);
-
-    if (log != NULL && store_snapshot_begin(log) != EVT_OK) {
-        *code = saga_fail(saga, SAGA_IO, "%s", store_error(log));
-        store_close(log);
-        log = NULL;
-    }
-    return log;
-}
-
 /* One log, and what the other two know of it. */
 static int verify_one(struct saga *saga, unsigned number,
                       struct finding *finding)
@@ -180,10 +170,9 @@ static int verify_one(struct saga *saga, unsigned number,
     int code = SAGA_YES;
 
     for (unsigned i = 1; i <= saga_services() && code == SAGA_YES; i++) {
-        unsigned next =
-            (number + i) % saga_services(); /* the log itself is last */
+        unsigned next = (number + i) % saga_services();
 
-        logs[next] = frozen(saga, next, &code);
+        logs[next] = saga_open_log(saga, saga_service(next), &code);
     }
     if (code == SAGA_YES) {
         rc = walk(logs[number], finding);

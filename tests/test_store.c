@@ -447,6 +447,30 @@ Test(store, the_log_is_append_only)
     store_close(store);
 }
 
+/* What stands on one snapshot for minutes keeps every checkpoint from it. */
+Test(store, a_reader_takes_a_long_log_in_slices) /* HC54 F25 */
+{
+    struct store *store = open_it(), *reader = open_readonly();
+    uint64_t count = 0;
+    struct row row;
+
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(batch(store, 1000), EVT_OK);
+    cr_assert_eq(store_scan(reader, NULL, 0, UINT64_MAX), EVT_OK);
+    cr_assert_eq(store_next(reader, &row, NULL), EVT_OK);
+    cr_assert_eq(batch(store, 5), EVT_OK);
+    for (count = 1; store_next(reader, &row, NULL) == EVT_OK; count++)
+        cr_assert_eq(row.seq, count + 1);
+    store_scan_end(reader);
+    cr_assert_eq(count, 10005, "each slice as the log is then");
+    cr_assert_eq(store_snapshot_begin(reader), EVT_OK);
+    cr_assert_eq(head_of(reader), 10005);
+    cr_assert_eq(batch(store, 5), EVT_OK);
+    cr_assert_eq(count_of(reader, NULL, 0, UINT64_MAX), 10005, "one instant");
+    store_close(reader);
+    store_close(store);
+}
+
 /* ---- snapshots, timers, parked events ------------------------------------ */
 
 Test(store, a_snapshot_of_another_layout_is_void) /* HC43 */

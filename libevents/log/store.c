@@ -71,7 +71,10 @@ static const char *const sql[STATEMENTS] = {
     [COUNT_PARKED] = "SELECT count(*) FROM parked",
 };
 
-enum { CHECKPOINT_FRAMES = 4000 }; /* 16 MB of WAL */
+enum {
+    CHECKPOINT_FRAMES = 4000, /* 16 MB of WAL */
+    SLICE_EVENTS = 4096
+};
 
 /* ---- helpers ---- */
 
@@ -383,7 +386,22 @@ enum evt_status store_scan(struct store *store, const char *tag, uint64_t after,
     sql_bind_int(s, 2, after > INT64_MAX ? INT64_MAX : after);
     sql_bind_int(s, 3, upto > INT64_MAX ? INT64_MAX : upto);
     store->scan = s;
+    store->scan_at = after;
+    store->slice = 0;
     return EVT_OK;
+}
+
+/* A reader that goes through a log for minutes must not stand on one snapshot
+ * for so long, since no checkpoint gets beyond it: outside of a transaction it
+ * takes the log in slices.  An event that is there stays as it is. */
+static void begin_slice(struct store *store)
+{
+    if (!store->readonly || ++store->slice <= SLICE_EVENTS ||
+        !sqlite3_get_autocommit(store->db))
+        return;
+    sqlite3_reset(store->scan);
+    sql_bind_int(store->scan, 2, store->scan_at);
+    store->slice = 1;
 }
 
 enum evt_status store_next(struct store *store, struct row *row,
@@ -392,8 +410,12 @@ enum evt_status store_next(struct store *store, struct row *row,
     enum evt_status rc;
 
     assert(store->scan != NULL);
+    begin_slice(store);
     rc = store_first_row(store, store->scan, "reading the log");
-    return rc == EVT_OK ? read_event(store, store->scan, row, hash) : rc;
+    if (rc != EVT_OK)
+        return rc;
+    store->scan_at = (uint64_t)sqlite3_column_int64(store->scan, 0);
+    return read_event(store, store->scan, row, hash);
 }
 
 void store_scan_end(struct store *store)

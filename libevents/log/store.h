@@ -114,6 +114,8 @@ MUST_CHECK enum evt_status store_find_command(struct store *store,
  * after < seq <= upto (UINT64_MAX: to the end).
  *     store_scan(); while ((rc = store_next()) == EVT_OK) ...; store_scan_end()
  * One scan at a time per store, but a scan may be begun inside a transaction.
+ * Outside of one a read-only store takes the log in slices, each as it is then:
+ * it stands on no snapshot for long, and sees what is appended meanwhile.
  * store_next: EVT_NONE at the end.  The row's data is borrowed until the next
  * store_next or store_scan_end; @hash may be NULL. */
 MUST_CHECK enum evt_status store_scan(struct store *store, const char *tag,

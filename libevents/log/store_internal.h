@@ -54,6 +54,8 @@ struct store {
     int wal_frames;          /* as of the last commit */
     int checkpointed_frames; /* of those, when a checkpoint was last tried */
     sqlite3_stmt *scan;      /* the scan in progress */
+    uint64_t scan_at;        /* the event that it has come to */
+    unsigned slice;          /* events of its slice */
 };
 
 enum evt_status store_fail(struct store *store, enum evt_status status,
