@@ -184,7 +184,7 @@ static void note(struct check *check, struct checked_saga *saga,
     text_copy(order->customer, sizeof order->customer, event->data.customer);
     order->total_cents = event->data.total_cents;
     order->line_count = event->data.line_count;
-    order->lines = check_alloc(LINES_MAX, sizeof *order->lines);
+    order->lines = check_alloc(order->line_count + 1, sizeof *order->lines);
     memcpy(order->lines, event->data.lines,
            event->data.line_count * sizeof *order->lines);
 }
@@ -248,8 +248,23 @@ static void check_agreement(struct check *check, const struct checked_log *log,
 
 /* ---- S4, S5, S6: money and goods ---------------------------------------- */
 
+/* S4: what is given back is what was taken. */
+static void check_refund(struct check *check, const struct event *event,
+                         struct order_facts *order)
+{
+    int64_t cents = event->data.amount_cents;
+
+    if (event->type == PAYMENT_CHARGED)
+        order->charged_cents = cents;
+    else if (event->type == PAYMENT_REFUNDED && order->charged_cents != cents)
+        check_broken(check, CHECK_S4, order->id,
+                     "payment #%" PRIu64 " refunds %" PRId64
+                     " cents, but %" PRId64 " were charged",
+                     event->at.seq, cents, order->charged_cents);
+}
+
 static void move_money(struct check *check, const struct checked_log *log,
-                       const struct event *event, struct order_facts *order)
+                       const struct event *event)
 {
     struct account_facts *account = account_of(check, event->data.customer);
     int64_t cents = event->data.amount_cents, balance;
@@ -259,16 +274,9 @@ static void move_money(struct check *check, const struct checked_log *log,
     } else if (event->type == PAYMENT_CHARGED) {
         add(&account->charged, cents);
         check->summary->charges++;
-        if (order != NULL)
-            order->charged_cents = cents;
     } else {
         add(&account->refunded, cents);
         check->summary->refunds++;
-        if (order != NULL && order->charged_cents != cents)
-            check_broken(check, CHECK_S4, order->id,
-                         "payment #%" PRIu64 " refunds %" PRId64
-                         " cents, but %" PRId64 " were charged",
-                         event->at.seq, cents, order->charged_cents);
     }
     balance = account->deposited;
     add(&balance, account->refunded);
@@ -325,15 +333,19 @@ static void judge(struct check *check, const struct checked_log *log,
 
     if (log->number == ORDER)
         note(check, saga, event);
-    if (order != NULL) {
-        check_agreement(check, log, event, order);
-        climb(check, log, event, order);
-    }
+    check_agreement(check, log, event, order);
+    climb(check, log, event, order);
+    check_refund(check, event, order);
+}
+
+static void sum(struct check *check, const struct checked_log *log,
+                const struct event *event)
+{
     switch (event->type) {
     case FUNDS_DEPOSITED:
     case PAYMENT_CHARGED:
     case PAYMENT_REFUNDED:
-        move_money(check, log, event, order);
+        move_money(check, log, event);
         break;
     case STOCK_RECEIVED:
     case STOCK_RESERVED:
@@ -432,6 +444,8 @@ static bool order_agrees(struct check *check, sqlite3_stmt *row)
     struct checked_saga *saga;
     struct order_facts *order;
 
+    if (!check_mine(check, check_text(row, 0)))
+        return true;
     HASH_FIND_STR(check->sagas, check_text(row, 0), saga);
     order = order_of(saga);
     return order != NULL && strcmp(check_text(row, 1), order->customer) == 0 &&
@@ -501,7 +515,7 @@ static const char *step_name(enum message_type step)
 static void not_ended(struct check *check, const struct checked_saga *saga,
                       const struct order_facts *order)
 {
-    struct check_wait wait = saga->fires;
+    struct check_wait wait = check_fires(check, saga);
     bool waits = check_unread(check, saga, &wait) || wait.at > 0;
 
     check_waits(check, CHECK_Q1, waits ? &wait : NULL, order->id,
@@ -539,7 +553,7 @@ static void end(struct check *check)
     }
 }
 
-static void free_orders(struct check *check)
+static void forget(struct check *check)
 {
     struct checked_saga *saga, *next;
 
@@ -548,6 +562,7 @@ static void free_orders(struct check *check)
         if (saga->facts != NULL)
             free(order_of(saga)->lines);
         free(saga->facts);
+        saga->facts = NULL;
     }
 }
 
@@ -557,7 +572,7 @@ static void free_facts(struct check *check)
     struct shelf_facts *shelf, *next_shelf;
     struct account_facts *account, *next_account;
 
-    free_orders(check);
+    forget(check);
     HASH_ITER(hh, facts->shelves, shelf, next_shelf)
     {
         HASH_DEL(facts->shelves, shelf);
@@ -574,10 +589,12 @@ static void free_facts(struct check *check)
 const struct check_invariants shop_invariants = {
     .note = note,
     .judge = judge,
+    .sum = sum,
     .state = check_state,
     .view_query = view_query,
     .view_agrees = view_agrees,
     .view_rows = view_rows,
     .end = end,
+    .forget = forget,
     .free = free_facts,
 };

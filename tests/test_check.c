@@ -65,14 +65,36 @@ static const char *journal_of(const struct cluster *cluster)
     return path;
 }
 
+/* In how many parts the sagas are judged changes nothing of the verdict. */
+static void judge_in_parts(const struct check_options *options,
+                           const struct seen *whole,
+                           const struct check_summary *summary)
+{
+    char why[STORE_WHY_BYTES] = "";
+    struct check_options in_parts = *options;
+    struct check_summary parts_summary;
+    struct seen parts = {.ids = 0};
+
+    in_parts.parts = 3;
+    cr_assert_eq(check_run(&in_parts, see, &parts, &parts_summary, why), EVT_OK,
+                 "%s", why);
+    cr_assert_eq(parts.ids, whole->ids, "%s", parts.text);
+    cr_assert_eq(parts.for_good, whole->for_good, "%s", parts.text);
+    if (memcmp(parts_summary.heads, summary->heads, sizeof summary->heads) == 0)
+        cr_assert_arr_eq(&parts_summary, summary, sizeof parts_summary);
+}
+
 static enum evt_status run(const struct check_options *options,
                            struct seen *seen, struct check_summary *summary)
 {
     char why[STORE_WHY_BYTES] = "";
+    bool fresh = seen->ids == 0;
     enum evt_status rc = check_run(options, see, seen, summary, why);
     size_t used = strlen(seen->text);
 
     snprintf(seen->text + used, sizeof seen->text - used, "    (%s)\n", why);
+    if (rc == EVT_OK && fresh)
+        judge_in_parts(options, seen, summary);
     return rc;
 }
 

@@ -1,8 +1,9 @@
 /* check.c - the checker's order of work, and what stands beside the events:
  * cursors, timers, parked rows (S7, S10, L1, Q2).
  *
- * Freeze, read log by log, compare causes, and whatever is left when all is
- * known.  Next: check_log.c, the pass over one log. */
+ * Freeze (check_freeze.c), read log by log, a part of the sagas in each pass,
+ * and whatever is left when all is known.  Next: check_log.c, the pass over one
+ * log. */
 #include "audit/check_parts.h"
 
 #include "log/sql.h"
@@ -12,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A log that claims to have lost more rows than this is no log of ours. */
-enum { HOLES_MAX = 1000000 };
+/* Events, of all logs, whose sagas are one part: some 100 MB of them. */
+enum { PART_EVENTS = 800000 };
 
 static const struct {
     const char *name, *promise;
@@ -100,11 +101,22 @@ int check_service(const struct check *check, const char *name)
     return -1;
 }
 
+bool check_mine(const struct check *check, const char *id)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+
+    if (check->parts == 1)
+        return true;
+    for (; *id != '\0'; id++)
+        hash = (hash ^ (uint8_t)*id) * UINT64_C(1099511628211);
+    return (hash >> 32) % check->parts == check->part;
+}
+
 struct checked_saga *check_saga(struct check *check, const char *id)
 {
     struct checked_saga *saga;
 
-    if (id[0] == '\0')
+    if (id[0] == '\0' || !check_mine(check, id))
         return NULL;
     HASH_FIND_STR(check->sagas, id, saga);
     if (saga == NULL) {
@@ -171,101 +183,6 @@ enum evt_status check_select(struct check *check, struct checked_log *log,
         }
     }
     sqlite3_finalize(row);
-    return rc;
-}
-
-/* ---- freezing ----------------------------------------------------------- */
-
-static enum evt_status open_one(struct check *check,
-                                const struct checked_log *log,
-                                struct store **store)
-{
-    char path[4096], why[STORE_WHY_BYTES] = "";
-    enum evt_status rc;
-    int length = snprintf(path, sizeof path, "%s/%s/log.db",
-                          check->options->directory, log->service->name);
-
-    if (length < 0 || (size_t)length >= sizeof path) {
-        snprintf(check->why, STORE_WHY_BYTES, "the path is too long");
-        return EVT_BAD;
-    }
-    rc = store_open_readonly(path, log->service->name, check->options->vfs,
-                             store, why);
-    if (rc != EVT_OK) {
-        snprintf(check->why, STORE_WHY_BYTES, "%s", why);
-        return rc;
-    }
-    rc = store_snapshot_begin(*store);
-    if (rc != EVT_OK)
-        snprintf(check->why, STORE_WHY_BYTES, "%s", store_error(*store));
-    return rc;
-}
-
-static enum evt_status too_few(struct check *check, struct checked_log *log,
-                               sqlite3_stmt *row)
-{
-    uint64_t rows = (uint64_t)sqlite3_column_int64(row, 0);
-
-    if (log->head < rows || log->head - rows <= HOLES_MAX)
-        return EVT_OK;
-    snprintf(check->why, STORE_WHY_BYTES,
-             "%s's log: its head is #%" PRIu64 ", with %" PRIu64 " events",
-             log->service->name, log->head, rows);
-    return EVT_BAD;
-}
-
-/* The judged snapshot of one log, with the cursors of that instant. */
-static enum evt_status freeze_judged(struct check *check,
-                                     struct checked_log *log)
-{
-    uint8_t hash[HASH_BYTES];
-    enum evt_status rc = open_one(check, log, &log->judged);
-
-    if (rc != EVT_OK)
-        return rc;
-    rc = store_head(log->judged, &log->head, hash);
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
-        rc = store_cursor(log->judged, check->options->services[i]->name,
-                          &log->cursors[i]);
-        log->has_cursor[i] = rc == EVT_OK;
-        if (rc == EVT_NONE)
-            rc = EVT_OK;
-    }
-    if (rc != EVT_OK)
-        return check_failed(check, log, rc);
-    return check_select(check, log, "SELECT count(*) FROM event", too_few);
-}
-
-/* All three are judged as they are now, then looked at once more. */
-static enum evt_status freeze(struct check *check)
-{
-    enum evt_status rc = EVT_OK;
-    uint8_t hash[HASH_BYTES];
-
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
-        check->logs[i].number = i;
-        check->logs[i].service = check->options->services[i];
-        rc = freeze_judged(check, &check->logs[i]);
-    }
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
-        struct checked_log *log = &check->logs[i];
-
-        rc = open_one(check, log, &log->later);
-        if (rc != EVT_OK)
-            break;
-        rc =
-            check_failed(check, log, store_head(log->later, &log->known, hash));
-        if (rc == EVT_OK &&
-            (log->known < log->head ||
-             memcmp(store_log_id(log->later), store_log_id(log->judged),
-                    LOG_ID_BYTES) != 0)) {
-            snprintf(check->why, STORE_WHY_BYTES,
-                     "%s's log was replaced while it was read",
-                     log->service->name);
-            rc = EVT_BUSY;
-        }
-        check->summary->heads[i] = log->head;
-    }
     return rc;
 }
 
@@ -371,61 +288,69 @@ static void check_cursors(struct check *check)
 
 /* ---- S7, L1, Q2: timers ------------------------------------------------- */
 
-/* How long the timer of a row is overdue; 0 when it is not yet due. */
-static int64_t overdue_ms(const struct check *check, sqlite3_stmt *row)
+/* How long a timer is overdue; 0 when it is not yet due. */
+static int64_t overdue_ms(const struct check *check,
+                          const struct armed_row *timer)
 {
     int64_t due;
 
-    if (__builtin_add_overflow(sqlite3_column_int64(row, 2),
-                               sqlite3_column_int64(row, 3), &due) ||
+    if (__builtin_add_overflow(timer->set_ms, timer->after_ms, &due) ||
         due >= check->options->now_ms)
         return 0;
     return check->options->now_ms - due;
 }
 
-static enum evt_status check_timer(struct check *check, struct checked_log *log,
-                                   sqlite3_stmt *row)
+static struct check_wait firing(const struct checked_log *log)
 {
-    const char *id = check_text(row, 1);
-    uint64_t seq = (uint64_t)sqlite3_column_int64(row, 0);
-    int64_t late_ms = overdue_ms(check, row);
-    struct check_wait fires = {LANE_TIMER, log->number, log->number, log->head,
+    return (struct check_wait){LANE_TIMER, log->number, log->number, log->head,
                                log->head};
+}
+
+struct check_wait check_fires(const struct check *check,
+                              const struct checked_saga *saga)
+{
+    return saga->fires > 0 ? firing(&check->logs[saga->fires - 1])
+                           : (struct check_wait){.at = 0};
+}
+
+static void check_timer(struct check *check, const struct checked_log *log,
+                        const struct armed_row *timer)
+{
+    const char *id = timer->order_id;
+    int64_t late_ms = overdue_ms(check, timer);
+    struct check_wait fires = firing(log);
     struct checked_saga *saga;
 
-    check->summary->timers++;
     if (check->options->final && late_ms > 0)
         check_waits(check, CHECK_Q2, late_ms > CHECK_SLACK_MS ? NULL : &fires,
                     id, "its timer is %" PRId64 " ms overdue", late_ms);
     HASH_FIND_STR(check->sagas, id, saga);
-    if (saga == NULL || saga->armed_seq != seq) {
+    if (saga == NULL || saga->armed_seq != timer->seq) {
         check_broken(check, CHECK_S7, id,
                      "%s's timer of #%" PRIu64
                      " is armed, but its order is not waiting",
-                     log->service->name, seq);
-        return EVT_OK;
+                     log->service->name, timer->seq);
+        return;
     }
     saga->armed_seq = 0; /* found; what stays has no timer */
     if (late_ms > 0 && late_ms <= CHECK_SLACK_MS)
-        saga->fires = fires;
+        saga->fires = (uint8_t)(log->number + 1);
     if (check->options->order_runs && late_ms > CHECK_SLACK_MS)
         check_broken(check, CHECK_L1, id,
                      "is pending, %" PRId64 " ms past its deadline", late_ms);
-    return EVT_OK;
 }
 
-static enum evt_status check_timers(struct check *check)
+static void check_timers(struct check *check)
 {
     struct checked_saga *saga, *next;
-    enum evt_status rc = EVT_OK;
 
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
-        rc = check_select(check, &check->logs[i],
-                          "SELECT event_seq, order_id, set_ms, after_ms"
-                          " FROM timer",
-                          check_timer);
-    if (rc != EVT_OK)
-        return rc;
+    for (unsigned i = 0; i < SERVICES; i++) {
+        const struct checked_log *log = &check->logs[i];
+
+        for (size_t t = 0; t < log->timer_count; t++)
+            if (check_mine(check, log->timers[t].order_id))
+                check_timer(check, log, &log->timers[t]);
+    }
     HASH_ITER(hh, check->sagas, saga, next)
     {
         if (saga->armed_seq != 0)
@@ -434,37 +359,9 @@ static enum evt_status check_timers(struct check *check)
                          ") is not armed",
                          saga->armed_seq);
     }
-    return EVT_OK;
-}
-
-/* ---- Q2: parked --------------------------------------------------------- */
-
-static enum evt_status check_parked(struct check *check,
-                                    struct checked_log *log, sqlite3_stmt *row)
-{
-    const char *order = check_text(row, 0);
-
-    check_broken(check, CHECK_Q2, *order != '\0' ? order : log->service->name,
-                 "%s has parked %s #%" PRId64 ": %s", log->service->name,
-                 check_text(row, 1), (int64_t)sqlite3_column_int64(row, 2),
-                 check_text(row, 3));
-    return EVT_OK;
 }
 
 /* ---- the whole ---------------------------------------------------------- */
-
-static enum evt_status check_quiet(struct check *check)
-{
-    enum evt_status rc = EVT_OK;
-
-    if (!check->options->final)
-        return EVT_OK;
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
-        rc = check_select(check, &check->logs[i],
-                          "SELECT order_id, source, seq, reason FROM parked",
-                          check_parked);
-    return rc == EVT_OK ? check_views(check) : rc;
-}
 
 static void name_skipped(struct check *check)
 {
@@ -479,24 +376,50 @@ static void name_skipped(struct check *check)
         skipped[CHECK_J1] = skipped[CHECK_J2] = "only with --journal";
 }
 
+/* So many that the sagas of one are no burden, whatever there is in all. */
+static unsigned count_parts(const struct check *check)
+{
+    uint64_t events = 0;
+
+    if (check->options->parts > 0)
+        return check->options->parts;
+    for (unsigned i = 0; i < SERVICES; i++)
+        events += check->logs[i].known;
+    return 1 + (unsigned)(events / PART_EVENTS);
+}
+
+/* One pass over all logs, for the sagas of one part. */
+static enum evt_status check_part(struct check *check)
+{
+    enum evt_status rc = EVT_OK;
+
+    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
+        rc = check_log(check, &check->logs[i]);
+    if (rc != EVT_OK)
+        return rc;
+    check_timers(check);
+    check->options->invariants->end(check);
+    check_views_facts(check);
+    check->options->invariants->forget(check);
+    free_sagas(check);
+    return EVT_OK;
+}
+
 static enum evt_status check_all(struct check *check)
 {
     enum evt_status rc = check_journal_read(check);
 
     if (rc == EVT_OK)
-        rc = freeze(check);
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
-        rc = check_log(check, &check->logs[i]);
+        rc = check_freeze(check);
+    if (rc == EVT_OK && check->options->final)
+        rc = check_views(check);
+    check->parts = count_parts(check);
+    for (; rc == EVT_OK && check->part < check->parts; check->part++)
+        rc = check_part(check);
     if (rc != EVT_OK)
         return rc;
-    check_causes(check);
     check_cursors(check);
-    rc = check_timers(check);
-    if (rc != EVT_OK)
-        return rc;
-    check->options->invariants->end(check);
-    rc = check_journal(check);
-    return rc == EVT_OK ? check_quiet(check) : rc;
+    return check_journal(check);
 }
 
 enum evt_status check_run(const struct check_options *options,
@@ -508,12 +431,14 @@ enum evt_status check_run(const struct check_options *options,
                           .report = report,
                           .ctx = ctx,
                           .summary = summary,
+                          .parts = 1,
                           .why = why};
     enum evt_status rc;
 
     memset(summary, 0, sizeof *summary);
     name_skipped(&check);
     rc = check_all(&check);
+    check_views_close(&check);
     for (unsigned i = 0; i < SERVICES; i++) {
         check_log_free(&check.logs[i]);
         store_close(check.logs[i].judged);

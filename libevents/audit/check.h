@@ -7,11 +7,17 @@
  * and agreements it works out by itself, since a checker that trusted evolve
  * would believe its bugs.
  *
- * Three files are never read at one instant.  So each log is opened twice:
- * first all three are frozen as they are (this is what is judged), then all
- * three again (this is evidence).  Whatever a judged event or cursor points
- * at was committed before it, hence lies in the evidence: nobody has to stop,
- * and nothing has to be looked at twice.
+ * Three files are never read at one instant.  So each log's head is read
+ * twice: first those of all three, each with the small tables of the same
+ * instant (up to there the log is judged), then again (up to there is
+ * evidence).  Whatever a judged event or cursor points at was committed before
+ * it, hence lies in the evidence: nobody has to stop, and nothing has to be
+ * looked at twice.  The events themselves are read in slices, since they stay
+ * as they are: no snapshot is held while a large log is read.
+ *
+ * Memory is bounded, whatever the size of the logs: of an event nothing is
+ * kept but sums, and the sagas are judged a part at a time, each part in a
+ * pass over the logs.
  *
  * Read check_log.c next, then shop/invariants.c. */
 #ifndef CHECK_H
@@ -61,20 +67,26 @@ struct check_invariants {
     /* An event that is evidence: only what others may need of it. */
     void (*note)(struct check *check, struct checked_saga *saga,
                  const struct event *event);
-    /* An event that is judged.  @saga is NULL when it is of none. */
+    /* An event that is judged, as one of @saga. */
     void (*judge)(struct check *check, const struct checked_log *log,
                   struct checked_saga *saga, const struct event *event);
+    /* The same event, or one of no saga, once: for sums over all sagas. */
+    void (*sum)(struct check *check, const struct checked_log *log,
+                const struct event *event);
     /* Whether a state that evolve folded says what the facts say. */
     void (*state)(struct check *check, const struct checked_log *log,
                   const struct kind *kind, const char *key, const void *state);
     /* Q3: the essential columns of service @number's view, whether a row of
-     * them is what the facts say, and how many rows there should be. */
+     * them is what the facts say, and how many rows there should be.  A row is
+     * shown once for each part of the sagas. */
     const char *(*view_query)(unsigned number);
     bool (*view_agrees)(struct check *check, unsigned number,
                         struct sqlite3_stmt *row);
     uint64_t (*view_rows)(const struct check *check, unsigned number);
-    /* Counts the sagas; Q1 when final. */
+    /* Counts the sagas of this part; Q1 when final. */
     void (*end)(struct check *check);
+    /* Frees what is known of the sagas of this part. */
+    void (*forget)(struct check *check);
     void (*free)(struct check *check);
 };
 
@@ -92,6 +104,7 @@ struct check_options {
         {"command":ID,"type":"PlaceOrder","service":"order","log":HEX,"seq":N}
                             A last line without its newline is ignored. */
     const char *scratch; /* where Q3 rebuilds views; NULL = $TMPDIR or /tmp */
+    unsigned parts;      /* of the sagas; 0 = as many as memory is to bear */
 };
 
 /* What still has to be done, by service number @service: consume the log of

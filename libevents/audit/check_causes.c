@@ -1,13 +1,23 @@
 /* check_causes.c - every event against the one that it answers (S2, S8, S9,
  * S10).
  *
- * Runs when all three logs are known, over the notes that check_log.c took: is
- * the cause there, about the same order, below the cursor, answered once, and
- * does a rule say that this may follow it?  Next:
- * shop/invariants.c. */
+ * Is the cause there, about the same order, below the cursor, answered once,
+ * and does a rule say that this may follow it?  Next: shop/invariants.c. */
 #include "audit/check_parts.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+enum { CAUSE_COMMAND = -1, CAUSE_UNKNOWN = -2 };
+
+/* An event that is judged, with what it says of its cause. */
+struct answer {
+    uint64_t seq;
+    enum message_type type;
+    const char *order_id, *subject;
+    int cause_from;     /* number of the service, or one of the above */
+    uint64_t cause_seq; /* in that service's log */
+};
 
 /* ---- causes: every event against the one that it answers ---------------- */
 
@@ -58,23 +68,21 @@ static bool timer_allows(const struct service *service, enum message_type from,
 
 /* S9: declared in a rule table. */
 static void check_declared(struct check *check, const struct checked_log *log,
-                           uint64_t seq, const char *subject,
-                           enum message_type cause)
+                           const struct answer *answer, enum message_type cause)
 {
-    const struct note *note = &log->notes[seq];
-    enum message_type type = (enum message_type)note->type;
+    enum message_type type = answer->type;
     bool allowed;
 
-    if (note->cause_from == CAUSE_COMMAND)
+    if (answer->cause_from == CAUSE_COMMAND)
         allowed = command_allows(log->service, type);
-    else if (note->cause_from == (int)log->number)
+    else if (answer->cause_from == (int)log->number)
         allowed = timer_allows(log->service, cause, type);
     else
         allowed = rule_allows(log->service, cause, type);
     if (!allowed)
-        check_broken(check, CHECK_S9, subject,
+        check_broken(check, CHECK_S9, answer->subject,
                      "%s #%" PRIu64 " %s follows %s: no rule of %s allows it",
-                     log->service->name, seq,
+                     log->service->name, answer->seq,
                      domain_type_name(log->service->domain, type),
                      cause == NO_MESSAGE
                          ? "a command"
@@ -84,92 +92,128 @@ static void check_declared(struct check *check, const struct checked_log *log,
 
 /* S10, the half about causes: what was acted upon counts as consumed. */
 static void check_below_cursor(struct check *check, struct checked_log *log,
-                               uint64_t seq, const char *subject)
+                               const struct answer *answer)
 {
-    const struct note *note = &log->notes[seq];
-    unsigned from = (unsigned)note->cause_from;
+    unsigned from = (unsigned)answer->cause_from;
 
-    if (from == log->number ||
-        (log->has_cursor[from] && note->cause_seq <= log->cursors[from].at.seq))
+    if (from == log->number || (log->has_cursor[from] &&
+                                answer->cause_seq <= log->cursors[from].at.seq))
         return;
-    check_broken(check, CHECK_S10, subject,
+    check_broken(check, CHECK_S10, answer->subject,
                  "%s #%" PRIu64 " was caused by %s #%" PRIu64
                  ", which is beyond its cursor",
-                 log->service->name, seq, check->logs[from].service->name,
-                 note->cause_seq);
+                 log->service->name, answer->seq,
+                 check->logs[from].service->name, answer->cause_seq);
 }
 
 /* S2: the cause is there. */
 static bool check_known(struct check *check, const struct checked_log *log,
-                        uint64_t seq, const char *subject)
+                        const struct answer *answer, const struct note *cause)
 {
-    const struct note *note = &log->notes[seq];
-    const struct checked_log *from = &check->logs[note->cause_from];
-    uint64_t at = note->cause_seq;
+    const struct checked_log *from = &check->logs[answer->cause_from];
 
-    if (at > 0 && at <= from->known && from->notes[at].type != NO_MESSAGE &&
-        (from != log || at < seq))
+    if (cause->type != NO_MESSAGE &&
+        (from != log || answer->cause_seq < answer->seq))
         return true;
-    check_broken(check, CHECK_S2, subject,
+    check_broken(check, CHECK_S2, answer->subject,
                  "%s #%" PRIu64 " was caused by %s #%" PRIu64
                  ", which does not exist",
-                 log->service->name, seq, from->service->name, at);
+                 log->service->name, answer->seq, from->service->name,
+                 answer->cause_seq);
     return false;
 }
 
 /* S2: the cause has no other event in this log. */
 static void check_answered_once(struct check *check, struct checked_log *log,
-                                uint64_t seq, const char *subject)
+                                const struct answer *answer)
 {
-    const struct note *note = &log->notes[seq];
-    uint64_t at = note->cause_seq;
-    uint8_t *answered = &log->answered[note->cause_from][at / 8];
+    uint64_t at = answer->cause_seq;
+    uint8_t *answered = &log->answered[answer->cause_from][at / 8];
     uint8_t bit = (uint8_t)(1u << at % 8);
 
     if ((*answered & bit) != 0)
-        check_broken(check, CHECK_S2, subject,
+        check_broken(check, CHECK_S2, answer->subject,
                      "%s #%" PRIu64 " is a second event caused by %s #%" PRIu64,
-                     log->service->name, seq,
-                     check->logs[note->cause_from].service->name, at);
+                     log->service->name, answer->seq,
+                     check->logs[answer->cause_from].service->name, at);
     *answered |= bit;
 }
 
-static void check_cause(struct check *check, struct checked_log *log,
-                        uint64_t seq)
+/* S2, as far as the row alone shows it: a cause that can be looked up. */
+static void find_cause(struct check *check, const struct checked_log *log,
+                       const struct row *row, struct answer *answer)
 {
-    const struct note *note = &log->notes[seq], *cause;
-    const char *subject =
-        note->saga != NULL ? note->saga->id : log->service->name;
+    int from = check_service(check, row->cause_source);
+    const struct checked_log *publisher;
 
-    if (note->type == NO_MESSAGE || note->cause_from == CAUSE_UNKNOWN)
-        return;
-    check->summary->causes++;
-    if (note->cause_from == CAUSE_COMMAND) {
-        check_declared(check, log, seq, subject, NO_MESSAGE);
+    answer->cause_from = CAUSE_UNKNOWN;
+    if (row->cause_source[0] == '\0' && row->command_id[0] != '\0') {
+        answer->cause_from = CAUSE_COMMAND;
         return;
     }
-    check_below_cursor(check, log, seq, subject);
-    if (!check_known(check, log, seq, subject))
+    if (from < 0 || row->command_id[0] != '\0') {
+        check_broken(check, CHECK_S2, answer->subject,
+                     "%s #%" PRIu64 " %s has no cause, or too many",
+                     log->service->name, row->seq, row->type);
         return;
-    cause = &check->logs[note->cause_from].notes[note->cause_seq];
-    /* What answers a lost event under whose number stands another one now
-     * (HC11) does not count against the order of that one. */
-    if (cause->saga == note->saga)
-        check_answered_once(check, log, seq, subject);
-    else
-        check_broken(
-            check, CHECK_S8, subject,
-            "%s #%" PRIu64 " was caused by %s #%" PRIu64 ", which is about %s",
-            log->service->name, seq,
-            check->logs[note->cause_from].service->name, note->cause_seq,
-            cause->saga != NULL ? cause->saga->id : "no order");
-    check_declared(check, log, seq, subject, (enum message_type)cause->type);
+    }
+    publisher = &check->logs[from];
+    if (memcmp(row->cause_log, store_log_id(publisher->judged), LOG_ID_BYTES) !=
+        0) {
+        check_broken(check, CHECK_S2, answer->subject,
+                     "%s #%" PRIu64 " %s was caused by %s #%" PRIu64
+                     " of a different log",
+                     log->service->name, row->seq, row->type,
+                     publisher->service->name, row->cause_seq);
+        return;
+    }
+    answer->cause_from = from;
+    answer->cause_seq = row->cause_seq;
 }
 
-void check_causes(struct check *check)
+/* One that names an event as its cause. */
+static enum evt_status check_event_cause(struct check *check,
+                                         struct checked_log *log,
+                                         const struct answer *answer)
 {
-    for (unsigned i = 0; i < SERVICES; i++) {
-        for (uint64_t seq = 1; seq <= check->logs[i].head; seq++)
-            check_cause(check, &check->logs[i], seq);
-    }
+    struct checked_log *from = &check->logs[answer->cause_from];
+    const struct note *cause;
+    enum evt_status rc = check_note(check, from, answer->cause_seq, &cause);
+
+    if (rc != EVT_OK)
+        return rc;
+    check_below_cursor(check, log, answer);
+    if (!check_known(check, log, answer, cause))
+        return EVT_OK;
+    /* What answers a lost event under whose number stands another one now
+     * (HC11) does not count against the order of that one. */
+    if (strcmp(cause->order_id, answer->order_id) == 0)
+        check_answered_once(check, log, answer);
+    else
+        check_broken(check, CHECK_S8, answer->subject,
+                     "%s #%" PRIu64 " was caused by %s #%" PRIu64
+                     ", which is about %s",
+                     log->service->name, answer->seq, from->service->name,
+                     answer->cause_seq,
+                     cause->order_id[0] != '\0' ? cause->order_id : "no order");
+    check_declared(check, log, answer, cause->type);
+    return EVT_OK;
+}
+
+enum evt_status check_cause(struct check *check, struct checked_log *log,
+                            const struct row *row)
+{
+    struct answer answer = {.seq = row->seq,
+                            .type = check_row_type(log, row),
+                            .order_id = row->order_id,
+                            .subject = check_subject(log, row)};
+
+    find_cause(check, log, row, &answer);
+    if (answer.type == NO_MESSAGE || answer.cause_from == CAUSE_UNKNOWN)
+        return EVT_OK;
+    check->summary->causes++;
+    if (answer.cause_from != CAUSE_COMMAND)
+        return check_event_cause(check, log, &answer);
+    check_declared(check, log, &answer, NO_MESSAGE);
+    return EVT_OK;
 }

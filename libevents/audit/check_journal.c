@@ -159,22 +159,21 @@ static enum evt_status check_kept(struct check *check, struct checked_log *log,
 }
 
 /* J2, the other half: one command, one event. */
-static enum evt_status repeated(struct check *check, struct checked_log *log,
-                                sqlite3_stmt *row)
+void check_repeated(struct check *check, const struct checked_log *log,
+                    const char *command, int count)
 {
     struct acknowledged_key id;
     struct acknowledged *entry;
 
     memset(&id, 0, sizeof id);
     id.service = log->number;
-    if (strlen(check_text(row, 0)) >= ID_BYTES)
-        return EVT_OK;
-    text_copy(id.command, ID_BYTES, check_text(row, 0));
+    if (strlen(command) >= ID_BYTES)
+        return;
+    text_copy(id.command, ID_BYTES, command);
     HASH_FIND(hh, check->journal, &id, sizeof id, entry);
     if (entry != NULL)
         check_broken(check, CHECK_J2, id.command, "has %d events in %s's log",
-                     sqlite3_column_int(row, 1), log->service->name);
-    return EVT_OK;
+                     count, log->service->name);
 }
 
 enum evt_status check_journal(struct check *check)
@@ -192,12 +191,6 @@ enum evt_status check_journal(struct check *check)
         if (rc != EVT_OK)
             return rc;
     }
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
-        rc = check_select(check, &check->logs[i],
-                          "SELECT command_id, count(*) FROM event"
-                          " WHERE command_id <> ''"
-                          " GROUP BY command_id HAVING count(*) > 1",
-                          repeated);
     return rc;
 }
 

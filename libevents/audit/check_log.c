@@ -1,9 +1,9 @@
-/* check_log.c - one log by itself: chain, tags, snapshots (S1, S7).
+/* check_log.c - one log by itself: chain, snapshots (S1, S7).
  *
- * One pass in seq order.  Every event is hashed, decoded and handed to
- * the domain's invariants, which know what it means; what remains of it is a
- * note of 32 bytes, for the events of other logs that name it as their cause.
- * Next: check_causes.c, which walks the notes; then shop/invariants.c. */
+ * A pass in seq order for each part of the sagas.  In the first one every
+ * event is hashed, decoded, compared with its cause and handed to the domain's
+ * sums; in each, the events of the part's sagas go to the invariants that are
+ * about one saga.  Next: check_causes.c; then shop/invariants.c. */
 #include "audit/check_parts.h"
 
 #include <inttypes.h>
@@ -25,9 +25,7 @@ struct folded {
 
 /* ---- the judged snapshot, event by event -------------------------------- */
 
-/* Whom a violation is about, as long as only the row is known. */
-static const char *subject_of(const struct checked_log *log,
-                              const struct row *row)
+const char *check_subject(const struct checked_log *log, const struct row *row)
 {
     return row->order_id[0] != '\0' ? row->order_id : log->service->name;
 }
@@ -45,104 +43,49 @@ static void check_chain(struct check *check, const struct checked_log *log,
                      row->seq, expected - 1);
     event_hash(previous, row, computed);
     if (memcmp(computed, hash, HASH_BYTES) != 0)
-        check_broken(check, CHECK_S1, subject_of(log, row),
+        check_broken(check, CHECK_S1, check_subject(log, row),
                      "%s #%" PRIu64 " %s does not chain: this event, its hash "
                      "or the previous event was changed",
                      log->service->name, row->seq, row->type);
     memcpy(previous, hash, HASH_BYTES); /* an edit is named once */
 }
 
-/* FNV-1a of tag and seq.  Sums of it compare sets without sorting them. */
-static uint64_t tag_hash(const char *tag, uint64_t seq)
+enum message_type check_row_type(const struct checked_log *log,
+                                 const struct row *row)
 {
-    uint64_t hash = UINT64_C(14695981039346656037) ^ seq;
-
-    for (; *tag != '\0'; tag++)
-        hash = (hash ^ (uint8_t)*tag) * UINT64_C(1099511628211);
-    return (hash ^ hash >> 29) * UINT64_C(11400714819323198485);
-}
-
-static uint64_t tags_of(const struct checked_log *log,
-                        const struct event *event)
-{
-    struct tag tags[EVENT_TAGS_MAX];
-    size_t count = event_tags(event, tags);
-    char text[TAG_BYTES];
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (!service_indexes(log->service, event->type, tags[i].kind))
-            continue;
-        event_tag(tags[i].kind, tags[i].key, text);
-        sum += tag_hash(text, event->at.seq);
-    }
-    return sum;
-}
-
-/* S2, as far as the row alone shows it: a cause that can be looked up. */
-static void note_cause(struct check *check, struct checked_log *log,
-                       const struct row *row, struct note *note)
-{
-    int from = check_service(check, row->cause_source);
-    const struct checked_log *publisher;
-
-    note->cause_from = CAUSE_UNKNOWN;
-    if (row->cause_source[0] == '\0' && row->command_id[0] != '\0') {
-        note->cause_from = CAUSE_COMMAND;
-        return;
-    }
-    if (from < 0 || row->command_id[0] != '\0') {
-        check_broken(check, CHECK_S2, subject_of(log, row),
-                     "%s #%" PRIu64 " %s has no cause, or too many",
-                     log->service->name, row->seq, row->type);
-        return;
-    }
-    publisher = &check->logs[from];
-    if (memcmp(row->cause_log, store_log_id(publisher->judged), LOG_ID_BYTES) !=
-        0) {
-        check_broken(check, CHECK_S2, subject_of(log, row),
-                     "%s #%" PRIu64 " %s was caused by %s #%" PRIu64
-                     " of a different log",
-                     log->service->name, row->seq, row->type,
-                     publisher->service->name, row->cause_seq);
-        return;
-    }
-    note->cause_from = (int8_t)from;
-    note->cause_seq = row->cause_seq;
-}
-
-static struct note *note_row(struct check *check, struct checked_log *log,
-                             const struct row *row, const struct event *event)
-{
-    struct note *note = &log->notes[row->seq];
     const struct message *message = domain_message_named(
         log->service->domain, row->type, row->version, NULL);
 
-    note->saga = check_saga(check, row->order_id);
-    if (event != NULL)
-        note->type = (uint8_t)event->type;
-    else if (message != NULL) /* its payload is spoilt, not its type */
-        note->type = (uint8_t)message->type;
-    return note;
+    return message != NULL ? message->type : NO_MESSAGE;
 }
 
-/* Decodes @row; false, with S1 reported, when it cannot be. */
+bool check_decode(const struct checked_log *log, const struct row *row,
+                  struct event *event, const char **why, const char **field)
+{
+    enum evt_status rc;
+
+    *why = "its type is unknown";
+    *field = NULL;
+    rc = codec_from_row(log->service->name, store_log_id(log->judged), row,
+                        event, why, field);
+    if (rc == EVT_NEWER)
+        *why = "it is newer than this program";
+    return rc == EVT_OK;
+}
+
+/* The same, with S1 reported. */
 static bool decode(struct check *check, const struct checked_log *log,
                    const struct row *row, struct event *event)
 {
-    const char *why = "its type is unknown", *field = NULL;
-    enum evt_status rc =
-        codec_from_row(log->service->name, store_log_id(log->judged), row,
-                       event, &why, &field);
+    const char *why, *field;
+    bool readable = check_decode(log, row, event, &why, &field);
 
-    if (rc == EVT_NEWER)
-        why = "it is newer than this program";
-    if (rc != EVT_OK)
-        check_broken(check, CHECK_S1, subject_of(log, row),
+    if (!readable && check->part == 0)
+        check_broken(check, CHECK_S1, check_subject(log, row),
                      "%s #%" PRIu64 " %s cannot be read: %s%s%s",
                      log->service->name, row->seq, row->type, why,
                      field != NULL ? ": " : "", field != NULL ? field : "");
-    return rc == EVT_OK;
+    return readable;
 }
 
 /* ---- S7: states, folded as the services fold them ----------------------- */
@@ -283,24 +226,54 @@ static void wind_timers(const struct checked_log *log,
     }
 }
 
-static void judge_row(struct check *check, struct checked_log *log,
-                      const struct row *row)
+/* What is looked at once, whatever the saga. */
+static enum evt_status judge_once(struct check *check, struct checked_log *log,
+                                  const struct row *row,
+                                  const struct event *event)
 {
-    struct event event;
-    bool readable = decode(check, log, row, &event);
-    struct note *note = note_row(check, log, row, readable ? &event : NULL);
-
-    note_cause(check, log, row, note);
-    if (!readable)
-        return;
-    note->tags += tags_of(log, &event);
-    fold_event(check, log, &event);
-    if (note->saga != NULL) {
-        note->saga->last_seq[log->number] = event.at.seq;
-        note->saga->last_type[log->number] = event.type;
-        wind_timers(log, &event, note->saga);
+    if (event != NULL) {
+        check_tags_add(log, event);
+        fold_event(check, log, event);
+        check->options->invariants->sum(check, log, event);
     }
-    check->options->invariants->judge(check, log, note->saga, &event);
+    return check_cause(check, log, row);
+}
+
+static enum evt_status judge_row(struct check *check, struct checked_log *log,
+                                 const struct row *row)
+{
+    struct checked_saga *saga = check_saga(check, row->order_id);
+    struct event event;
+    bool readable;
+
+    if (saga == NULL && check->part > 0)
+        return EVT_OK;
+    readable = decode(check, log, row, &event);
+    if (readable && saga != NULL) {
+        saga->last_seq[log->number] = event.at.seq;
+        saga->last_type[log->number] = event.type;
+        wind_timers(log, &event, saga);
+        check->options->invariants->judge(check, log, saga, &event);
+    }
+    return check->part > 0
+               ? EVT_OK
+               : judge_once(check, log, row, readable ? &event : NULL);
+}
+
+static bool is_of_part(void *ctx, const char *order_id)
+{
+    return check_mine(ctx, order_id);
+}
+
+/* A scan of the log behind @after, of all events or of this part's. */
+static enum evt_status scan(struct check *check, struct checked_log *log,
+                            uint64_t after)
+{
+    enum evt_status rc = store_scan(log->judged, NULL, after, log->head);
+
+    if (check->part > 0)
+        store_scan_wanted(log->judged, is_of_part, check);
+    return rc;
 }
 
 static enum evt_status judge(struct check *check, struct checked_log *log)
@@ -311,27 +284,30 @@ static enum evt_status judge(struct check *check, struct checked_log *log)
     enum evt_status rc;
 
     event_genesis(log->service->name, store_log_id(log->judged), previous);
-    rc = store_scan(log->judged, NULL, 0, UINT64_MAX);
+    rc = scan(check, log, 0);
     while (rc == EVT_OK &&
            (rc = store_next(log->judged, &row, hash)) != EVT_NONE) {
         if (rc == EVT_BAD) { /* cannot be a row of ours: look behind it */
-            check_broken(check, CHECK_S1, log->service->name,
-                         "#%" PRIu64 " is malformed", expected);
+            if (check->part == 0)
+                check_broken(check, CHECK_S1, log->service->name,
+                             "#%" PRIu64 " is malformed", row.seq);
             store_scan_end(log->judged);
-            rc = store_scan(log->judged, NULL, expected++, UINT64_MAX);
+            rc = scan(check, log, row.seq);
+            expected = row.seq + 1;
             continue;
         }
         if (rc != EVT_OK)
             break;
-        check_chain(check, log, &row, hash, expected, previous);
-        judge_row(check, log, &row);
+        if (check->part == 0)
+            check_chain(check, log, &row, hash, expected, previous);
+        rc = judge_row(check, log, &row);
         expected = row.seq + 1;
     }
     store_scan_end(log->judged);
     return rc == EVT_NONE ? EVT_OK : rc;
 }
 
-/* What came after the judged snapshot is evidence only. */
+/* What came after what is judged is evidence only. */
 static enum evt_status note_later(struct check *check, struct checked_log *log)
 {
     const char *why, *field;
@@ -341,21 +317,23 @@ static enum evt_status note_later(struct check *check, struct checked_log *log)
 
     while (rc == EVT_OK &&
            (rc = store_next(log->later, &row, NULL)) == EVT_OK) {
-        bool readable =
-            codec_from_row(log->service->name, store_log_id(log->later), &row,
-                           &event, &why, &field) == EVT_OK;
+        struct checked_saga *saga = check_saga(check, row.order_id);
 
-        struct note *note =
-            note_row(check, log, &row, readable ? &event : NULL);
-
-        if (readable)
-            check->options->invariants->note(check, note->saga, &event);
+        if (saga != NULL && check_decode(log, &row, &event, &why, &field))
+            check->options->invariants->note(check, saga, &event);
     }
     store_scan_end(log->later);
     return rc == EVT_NONE || rc == EVT_BAD ? EVT_OK : rc;
 }
 
 /* ---- tables beside the events ------------------------------------------- */
+
+enum evt_status check_snapshots(struct check *check, struct checked_log *log)
+{
+    return check_select(check, log,
+                        "SELECT kind, key, layout, seq, bytes FROM snapshot",
+                        take_snapshot);
+}
 
 static enum evt_status stray_event(struct check *check, struct checked_log *log,
                                    sqlite3_stmt *row)
@@ -378,70 +356,68 @@ static enum evt_status repeated_command(struct check *check,
                  check_text(row, 0), sqlite3_column_int(row, 2),
                  log->service->name, (int64_t)sqlite3_column_int64(row, 3),
                  (int64_t)sqlite3_column_int64(row, 4));
+    check_repeated(check, log, check_text(row, 0), sqlite3_column_int(row, 2));
     return EVT_OK;
 }
 
-static enum evt_status subtract_tag(struct check *check,
-                                    struct checked_log *log, sqlite3_stmt *row)
+static enum evt_status is_there(struct check *check, struct checked_log *log,
+                                sqlite3_stmt *row)
 {
-    const char *tag = check_text(row, 0);
-    int64_t seq = sqlite3_column_int64(row, 1);
-
-    if (seq < 1 || (uint64_t)seq > log->head)
-        check_broken(check, CHECK_S1, log->service->name,
-                     "tag %s points at #%" PRId64 ", which does not exist", tag,
-                     seq);
-    else
-        log->notes[seq].tags -= tag_hash(tag, (uint64_t)seq);
-    return EVT_OK;
+    (void)check;
+    (void)log;
+    (void)row;
+    return EVT_NONE;
 }
 
-/* Expected and actual tag rows cancel out, or the event is named. */
-static void check_tags(struct check *check, const struct checked_log *log)
+/* S2: one command, one event.  The unique index of a log says so by itself;
+ * who wants two of a command has taken it away. */
+static enum evt_status check_commands(struct check *check,
+                                      struct checked_log *log)
 {
-    for (uint64_t seq = 1; seq <= log->head; seq++) {
-        const struct note *note = &log->notes[seq];
+    enum evt_status rc = check_select(
+        check, log,
+        "SELECT 1 FROM sqlite_schema WHERE sql = 'CREATE UNIQUE INDEX"
+        " event_command ON event (command_id) WHERE command_id <> '''''",
+        is_there);
 
-        if (note->tags != 0 && note->type != NO_MESSAGE)
-            check_broken(
-                check, CHECK_S1,
-                note->saga != NULL ? note->saga->id : log->service->name,
-                "the tag rows of %s #%" PRIu64 " do not match the event",
-                log->service->name, seq);
-    }
+    return rc == EVT_NONE
+               ? EVT_OK
+               : check_select(check, log,
+                              "SELECT command_id, max(order_id), count(*),"
+                              " min(seq), max(seq) FROM event"
+                              " WHERE command_id <> ''"
+                              " GROUP BY command_id HAVING count(*) > 1",
+                              repeated_command);
+}
+
+/* The whole of one log, once. */
+static enum evt_status check_whole(struct check *check, struct checked_log *log)
+{
+    enum evt_status rc;
+
+    for (unsigned i = 0; i < SERVICES; i++)
+        log->answered[i] = check_alloc(check->logs[i].known / 8 + 1, 1);
+    check_tags_open(log);
+    rc = check_select(check, log, "SELECT seq FROM event WHERE seq < 1",
+                      stray_event);
+    if (rc == EVT_OK)
+        rc = check_failed(check, log, judge(check, log));
+    if (rc == EVT_OK)
+        rc = check_tags(check, log);
+    if (rc == EVT_OK)
+        rc = check_commands(check, log);
+    if (rc == EVT_OK)
+        finish_folds(check, log);
+    return rc;
 }
 
 enum evt_status check_log(struct check *check, struct checked_log *log)
 {
-    enum evt_status rc;
+    enum evt_status rc = check->part == 0
+                             ? check_whole(check, log)
+                             : check_failed(check, log, judge(check, log));
 
-    log->notes = check_alloc(log->known + 1, sizeof *log->notes);
-    for (unsigned i = 0; i < SERVICES; i++)
-        log->answered[i] = check_alloc(check->logs[i].known / 8 + 1, 1);
-    rc = check_select(check, log, "SELECT seq FROM event WHERE seq < 1",
-                      stray_event);
-    if (rc == EVT_OK)
-        rc = check_select(check, log,
-                          "SELECT kind, key, layout, seq, bytes FROM snapshot",
-                          take_snapshot);
-    if (rc == EVT_OK)
-        rc = check_failed(check, log, judge(check, log));
-    if (rc == EVT_OK)
-        rc = check_failed(check, log, note_later(check, log));
-    if (rc == EVT_OK)
-        rc = check_select(check, log, "SELECT tag, seq FROM tag", subtract_tag);
-    if (rc == EVT_OK)
-        rc = check_select(check, log,
-                          "SELECT command_id, max(order_id), count(*),"
-                          " min(seq), max(seq) FROM event"
-                          " WHERE command_id <> ''"
-                          " GROUP BY command_id HAVING count(*) > 1",
-                          repeated_command);
-    if (rc != EVT_OK)
-        return rc;
-    check_tags(check, log);
-    finish_folds(check, log);
-    return EVT_OK;
+    return rc == EVT_OK ? check_failed(check, log, note_later(check, log)) : rc;
 }
 
 void check_log_free(struct checked_log *log)
@@ -458,4 +434,6 @@ void check_log_free(struct checked_log *log)
     for (unsigned i = 0; i < SERVICES; i++)
         free(log->answered[i]);
     free(log->notes);
+    free(log->tag_sums);
+    free(log->timers);
 }

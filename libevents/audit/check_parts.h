@@ -16,30 +16,31 @@ struct checked_saga {
     /* of its newest event in each log; 0 and NO_MESSAGE = none */
     uint64_t last_seq[SERVICES];
     enum message_type last_type[SERVICES];
-    struct check_wait fires; /* .at > 0: its timer is overdue, by a little */
-    void *facts;             /* what the domain's invariants know of it */
+    uint8_t fires; /* its timer is overdue, by a little: in that log, plus 1 */
+    void *facts;   /* what the domain's invariants know of it */
     UT_hash_handle hh;
 };
 
-/* What is remembered of every event, for those that name it as their cause. */
-struct note {
-    uint8_t type;       /* NO_MESSAGE: there is no such event */
-    int8_t cause_from;  /* number of the service; or: */
-    uint64_t cause_seq; /* in that service's log */
-    uint64_t tags;      /* hashes of its tags, less those of its tag rows */
-    struct checked_saga *saga; /* NULL: none */
-};
-enum { CAUSE_COMMAND = -1, CAUSE_UNKNOWN = -2 };
-
 struct folded; /* a state with its snapshot, see check_log.c */
+struct notes;  /* what events of a log are about, see check_notes.c */
+
+/* A timer that was armed when the log was judged. */
+struct armed_row {
+    uint64_t seq;
+    char order_id[ID_BYTES];
+    int64_t set_ms, after_ms;
+};
 
 struct checked_log {
     unsigned number; /* in shop_services */
     const struct service *service;
-    struct store *judged, *later; /* the two snapshots, judged first */
-    uint64_t head, known;         /* the last seq of each */
-    struct note *notes;           /* [1 .. known] */
-    uint8_t *answered[SERVICES];  /* bit per cause: it has its event */
+    struct store *judged, *later; /* the log, for scans and for look-ups */
+    uint64_t head, known;         /* judged up to there, evidence up to there */
+    struct notes *notes;
+    uint64_t *tag_sums;          /* by block of events, see check_tags.c */
+    uint8_t *answered[SERVICES]; /* bit per cause: it has its event */
+    struct armed_row *timers;
+    size_t timer_count;
     struct cursor cursors[SERVICES];
     bool has_cursor[SERVICES], needs_cursor[SERVICES];
     struct folded *folds;
@@ -52,7 +53,9 @@ struct check {
     struct check_summary *summary;
     char *why; /* STORE_WHY_BYTES */
     struct checked_log logs[SERVICES];
-    struct checked_saga *sagas;
+    struct checked_saga *sagas; /* of this part */
+    unsigned part, parts;
+    struct checked_views *views;  /* while Q3 is looked at */
     void *facts;                  /* the invariants' own */
     struct acknowledged *journal; /* see check_journal.c */
 };
@@ -71,6 +74,10 @@ void check_waits(struct check *check, enum check_id id,
 bool check_unread(const struct check *check, const struct checked_saga *saga,
                   struct check_wait *wait);
 
+/* The firing of its timer, if that is what it waits for; else .at is 0. */
+struct check_wait check_fires(const struct check *check,
+                              const struct checked_saga *saga);
+
 /* -1: no such service. */
 int check_service(const struct check *check, const char *name);
 
@@ -87,20 +94,61 @@ const char *check_text(sqlite3_stmt *row, int column);
 enum evt_status check_failed(struct check *check, const struct checked_log *log,
                              enum evt_status rc);
 
-/* The saga @id, made when missing; NULL for "". */
+/* Whether saga @id belongs to the part that is judged now. */
+bool check_mine(const struct check *check, const char *id);
+
+/* The saga @id, made when missing; NULL for "", and for one of another part. */
 struct checked_saga *check_saga(struct check *check, const char *id);
 
 /* calloc that never returns NULL: a checker without memory has no verdict. */
 void *check_alloc(size_t count, size_t bytes);
 
+/* check_freeze.c: opens all logs. */
+MUST_CHECK enum evt_status check_freeze(struct check *check);
+
 /* ---- check_log.c: one log by itself ------------------------------------- */
 
+/* Of the instant that is judged: the snapshots of states. */
+MUST_CHECK enum evt_status check_snapshots(struct check *check,
+                                           struct checked_log *log);
+/* One pass; the first part's looks at all that is not about one saga. */
 MUST_CHECK enum evt_status check_log(struct check *check,
                                      struct checked_log *log);
 void check_log_free(struct checked_log *log);
 
-/* check_causes.c: after all three logs were read. */
-void check_causes(struct check *check);
+/* The type of a row, NO_MESSAGE if there is none of that name. */
+enum message_type check_row_type(const struct checked_log *log,
+                                 const struct row *row);
+/* As the services decode it; false: *why and *field say why not. */
+bool check_decode(const struct checked_log *log, const struct row *row,
+                  struct event *event, const char **why, const char **field);
+/* Whom a violation in @row is about. */
+const char *check_subject(const struct checked_log *log, const struct row *row);
+
+/* ---- check_tags.c: tag rows against events (S1) -------------------------- */
+
+void check_tags_open(struct checked_log *log);
+/* The tags that @event should have. */
+void check_tags_add(struct checked_log *log, const struct event *event);
+MUST_CHECK enum evt_status check_tags(struct check *check,
+                                      struct checked_log *log);
+
+/* ---- check_notes.c: events that others name ------------------------------ */
+
+struct note {
+    enum message_type type; /* NO_MESSAGE: there is no such event */
+    char order_id[ID_BYTES];
+};
+
+/* What event @seq is about, borrowed until the next call on @log. */
+MUST_CHECK enum evt_status check_note(struct check *check,
+                                      struct checked_log *log, uint64_t seq,
+                                      const struct note **note);
+
+/* check_causes.c: an event that is judged, against its cause. */
+MUST_CHECK enum evt_status check_cause(struct check *check,
+                                       struct checked_log *log,
+                                       const struct row *row);
 
 /* ---- the others --------------------------------------------------------- */
 
@@ -109,6 +157,14 @@ MUST_CHECK enum evt_status check_journal_read(struct check *check);
 MUST_CHECK enum evt_status check_journal(struct check *check);
 void check_journal_free(struct check *check);
 
+/* The command @id has @count events in @log. */
+void check_repeated(struct check *check, const struct checked_log *log,
+                    const char *id, int count);
+
+/* Folds each view anew and compares rows; then, part by part, the fold with
+ * the facts. */
 MUST_CHECK enum evt_status check_views(struct check *check);
+void check_views_facts(struct check *check);
+void check_views_close(struct check *check);
 
 #endif

@@ -18,10 +18,21 @@
 
 enum { FOLD_BATCH = 10000 }; /* events between commits while rebuilding */
 
-/* A view that is there, and the fold of the logs: generation 1 of its own. */
+/* The folds, while the sagas are judged part by part. */
+struct checked_views {
+    char scratch[PATH_MAX];
+    struct {
+        bool folded;    /* into scratch */
+        sqlite3 *facts; /* the fold, to be compared with the facts; or NULL */
+        uint64_t rows;
+    } views[SERVICES];
+};
+
+/* A view that is there, and the fold of the logs: a generation of its own, so
+ * that all folds find room in one directory. */
 struct both {
     struct view_files seen, fold;
-    uint64_t number; /* of the generation that is there */
+    uint64_t number, fold_number; /* of the generations */
 };
 
 /* ---- folding ------------------------------------------------------------ */
@@ -43,7 +54,7 @@ static enum evt_status fold_log(struct view_db *db, const struct view *view,
                                 const struct checked_log *log)
 {
     struct row row;
-    enum evt_status rc = store_scan(log->later, NULL, 0, UINT64_MAX);
+    enum evt_status rc = store_scan(log->later, NULL, 0, log->known);
 
     while (rc == EVT_OK &&
            (rc = store_next(log->later, &row, NULL)) == EVT_OK) {
@@ -58,22 +69,22 @@ static enum evt_status fold_log(struct view_db *db, const struct view *view,
     return rc == EVT_NONE || rc == EVT_BAD ? EVT_OK : rc;
 }
 
-/* Generation 1 in @place is the fold of all logs that @view is made of. */
+/* Generation @number is the fold of all logs that its view is made of. */
 static enum evt_status fold_all(struct check *check,
-                                const struct view_files *files)
+                                const struct view_files *files, uint64_t number)
 {
     const char *const *source = files->view->sources;
     struct view_db *db = NULL;
-    enum evt_status rc = view_db_create(files, 1, &db, check->why);
+    enum evt_status rc = view_db_create(files, number, &db, check->why);
 
     if (rc != EVT_OK)
         return rc;
     rc = view_db_begin(db);
     for (; rc == EVT_OK && *source != NULL; source++) {
-        int number = check_service(check, *source);
+        int log = check_service(check, *source);
 
-        if (number >= 0)
-            rc = fold_log(db, files->view, &check->logs[number]);
+        if (log >= 0)
+            rc = fold_log(db, files->view, &check->logs[log]);
     }
     if (rc == EVT_OK)
         rc = view_db_commit(db);
@@ -95,29 +106,36 @@ static void unreadable(struct check *check, const struct view *view,
                  sqlite3_errmsg(db));
 }
 
-/* The fold itself, by the facts: project may be wrong, too. */
+/* The fold itself, by the facts: project may be wrong, too.  Rows that are not
+ * about one saga are told, and all are counted, once. */
 static void compare_facts(struct check *check, unsigned number, sqlite3 *db)
 {
     const struct view *view = check->options->views[number];
     sqlite3_stmt *row = NULL;
-    uint64_t expected = check->options->invariants->view_rows(check, number);
-    uint64_t rows = 0;
 
     if (sqlite3_prepare_v2(db, check->options->invariants->view_query(number),
                            -1, &row, NULL) != SQLITE_OK)
         unreadable(check, view, db);
     while (row != NULL && sqlite3_step(row) == SQLITE_ROW) {
-        rows++;
+        check->views->views[number].rows += check->part == 0;
         if (!check->options->invariants->view_agrees(check, number, row))
             check_broken(check, CHECK_Q3, view->name,
                          "the fold of %s does not match its events",
                          check_text(row, 0));
     }
-    if (row != NULL && rows != expected)
-        check_broken(check, CHECK_Q3, view->name,
+    sqlite3_finalize(row);
+}
+
+/* When all parts are counted. */
+static void compare_count(struct check *check, unsigned number)
+{
+    uint64_t expected = check->options->invariants->view_rows(check, number);
+    uint64_t rows = check->views->views[number].rows;
+
+    if (rows != expected)
+        check_broken(check, CHECK_Q3, check->options->views[number]->name,
                      "the fold has %" PRIu64 " rows, not %" PRIu64, rows,
                      expected);
-    sqlite3_finalize(row);
 }
 
 /* Whether the view of service @number has read all of @log; reported when it
@@ -133,7 +151,8 @@ static bool has_read(struct check *check, unsigned number, sqlite3 *db,
     bool same = false;
     sqlite3_stmt *row = NULL;
 
-    if (store_head(log->later, &head, hash) != EVT_OK ||
+    head = log->known;
+    if (store_hash_at(log->later, head, hash) != EVT_OK ||
         sqlite3_prepare_v2(db,
                            "SELECT seq, hash FROM position"
                            " WHERE source = ?",
@@ -209,7 +228,7 @@ static enum evt_status differences(struct check *check, const struct both *both,
 {
     struct view_diff *diff = NULL;
     enum evt_status rc = view_diff_open(&both->seen, both->number, &both->fold,
-                                        1, &diff, check->why);
+                                        both->fold_number, &diff, check->why);
 
     if (rc != EVT_OK)
         return rc;
@@ -256,6 +275,7 @@ static enum evt_status open_one(struct check *check,
     return sql_status(rc);
 }
 
+/* Compares with the fold; what is left of it for the facts is kept open. */
 static enum evt_status compare(struct check *check, unsigned number,
                                const struct both *both)
 {
@@ -265,7 +285,7 @@ static enum evt_status compare(struct check *check, unsigned number,
     int64_t folded = 0;
 
     if (rc == EVT_OK)
-        rc = open_one(check, &both->fold, 1, &fold);
+        rc = open_one(check, &both->fold, both->fold_number, &fold);
     if (rc == EVT_OK) {
         check->summary->views++;
         folded = folded_events(seen);
@@ -274,41 +294,41 @@ static enum evt_status compare(struct check *check, unsigned number,
     /* Rows of a view that has not read all would differ, and say nothing. */
     if (rc == EVT_OK && all_read)
         rc = compare_rows(check, both, seen, folded);
-    if (rc == EVT_OK && all_read && logs_stand_still(check, both->seen.view))
-        compare_facts(check, number, fold);
+    if (rc == EVT_OK && all_read && logs_stand_still(check, both->seen.view)) {
+        check->views->views[number].facts = fold;
+        fold = NULL;
+    }
     sqlite3_close(seen);
     sqlite3_close(fold);
     return rc;
 }
 
-/* One view: folds it in @scratch, compares, cleans up. */
-static enum evt_status check_view(struct check *check, unsigned number,
-                                  const char *scratch)
+/* One view: folds it in the scratch directory and compares. */
+static enum evt_status check_view(struct check *check, unsigned number)
 {
     const struct view *view = check->options->views[number];
     char directory[PATH_MAX];
-    struct both both = {.fold = {view, scratch, check->options->vfs},
-                        .seen = {view, directory, check->options->vfs}};
+    struct both both = {
+        .fold = {view, check->views->scratch, check->options->vfs},
+        .seen = {view, directory, check->options->vfs}};
     enum evt_status rc;
 
     snprintf(directory, sizeof directory, "%s/%s", check->options->directory,
              check->options->services[number]->name);
+    both.fold_number = number + 1;
     both.number = view_db_current(&both.seen);
     if (both.number == 0 || !view_db_exists(&both.seen, both.number)) {
         check->summary->skipped[CHECK_Q3] = "a view.db is missing";
         return EVT_OK;
     }
-    rc = fold_all(check, &both.fold);
-    if (rc == EVT_OK)
-        rc = compare(check, number, &both);
-    view_db_remove(&both.fold, 1);
-    return rc;
+    check->views->views[number].folded = true;
+    rc = fold_all(check, &both.fold, both.fold_number);
+    return rc == EVT_OK ? compare(check, number, &both) : rc;
 }
 
 enum evt_status check_views(struct check *check)
 {
     const char *top = check->options->scratch;
-    char scratch[PATH_MAX];
     enum evt_status rc = EVT_OK;
 
     if (check->options->views == NULL) {
@@ -317,13 +337,45 @@ enum evt_status check_views(struct check *check)
     }
     if (top == NULL)
         top = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
-    snprintf(scratch, sizeof scratch, "%s/saga-check-XXXXXX", top);
-    if (mkdtemp(scratch) == NULL) {
+    check->views = check_alloc(1, sizeof *check->views);
+    snprintf(check->views->scratch, PATH_MAX, "%s/saga-check-XXXXXX", top);
+    if (mkdtemp(check->views->scratch) == NULL) {
         snprintf(check->why, STORE_WHY_BYTES, "cannot write in %s", top);
+        free(check->views);
+        check->views = NULL;
         return EVT_IO;
     }
     for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
-        rc = check_view(check, i, scratch);
-    rmdir(scratch);
+        rc = check_view(check, i);
     return rc;
+}
+
+void check_views_facts(struct check *check)
+{
+    for (unsigned i = 0; i < SERVICES && check->views != NULL; i++) {
+        bool of_sagas = i == 0; /* the order view's rows; the rest are sums */
+
+        if (check->views->views[i].facts == NULL)
+            continue;
+        if (of_sagas || check->part == 0)
+            compare_facts(check, i, check->views->views[i].facts);
+        if (check->part == check->parts - 1)
+            compare_count(check, i);
+    }
+}
+
+void check_views_close(struct check *check)
+{
+    if (check->views == NULL)
+        return;
+    for (unsigned i = 0; i < SERVICES; i++) {
+        struct view_files files = {check->options->views[i],
+                                   check->views->scratch, check->options->vfs};
+
+        sqlite3_close(check->views->views[i].facts);
+        if (check->views->views[i].folded)
+            view_db_remove(&files, i + 1);
+    }
+    rmdir(check->views->scratch);
+    free(check->views);
 }

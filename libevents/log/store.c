@@ -388,7 +388,24 @@ enum evt_status store_scan(struct store *store, const char *tag, uint64_t after,
     store->scan = s;
     store->scan_at = after;
     store->slice = 0;
+    store->wanted = NULL;
     return EVT_OK;
+}
+
+void store_scan_wanted(struct store *store, store_wanted_fn *wanted, void *ctx)
+{
+    store->wanted = wanted;
+    store->wanted_ctx = ctx;
+}
+
+static bool is_wanted(struct store *store)
+{
+    const char *order_id;
+
+    if (store->wanted == NULL)
+        return true;
+    order_id = (const char *)sqlite3_column_text(store->scan, 3);
+    return store->wanted(store->wanted_ctx, order_id != NULL ? order_id : "");
 }
 
 /* A reader that goes through a log for minutes must not stand on one snapshot
@@ -410,11 +427,13 @@ enum evt_status store_next(struct store *store, struct row *row,
     enum evt_status rc;
 
     assert(store->scan != NULL);
-    begin_slice(store);
-    rc = store_first_row(store, store->scan, "reading the log");
-    if (rc != EVT_OK)
-        return rc;
-    store->scan_at = (uint64_t)sqlite3_column_int64(store->scan, 0);
+    do {
+        begin_slice(store);
+        rc = store_first_row(store, store->scan, "reading the log");
+        if (rc != EVT_OK)
+            return rc;
+        store->scan_at = (uint64_t)sqlite3_column_int64(store->scan, 0);
+    } while (!is_wanted(store));
     return read_event(store, store->scan, row, hash);
 }
 

@@ -120,6 +120,9 @@ MUST_CHECK enum evt_status store_find_command(struct store *store,
  * store_next or store_scan_end; @hash may be NULL. */
 MUST_CHECK enum evt_status store_scan(struct store *store, const char *tag,
                                       uint64_t after, uint64_t upto);
+/* Narrows the scan just begun to orders that @wanted says yes to. */
+typedef bool store_wanted_fn(void *ctx, const char *order_id);
+void store_scan_wanted(struct store *store, store_wanted_fn *wanted, void *ctx);
 MUST_CHECK enum evt_status store_next(struct store *store, struct row *row,
                                       uint8_t hash[HASH_BYTES]);
 void store_scan_end(struct store *store);

@@ -56,6 +56,8 @@ struct store {
     sqlite3_stmt *scan;      /* the scan in progress */
     uint64_t scan_at;        /* the event that it has come to */
     unsigned slice;          /* events of its slice */
+    store_wanted_fn *wanted; /* of which orders; NULL: all */
+    void *wanted_ctx;
 };
 
 enum evt_status store_fail(struct store *store, enum evt_status status,
