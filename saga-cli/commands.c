@@ -60,13 +60,13 @@ static int set_name(const struct saga *saga, const char *what, const char *text,
 static int set_cents(const struct saga *saga, const char *what,
                      const char *text, int64_t most, int64_t *cents)
 {
-    char limit[CENTS_BYTES];
+    char limit[MONEY_BYTES];
 
-    if (text_parse_cents(text, cents) && *cents >= 1 && *cents <= most)
+    if (money_parse(text, cents) && *cents >= 1 && *cents <= most)
         return SAGA_YES;
     return saga_fail(saga, SAGA_USAGE,
                      "%s must be 0.01 to %s, in whole cents, not %s", what,
-                     text_cents(most, limit), text);
+                     money_text(most, limit), text);
 }
 
 /* What a command that recorded nothing exits with. */
@@ -201,7 +201,7 @@ static int fund(struct saga *saga)
 {
     struct command command = {.type = DEPOSIT_FUNDS};
     struct payload *data = &command.data;
-    char amount[CENTS_BYTES];
+    char amount[MONEY_BYTES];
     int code = set_id_and_name(saga, &command, "customer", data->customer,
                                CUSTOMER_BYTES);
 
@@ -211,14 +211,14 @@ static int fund(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     return tell(saga, "payment", &command, "deposited %s for %s",
-                text_cents(data->amount_cents, amount), data->customer);
+                money_text(data->amount_cents, amount), data->customer);
 }
 
 static int product(struct saga *saga)
 {
     struct command command = {.type = LIST_PRODUCT};
     struct payload *data = &command.data;
-    char price[CENTS_BYTES];
+    char price[MONEY_BYTES];
     int code = set_id_and_name(saga, &command, "sku", data->sku, SKU_BYTES);
 
     if (code == SAGA_YES)
@@ -227,7 +227,7 @@ static int product(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     return tell(saga, "order", &command, "%s costs %s", data->sku,
-                text_cents(data->price_cents, price));
+                money_text(data->price_cents, price));
 }
 
 /* ---- the verbs ---------------------------------------------------------- */

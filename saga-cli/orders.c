@@ -45,14 +45,14 @@ static void age_text(int64_t ms, char *text, size_t size)
 
 static void print_order(const json_t *order, int id_width, int64_t now)
 {
-    char lines[512], total[CENTS_BYTES], age[32];
+    char lines[512], total[MONEY_BYTES], age[32];
 
     lines_text(order, lines, sizeof lines);
     age_text(now - json_number(order, "placed_ms"), age, sizeof age);
     printf("  %-*s  %-10s %-10s %10s  %8s  %s", id_width,
            json_text(order, "order"), json_text(order, "status"),
            json_text(order, "customer"),
-           text_cents(json_number(order, "total_cents"), total), age, lines);
+           money_text(json_number(order, "total_cents"), total), age, lines);
     if (json_text(order, "reason")[0] != '\0')
         printf("  (%s)", json_text(order, "reason"));
     putchar('\n');

@@ -61,15 +61,15 @@ static void print_order(const json_t *reply)
     const json_t *ended = json_object_get(order, "ended_ms");
     const char *reason = json_text(order, "reason");
     int64_t placed_ms = json_number(order, "placed_ms");
-    char money[CENTS_BYTES], when[32];
+    char money[MONEY_BYTES], when[32];
     size_t i;
 
     printf("%s · %s", json_text(order, "order"), json_text(order, "customer"));
     json_array_foreach(json_object_get(order, "lines"), i, line)
         printf("%s %" PRId64 " %s at %s", i == 0 ? " ·" : ",",
                json_number(line, "quantity"), json_text(line, "sku"),
-               text_cents(json_number(line, "price_cents"), money));
-    printf(" · %s\n", text_cents(json_number(order, "total_cents"), money));
+               money_text(json_number(line, "price_cents"), money));
+    printf(" · %s\n", money_text(json_number(order, "total_cents"), money));
     printf("  status    %s%s%s\n", json_text(order, "status"),
            reason[0] != '\0' ? ": " : "", reason);
     printf("  stock     %s\n  payment   %s\n", json_text(order, "stock"),
@@ -106,16 +106,16 @@ static void print_customer(const json_t *reply)
     const json_t *account = json_object_get(reply, "account"), *line;
     const json_t *statement = json_object_get(reply, "statement");
     size_t count = json_array_size(statement), i;
-    char money[CENTS_BYTES], when[32];
+    char money[MONEY_BYTES], when[32];
 
     printf("customer:%s\n  balance   %s\n", json_text(account, "customer"),
-           text_cents(json_number(account, "balance_cents"), money));
+           money_text(json_number(account, "balance_cents"), money));
     printf("  deposited %s\n",
-           text_cents(json_number(account, "deposited_cents"), money));
+           money_text(json_number(account, "deposited_cents"), money));
     printf("  charged   %s\n",
-           text_cents(json_number(account, "charged_cents"), money));
+           money_text(json_number(account, "charged_cents"), money));
     printf("  refunded  %s\n\n",
-           text_cents(json_number(account, "refunded_cents"), money));
+           money_text(json_number(account, "refunded_cents"), money));
     json_array_foreach(statement, i, line)
     {
         if (i + STATEMENT_SHOWN < count)
@@ -123,9 +123,9 @@ static void print_customer(const json_t *reply)
         printf("  #%-6" PRId64 " %s  %-16s %12s", json_number(line, "seq"),
                time_text(json_number(line, "time_ms"), when, sizeof when),
                json_text(line, "type"),
-               text_cents(json_number(line, "amount_cents"), money));
+               money_text(json_number(line, "amount_cents"), money));
         printf(" %12s%s%s\n",
-               text_cents(json_number(line, "balance_cents"), money),
+               money_text(json_number(line, "balance_cents"), money),
                json_text(line, "order")[0] != '\0' ? "  " : "",
                json_text(line, "order")); /* a deposit is for none */
     }

@@ -8,6 +8,7 @@
 
 #include "core/service.h"
 #include "net/client.h"
+#include "shop/money.h"
 #include "shop/roster.h"
 
 /* Exit codes, so that a script can tell "no" from "could not look". */

@@ -209,7 +209,7 @@ static void print_field(const struct field *field, const json_t *value)
 {
     bool cents = field->unit != NULL && strcmp(field->unit, "cents") == 0;
     size_t length = strlen(field->name), i;
-    char text[CENTS_BYTES];
+    char text[MONEY_BYTES];
     json_t *line;
 
     if (json_is_string(value) && json_string_length(value) == 0)
@@ -218,7 +218,7 @@ static void print_field(const struct field *field, const json_t *value)
         length -= 6;
     printf("  %-12.*s", (int)length, field->name);
     if (cents) {
-        printf("%s", text_cents(json_integer_value(value), text));
+        printf("%s", money_text(json_integer_value(value), text));
     } else if (json_is_integer(value)) {
         printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
     } else if (json_is_string(value)) {
@@ -232,7 +232,7 @@ static void print_field(const struct field *field, const json_t *value)
                    json_integer_value(json_object_get(line, "quantity")),
                    json_string_value(json_object_get(line, "sku")));
             if (price != NULL)
-                printf(" at %s", text_cents(json_integer_value(price), text));
+                printf(" at %s", money_text(json_integer_value(price), text));
         }
     }
     putchar('\n');

@@ -73,7 +73,7 @@ static void print_head(const struct story *story)
     const struct event *first = &story->events[0];
     const struct event *last = &story->events[story->count - 1];
     const char *reason = story_reason(story);
-    char status[32], words[256], total[CENTS_BYTES];
+    char status[32], words[256], total[MONEY_BYTES];
 
     story_status(story, status, sizeof status);
     printf("%s", story->order);
@@ -84,7 +84,7 @@ static void print_head(const struct story *story)
         for (uint32_t i = 0; i < data->line_count; i++)
             printf("%s %" PRId64 " %s", i == 0 ? " ·" : ",",
                    data->lines[i].quantity, data->lines[i].sku);
-        printf(" · %s", text_cents(data->total_cents, total));
+        printf(" · %s", money_text(data->total_cents, total));
     }
     snprintf(words, sizeof words, "%s%s%s",
              status[0] != '\0' ? status : "NOT PLACED YET",

@@ -18,16 +18,16 @@ static void say_lines(FILE *out, const struct payload *data)
 static void say(FILE *out, const struct event *event)
 {
     const struct payload *data = &event->data;
-    char a[CENTS_BYTES], b[CENTS_BYTES];
+    char a[MONEY_BYTES], b[MONEY_BYTES];
 
     switch (event->type) {
     case PRODUCT_LISTED:
-        fprintf(out, "%s %s", data->sku, text_cents(data->price_cents, a));
+        fprintf(out, "%s %s", data->sku, money_text(data->price_cents, a));
         break;
     case ORDER_PLACED:
         fprintf(out, "%s  ", data->customer);
         say_lines(out, data);
-        fprintf(out, "  %s", text_cents(data->total_cents, a));
+        fprintf(out, "  %s", money_text(data->total_cents, a));
         break;
     case STOCK_RECEIVED:
         fprintf(out, "%lld %s", (long long)data->quantity, data->sku);
@@ -46,16 +46,16 @@ static void say(FILE *out, const struct event *event)
         break;
     case FUNDS_DEPOSITED:
         fprintf(out, "%s %s", data->customer,
-                text_cents(data->amount_cents, a));
+                money_text(data->amount_cents, a));
         break;
     case PAYMENT_CHARGED:
     case PAYMENT_REFUNDED:
-        fputs(text_cents(data->amount_cents, a), out);
+        fputs(money_text(data->amount_cents, a), out);
         break;
     case PAYMENT_DECLINED:
         if (data->available < data->needed) /* that is why, then */
-            fprintf(out, "needs %s, has %s", text_cents(data->needed, a),
-                    text_cents(data->available, b));
+            fprintf(out, "needs %s, has %s", money_text(data->needed, a),
+                    money_text(data->available, b));
         else
             fputs(data->reason, out);
         break;

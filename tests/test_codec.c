@@ -5,6 +5,7 @@
 #include "core/codec.h"
 #include "core/json.h"
 #include "sample.h"
+#include "shop/money.h"
 
 #include <criterion/criterion.h>
 #include <msgpack.h>
@@ -1057,10 +1058,10 @@ Test(codec, cents_are_written_with_two_decimals)
                  {-100, "-1.00"},
                  {INT64_MAX, "92233720368547758.07"},
                  {INT64_MIN, "-92233720368547758.08"}};
-    char text[CENTS_BYTES];
+    char text[MONEY_BYTES];
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        cr_assert_str_eq(text_cents(known[i].cents, text), known[i].text);
+        cr_assert_str_eq(money_text(known[i].cents, text), known[i].text);
 }
 
 Test(codec, amounts_are_read_strictly) /* HC25 */
@@ -1106,20 +1107,20 @@ Test(codec, amounts_are_read_strictly) /* HC25 */
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         int64_t cents = -1;
 
-        cr_assert(text_parse_cents(good[i].text, &cents), "%s", good[i].text);
+        cr_assert(money_parse(good[i].text, &cents), "%s", good[i].text);
         cr_assert_eq(cents, good[i].cents, "%s", good[i].text);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         int64_t cents = -7;
 
-        cr_assert_not(text_parse_cents(bad[i], &cents), "%s", bad[i]);
+        cr_assert_not(money_parse(bad[i], &cents), "%s", bad[i]);
         cr_assert_eq(cents, -7);
     }
     for (int i = 0; i < 10000; i++) {
         int64_t in = (int64_t)sample_random(&sample, FUNDS_TOTAL_MAX + 1), out;
-        char text[CENTS_BYTES];
+        char text[MONEY_BYTES];
 
-        cr_assert(text_parse_cents(text_cents(in, text), &out), "%s", text);
+        cr_assert(money_parse(money_text(in, text), &out), "%s", text);
         cr_assert_eq(in, out);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "core/codec.h"
 #include "core/flow.h"
+#include "shop/money.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -846,7 +847,7 @@ struct explored world_explore(const struct world *start,
 
 static void print_lines(FILE *out, const struct payload *data)
 {
-    char cents[CENTS_BYTES];
+    char cents[MONEY_BYTES];
 
     for (uint32_t i = 0; i < data->line_count; i++) {
         const struct line *line = &data->lines[i];
@@ -854,7 +855,7 @@ static void print_lines(FILE *out, const struct payload *data)
         fprintf(out, "%s%" PRId64 " %s", i > 0 ? " + " : " ", line->quantity,
                 line->sku);
         if (line->price_cents > 0)
-            fprintf(out, " at %s", text_cents(line->price_cents, cents));
+            fprintf(out, " at %s", money_text(line->price_cents, cents));
     }
     if (data->line_count == 0)
         fputs(" none", out);
@@ -868,7 +869,7 @@ static void print_field(FILE *out, const struct field *field,
     const char *suffix = strstr(field->name, "_cents");
     size_t length =
         suffix != NULL ? (size_t)(suffix - field->name) : strlen(field->name);
-    char cents[CENTS_BYTES];
+    char cents[MONEY_BYTES];
     int64_t number;
 
     fprintf(out, "%.*s", (int)length, field->name);
@@ -877,7 +878,7 @@ static void print_field(FILE *out, const struct field *field,
     } else if (field->kind == FIELD_INT) {
         memcpy(&number, at, sizeof number);
         if (is_money)
-            fprintf(out, " %s", text_cents(number, cents));
+            fprintf(out, " %s", money_text(number, cents));
         else
             fprintf(out, " %" PRId64, number);
     } else {

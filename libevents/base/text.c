@@ -1,4 +1,4 @@
-/* text.c - ids, money and bytes as text. */
+/* text.c - ids, numbers and bytes as text. */
 #include "base/text.h"
 
 #include <assert.h>
@@ -59,40 +59,6 @@ bool text_parse_count(const char *text, int64_t least, int64_t most,
     if (value < least || value > most)
         return false;
     *count = value;
-    return true;
-}
-
-char *text_cents(int64_t cents, char text[CENTS_BYTES])
-{
-    uint64_t amount = cents < 0 ? 0 - (uint64_t)cents : (uint64_t)cents;
-
-    snprintf(text, CENTS_BYTES, "%s%llu.%02u", cents < 0 ? "-" : "",
-             (unsigned long long)(amount / 100), (unsigned)(amount % 100));
-    return text;
-}
-
-bool text_parse_cents(const char *text, int64_t *cents)
-{
-    int64_t value = 0;
-    int digits = 0, decimals = -1; /* -1: no point yet */
-
-    if (has_leading_zero(text))
-        return false;
-    for (; *text != '\0'; text++) {
-        if (*text == '.' && decimals < 0 && digits > 0) {
-            decimals = 0;
-            continue;
-        }
-        if (*text < '0' || *text > '9' || decimals == 2 ||
-            value > (INT64_MAX / 100 - 9) / 10)
-            return false;
-        value = value * 10 + (*text - '0');
-        digits++;
-        decimals += decimals >= 0;
-    }
-    if (digits == 0 || decimals == 0)
-        return false;
-    *cents = decimals == 2 ? value : decimals == 1 ? value * 10 : value * 100;
     return true;
 }
 

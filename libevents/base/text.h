@@ -1,4 +1,4 @@
-/* text.h - ids, money and bytes as text. */
+/* text.h - ids, numbers and bytes as text. */
 #ifndef TEXT_H
 #define TEXT_H
 
@@ -20,13 +20,6 @@ bool text_is_id(const char *text, size_t size);
  * readers), nothing behind it. */
 MUST_CHECK bool text_parse_count(const char *text, int64_t least, int64_t most,
                                  int64_t *count);
-
-/* "12.34" <-> 1234.  text_cents holds CENTS_BYTES.  text_parse_cents accepts
- * "12", "12.3", "12.34", nothing else: no leading zero but that of "0.50", and
- * nothing that overflows. */
-enum { CENTS_BYTES = 24 };
-char *text_cents(int64_t cents, char text[CENTS_BYTES]);
-MUST_CHECK bool text_parse_cents(const char *text, int64_t *cents);
 
 /* How the character that @text begins with is shown: as it is, or, if it is no
  * UTF-8, a control character or one that formats (a bidi override, a zero
