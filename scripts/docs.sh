@@ -72,7 +72,7 @@ check_cases() {
 
     for n in $(seq 61); do
         row=${rows[HC$n]:-} named=0
-        while [[ $row =~ (\`([a-z_]+/[a-z_0-9]+)\`|'| '(\"[^\"]+\")' |')(.*) ]]; do
+        while [[ $row =~ (\`([a-z_]+/[a-z_0-9]+)\`|[|,]' '(\"[^\"]+\"))(.*) ]]; do
             name=${BASH_REMATCH[2]}${BASH_REMATCH[3]} row=${BASH_REMATCH[4]}
             named=$((named + 1))
             [ -n "${known[$name]:-}" ] ||

@@ -18,7 +18,7 @@ enum {
         2000, /* how long a generation may be held at a rebuild's cut */
     COMPARE_ROWS = 2000, /* in one step */
     REBUILD_ASKED_MAX = 8,
-    LOOK_MS = 250,        /* how often it is looked whether the file is there */
+    LOOK_MS = 250,        /* between two checks that the file is there */
     LOOK_AGAIN_MS = 5000, /* after a rebuild for that reason was given up */
     ANSWER_TEXT_MAX = MESSAGE_MAX - 512
 };
