@@ -402,7 +402,7 @@ static int open_immutable(const char *path, int flags, sqlite3 **db)
             to += sprintf(to, "%%%02x", (unsigned)(unsigned char)*path);
         else
             *to++ = *path;
-    strcpy(to, "?immutable=1");
+    memcpy(to, "?immutable=1", sizeof "?immutable=1");
     return sqlite3_open_v2(uri, db, flags | SQLITE_OPEN_URI, NULL);
 }
 
