@@ -3,9 +3,13 @@
  * Collects what libevents/audit/check.c reports and prints one line for each
  * invariant, or one JSON value.  Asks no service: it reads files.
  *
+ * What an operator has acknowledged after a log was restored does not count as
+ * broken, but is told each time: `saga acknowledge` is here, too.
+ *
  * --final judges a shop that may still be working.  A violation that a
  * running service is about to remove is "under way", neither ok nor FAIL; but
  * only if the files show that this service makes progress. */
+#include "losses.h"
 #include "story.h"
 #include "verbs.h"
 
@@ -13,10 +17,12 @@
 #include "shop/invariants.h"
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     SHOWN_MAX = 20,     /* violations of one invariant, as text */
@@ -36,9 +42,26 @@ struct verdict_run {
     uint64_t under_way[CHECK_IDS]; /* violations, by invariant */
     struct lane lanes[LANES];
     json_t *violations; /* [{"id","subject","text","under_way"}] */
+    json_t *losses;     /* acknowledged once; and those that were seen: */
+    json_t *given_up;
 };
 
 /* ---- looking ------------------------------------------------------------ */
+
+/* Whether it was acknowledged; then it does not count. */
+static bool is_given_up(struct verdict_run *run, enum check_id id,
+                        const json_t *violation)
+{
+    json_t *loss = losses_find(run->losses, check_name(id),
+                               json_text(violation, "subject"),
+                               json_text(violation, "text"));
+
+    if (loss == NULL)
+        return false;
+    json_array_append(run->given_up, loss);
+    run->summary.broken[id]--;
+    return true;
+}
 
 /* "under_way" is the number of the lane until watch() has looked. */
 static void collect(void *ctx, enum check_id id, const char *subject,
@@ -46,18 +69,22 @@ static void collect(void *ctx, enum check_id id, const char *subject,
 {
     struct verdict_run *run = ctx;
     unsigned lane = LANES;
+    json_t *violation =
+        json_pack("{s:s, s:o, s:o}", "id", check_name(id), "subject",
+                  saga_json_text(subject), "text", saga_json_text(text));
 
+    if (is_given_up(run, id, violation)) {
+        json_decref(violation);
+        return;
+    }
     if (wait != NULL) {
         lane = ((unsigned)wait->lane * SERVICES + wait->service) * SERVICES +
                wait->source;
         run->lanes[lane].wait = *wait;
         run->lanes[lane].awaited = true;
     }
-    json_array_append_new(
-        run->violations,
-        json_pack("{s:s, s:o, s:o, s:i}", "id", check_name(id), "subject",
-                  saga_json_text(subject), "text", saga_json_text(text),
-                  "under_way", (int)lane));
+    json_object_set_new(violation, "under_way", json_integer(lane));
+    json_array_append_new(run->violations, violation);
 }
 
 /* Looks at every lane until it has moved.  One whose service is down never
@@ -114,6 +141,7 @@ static enum evt_status look(struct saga *saga, struct verdict_run *run,
                             char why[STORE_WHY_BYTES])
 {
     json_array_clear(run->violations);
+    json_array_clear(run->given_up);
     memset(run->lanes, 0, sizeof run->lanes);
     run->options.now_ms = unix_ms_now();
     run->options.order_runs = saga_runs(saga, shop_services[0]);
@@ -338,6 +366,38 @@ static void print_one(const struct saga *saga, const struct verdict_run *run,
     print_violations(saga, run, id);
 }
 
+static void loss_time(int64_t ms, char *text, size_t size)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm local;
+
+    if (localtime_r(&seconds, &local) == NULL ||
+        strftime(text, size, "%Y-%m-%d %H:%M:%S", &local) == 0)
+        snprintf(text, size, "?");
+}
+
+/* What an operator has acknowledged, who, and why. */
+static void print_given_up(const struct verdict_run *run)
+{
+    const json_t *loss;
+    size_t i;
+
+    json_array_foreach(run->given_up, i, loss)
+    {
+        const char *reason = json_text(loss, "reason");
+        char time[40];
+
+        loss_time(json_number(loss, "time"), time, sizeof time);
+        if (i < SHOWN_MAX)
+            printf("  lost  %-3s  %s: %s (given up by %s, %s%s%s)\n",
+                   json_text(loss, "id"), json_text(loss, "subject"),
+                   json_text(loss, "text"), json_text(loss, "by"), time,
+                   reason[0] != '\0' ? ": " : "", reason);
+    }
+    if (i > SHOWN_MAX)
+        printf("        and %zu more (--json has them all)\n", i - SHOWN_MAX);
+}
+
 static void print_text(const struct saga *saga, const struct verdict_run *run)
 {
     unsigned broken = 0, under_way = 0, checked = 0;
@@ -351,6 +411,7 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
         checked += run->summary.broken[id] > 0 || run->under_way[id] > 0 ||
                    run->summary.skipped[id] == NULL;
     }
+    print_given_up(run);
     if (broken > 0 && under_way > 0)
         printf("%u of %u broken, %u under way\n", broken, checked, under_way);
     else if (broken > 0)
@@ -360,7 +421,10 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
                "('./saga wait --quiet' returns when it is done)\n",
                under_way, checked);
     else
-        printf("all %u hold\n", checked);
+        printf("all %u hold%s\n", checked,
+               json_array_size(run->given_up) > 0
+                   ? ", but for the losses given up"
+                   : "");
 }
 
 static void print_json(const struct verdict_run *run)
@@ -379,9 +443,10 @@ static void print_json(const struct verdict_run *run)
                                 json_string(run->summary.skipped[id]));
         json_array_append_new(list, one);
     }
-    verdict = json_pack("{s:b, s:b, s:o, s:O}", "holds", code == SAGA_YES,
-                        "under_way", code == SAGA_TRY_AGAIN, "invariants", list,
-                        "violations", run->violations);
+    verdict =
+        json_pack("{s:b, s:b, s:o, s:O, s:O}", "holds", code == SAGA_YES,
+                  "under_way", code == SAGA_TRY_AGAIN, "invariants", list,
+                  "violations", run->violations, "given_up", run->given_up);
     saga_print_json(verdict);
 }
 
@@ -405,32 +470,55 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* Reads what was given up, and looks.  Returns the exit code; not SAGA_YES: it
+ * was reported why it could not. */
+static int judge(struct saga *saga, struct verdict_run *run)
+{
+    char why[STORE_WHY_BYTES] = "";
+    int code = SAGA_YES;
+
+    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
+        store_close(saga_open_log(saga, shop_services[i], &code));
+    if (code != SAGA_YES)
+        return code;
+    run->losses = losses_read(saga, &code);
+    if (code != SAGA_YES)
+        return code;
+    run->violations = json_array();
+    run->given_up = json_array();
+    code = exit_code(look_twice(saga, run, why));
+    if (code != SAGA_YES)
+        return saga_fail(saga, code, "%s", why);
+    sort_out(saga, run);
+    return SAGA_YES;
+}
+
+static void forget(struct verdict_run *run)
+{
+    json_decref(run->violations);
+    json_decref(run->given_up);
+    json_decref(run->losses);
+}
+
 static int run_check(struct saga *saga)
 {
     struct verdict_run run = {.options = {.invariants = &shop_invariants,
                                           .directory = saga->directory,
                                           .services = roster_services,
                                           .views = roster_views}};
-    char why[STORE_WHY_BYTES] = "";
     int code = saga_parse(saga, &run);
 
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
-        store_close(saga_open_log(saga, shop_services[i], &code));
-    if (code != SAGA_YES)
-        return code;
-    run.violations = json_array();
-    code = exit_code(look_twice(saga, &run, why));
-    if (code != SAGA_YES) {
-        json_decref(run.violations);
-        return saga_fail(saga, code, "%s", why);
+    if (code == SAGA_YES)
+        code = judge(saga, &run);
+    if (code == SAGA_YES) {
+        if (saga->json)
+            print_json(&run);
+        else
+            print_text(saga, &run);
+        code = verdict_of(&run);
     }
-    sort_out(saga, &run);
-    if (saga->json)
-        print_json(&run);
-    else
-        print_text(saga, &run);
-    json_decref(run.violations);
-    return verdict_of(&run);
+    forget(&run);
+    return code;
 }
 
 static const struct argp_option options[] = {
@@ -453,3 +541,135 @@ const struct verb verb_check = {
              "exits 0 if all hold, 1 if one is broken, 75 if work is under "
              "way ('./saga wait --quiet' returns when it is done)",
     .run = run_check};
+
+/* ---- acknowledge -------------------------------------------------------- */
+
+/* Whether a restored log can be the cause: then what one log says contradicts
+ * another.  A log that contradicts itself has lost nothing; it is wrong. */
+static bool may_be_lost(const json_t *violation)
+{
+    static const enum check_id between[] = {CHECK_S2, CHECK_S8, CHECK_S9,
+                                            CHECK_S10, CHECK_Q1};
+    bool is_between = false;
+
+    for (size_t i = 0; i < sizeof between / sizeof between[0]; i++)
+        is_between = is_between || strcmp(json_text(violation, "id"),
+                                          check_name(between[i])) == 0;
+    return is_between &&
+           saga_service_number(json_text(violation, "subject")) < 0;
+}
+
+static bool is_under_way(const json_t *violation)
+{
+    return json_is_true(json_object_get(violation, "under_way"));
+}
+
+/* Reports why what is broken cannot be given up; SAGA_YES: it can. */
+static int insist_on_losses(const struct saga *saga,
+                            const struct verdict_run *run)
+{
+    const json_t *violation;
+    size_t i;
+
+    json_array_foreach(run->violations, i, violation)
+    {
+        if (!is_under_way(violation) && !may_be_lost(violation))
+            return saga_fail(saga, SAGA_NO,
+                             "%s, %s: %s: this is no loss to give up ('./saga "
+                             "check' says what to do)",
+                             json_text(violation, "id"),
+                             json_text(violation, "subject"),
+                             json_text(violation, "text"));
+    }
+    return SAGA_YES;
+}
+
+/* All that is broken, signed by who asks; what is under way is not. */
+static json_t *sign(const struct verdict_run *run, const char *reason)
+{
+    const struct passwd *user = getpwuid(getuid());
+    json_t *losses = json_array();
+    const json_t *violation;
+    size_t i;
+
+    json_array_foreach(run->violations, i, violation)
+    {
+        json_t *loss;
+
+        if (is_under_way(violation))
+            continue;
+        loss = json_pack("{s:O, s:O, s:O, s:I, s:o, s:o}", "id",
+                         json_object_get(violation, "id"), "subject",
+                         json_object_get(violation, "subject"), "text",
+                         json_object_get(violation, "text"), "time",
+                         (json_int_t)run->options.now_ms, "by",
+                         saga_json_text(user != NULL ? user->pw_name : "?"),
+                         "reason", saga_json_text(reason));
+        json_array_append_new(losses, loss);
+    }
+    return losses;
+}
+
+static void print_signed(const struct saga *saga, json_t *losses)
+{
+    const json_t *loss;
+    size_t i;
+
+    if (saga->json) {
+        saga_print_json(json_pack("{s:O}", "given_up", losses));
+        return;
+    }
+    json_array_foreach(losses, i, loss)
+    {
+        printf("given up: %s, %s: %s\n", json_text(loss, "id"),
+               json_text(loss, "subject"), json_text(loss, "text"));
+    }
+    printf(i == 0 ? "Nothing is broken.\n"
+                  : "Recorded in losses.jsonl; './saga check' lists them.\n");
+}
+
+static int run_acknowledge(struct saga *saga)
+{
+    struct verdict_run run = {.options = {.invariants = &shop_invariants,
+                                          .directory = saga->directory,
+                                          .services = roster_services,
+                                          .views = roster_views,
+                                          .final = true}};
+    const char *reason = "";
+    json_t *losses = NULL;
+    int code = saga_parse(saga, &reason);
+
+    if (code == SAGA_YES)
+        code = judge(saga, &run);
+    if (code == SAGA_YES)
+        code = insist_on_losses(saga, &run);
+    if (code == SAGA_YES)
+        losses = sign(&run, reason);
+    if (code == SAGA_YES && json_array_size(losses) > 0)
+        code = losses_append(saga, losses);
+    if (code == SAGA_YES)
+        print_signed(saga, losses);
+    json_decref(losses);
+    forget(&run);
+    return code;
+}
+
+static const struct argp_option acknowledge_options[] = {
+    {"reason", 'o', "TEXT", 0, "why, for those who read it later", 0}, {0}};
+
+const struct verb verb_acknowledge = {
+    .name = "acknowledge",
+    .group = OPERATION,
+    .summary = "give up what a restored log has lost",
+    .args = "",
+    .options = acknowledge_options,
+    .parse = saga_parse_value,
+    .notes = "For orders that `saga check` names after a log was restored and "
+             "accepted.  A log that contradicts itself, or was not accepted, "
+             "cannot be given up; what is still under way is left out.  Each "
+             "loss is recorded in losses.jsonl of the data directory, with "
+             "the time, the user and the reason; `saga check` goes on to tell "
+             "of it, but it no longer counts as broken.\n"
+             "exits 0 if nothing is left that is broken, 1 if something "
+             "cannot be given up",
+    .run = run_acknowledge};

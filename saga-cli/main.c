@@ -16,15 +16,15 @@
 
 /* In the order of their groups. */
 const struct verb *const verbs[] = {
-    &verb_place,   &verb_cancel,   &verb_stock,  &verb_fund,
-    &verb_product, &verb_ls,       &verb_show,   &verb_trace,
-    &verb_why,     &verb_log,      &verb_status, &verb_wait,
-    &verb_undone,  &verb_check,    &verb_verify, &verb_fault,
-    &verb_parked,  &verb_redrive,  &verb_accept, &verb_rebuild,
-    &verb_backup,  &verb_pids,     &verb_signal, &verb_shutdown,
-    &verb_flow,    &verb_scenario, &verb_learn,  &verb_bench,
-    &verb_help,    &verb_version,  &verb_man,    &verb_completion,
-    NULL};
+    &verb_place,      &verb_cancel,  &verb_stock,    &verb_fund,
+    &verb_product,    &verb_ls,      &verb_show,     &verb_trace,
+    &verb_why,        &verb_log,     &verb_status,   &verb_wait,
+    &verb_undone,     &verb_check,   &verb_verify,   &verb_fault,
+    &verb_parked,     &verb_redrive, &verb_accept,   &verb_acknowledge,
+    &verb_rebuild,    &verb_backup,  &verb_pids,     &verb_signal,
+    &verb_shutdown,   &verb_flow,    &verb_scenario, &verb_learn,
+    &verb_bench,      &verb_help,    &verb_version,  &verb_man,
+    &verb_completion, NULL};
 
 /* ---- which verb --------------------------------------------------------- */
 

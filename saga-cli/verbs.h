@@ -85,7 +85,8 @@ extern const struct verb verb_place, verb_cancel, verb_stock, verb_fund,
 extern const struct verb verb_ls, verb_show, verb_trace, verb_why, verb_log,
     verb_status, verb_wait, verb_undone, verb_check, verb_verify;
 extern const struct verb verb_fault, verb_parked, verb_redrive, verb_accept,
-    verb_rebuild, verb_backup, verb_pids, verb_signal, verb_shutdown;
+    verb_acknowledge, verb_rebuild, verb_backup, verb_pids, verb_signal,
+    verb_shutdown;
 extern const struct verb verb_flow, verb_scenario, verb_learn, verb_bench;
 extern const struct verb verb_help, verb_version, verb_man, verb_completion;
 

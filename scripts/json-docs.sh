@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../tests/schemas"
 verbs=(place cancel stock fund product ls show trace why log status wait check
-    verify fault parked redrive accept rebuild backup shutdown
+    verify fault parked redrive accept acknowledge rebuild backup shutdown
     undone pids signal flow scenario
     learn bench help version)
 

@@ -111,6 +111,7 @@ fault clear order crash/after-commit extra
 parked order extra
 redrive order extra
 accept order payment extra
+acknowledge extra
 rebuild order extra
 backup dir extra
 shutdown order extra

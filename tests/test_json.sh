@@ -118,6 +118,7 @@ healthy() {
     is_of_schema redrive
     is_of_schema redrive order --seq 1
     is_of_schema accept order payment
+    is_of_schema acknowledge
     is_of_schema rebuild stock
     is_of_schema backup "$work/copy"
     is_of_schema fault set payment payment/decline --times 1
@@ -218,6 +219,7 @@ backup
 fault
 fault set
 accept
+acknowledge extra
 completion
 completion bash
 man

@@ -563,6 +563,9 @@ restored() { # HC11
     for s in order inventory; do
         shows "$said" "if payment's log was restored:  \./saga accept $s payment$"
     done
+    asked 1 acknowledge
+    shows "$said" '^saga: S10, .*: this is no loss to give up'
+    ends_with 1 test -e "$SAGA_DIR/losses.jsonl"
     asked_json 1 verify
     same 'inventory order' "$(field 'edited.*.witness' | sort | paste -sd ' ')"
     asked 1 verify
@@ -581,7 +584,22 @@ restored() { # HC11
     asked_json 1 check --final
     shows "$(field 'violations.*.subject')" '^damaged$'
     shows_no "$(field 'violations.*.subject')" '^before$'
+    gives_up_losses
     asked 0 place widget:1
+}
+# What an operator acknowledges is no longer broken, and is told for ever.
+gives_up_losses() {
+    asked 1 check
+    asked 0 acknowledge --reason 'an old backup'
+    shows "$said" '^given up: S[0-9]+, damaged: '
+    asked 0 check
+    shows "$said" '^  lost +S[0-9]+ +damaged: .*\(given up by .*: an old backup\)$'
+    shows "$said" '^all [0-9]+ hold, but for the losses given up$'
+    asked_json 0 check --final
+    has holds true
+    has given_up.0.reason 'an old backup'
+    asked 0 acknowledge
+    shows "$said" '^Nothing is broken\.$'
 }
 clock_set_back() {
     start order
