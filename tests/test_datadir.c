@@ -211,7 +211,7 @@ Test(datadir, an_endpoint_that_is_held_is_not_taken) /* HC7 F08 real */
 Test(datadir, a_path_may_be_very_long) /* HC55 */
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char directory[512];
+    char directory[512], path[sizeof directory + 32];
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     snprintf(directory, sizeof directory, "%s/%0100d", scratch.path, 1);
@@ -228,8 +228,8 @@ Test(datadir, a_path_may_be_very_long) /* HC55 */
               datadir.cmd_url + strlen("ipc://"));
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd);
-    snprintf(said, sizeof said, "%s/run/payment.cmd", directory);
-    cr_assert_eq(access(said, F_OK), 0);
+    snprintf(path, sizeof path, "%s/run/payment.cmd", directory);
+    cr_assert_eq(access(path, F_OK), 0);
 }
 
 /* It may be anything: /srv, a home, the mount point of a disk. */
