@@ -45,6 +45,14 @@ static const json_t *find(const struct answers *answers, unsigned i,
     return NULL;
 }
 
+/* Whether it is set and has fired as often as it was to. */
+static bool is_used_up(const json_t *fault)
+{
+    int64_t times = json_number(fault, "times");
+
+    return times > 0 && json_number(fault, "fired") >= times;
+}
+
 /* A word in service number @i's column; the last one is not padded. */
 static void print_column(const struct answers *answers, unsigned i,
                          const char *word)
@@ -76,7 +84,11 @@ static void print_point(const struct answers *answers, const json_t *fault)
         bool set = json_is_true(json_object_get(its, "set"));
 
         if (answers->of[i] != NULL)
-            print_column(answers, i, its == NULL ? "-" : set ? "ON" : "off");
+            print_column(answers, i,
+                         its == NULL       ? "-"
+                         : !set            ? "off"
+                         : is_used_up(its) ? "used up"
+                                           : "ON");
     }
     putchar('\n');
 }
@@ -116,7 +128,8 @@ static void print_fault(const char *service, const json_t *fault)
                               .percent = json_number(fault, "percent")};
 
     print_setting(service, json_text(fault, "point"), &setting);
-    printf("; passed %lld, fired %lld\n",
+    printf("%s; passed %lld, fired %lld\n",
+           is_used_up(fault) ? ", and is used up" : "",
            (long long)json_number(fault, "passed"),
            (long long)json_number(fault, "fired"));
 }

@@ -43,7 +43,7 @@ static int parse_line(struct placing *placing, const char *text)
     if (data->line_count == LINES_MAX)
         return saga_fail(placing->saga, SAGA_USAGE,
                          "an order has at most %d lines", LINES_MAX);
-    if (colon == NULL || length == 0 || length >= SKU_BYTES)
+    if (colon == NULL || length == 0 || length >= SKU_BYTES || colon[1] == '\0')
         return saga_fail(placing->saga, SAGA_USAGE,
                          "%s: a line is SKU:QUANTITY, as in widget:2", text);
     memcpy(line->sku, text, length);
