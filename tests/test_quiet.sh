@@ -78,6 +78,7 @@ paused() {
     [ $(($(date +%s%N) - begun)) -ge 5000000000 ]
     shows "$said" 'Q1 +o-paused: has not ended'
     shows "$said" '^ +Q2 +payment: payment has consumed order up to #[0-9]+, the head is #[0-9]+$'
+    shows "$said" "^ +payment-svc is paused:  kill -CONT ${pids[payment]}\$"
     shows "$said" 'of 14 broken'
     asked_json 1 check --final
     has holds false
