@@ -143,6 +143,7 @@ static int no_answer(const struct saga *saga, const char *service,
                      enum evt_status rc, const char *rest)
 {
     char start[START_BYTES];
+    int pid = rc == EVT_BUSY ? saga_pid(saga, service) : 0;
 
     if (rc == EVT_NONE && !has_shop(saga))
         return no_shop(saga, SAGA_NOT_RUNNING);
@@ -150,6 +151,12 @@ static int no_answer(const struct saga *saga, const char *service,
         return saga_fail(saga, SAGA_NOT_RUNNING,
                          "%s-svc is not running; start it with '%s'%s", service,
                          start_hint(saga, service, start), rest);
+    if (rc == EVT_BUSY && pid > 0)
+        return saga_fail(
+            saga, SAGA_TRY_AGAIN,
+            "%s-svc (pid %d) is running but does not answer; if it is paused: "
+            "kill -CONT %d ('./saga status' shows more)%s",
+            service, pid, pid, rest);
     if (rc == EVT_BUSY)
         return saga_fail(
             saga, SAGA_TRY_AGAIN,
@@ -257,6 +264,29 @@ static json_t *report(const struct saga *saga, json_t *reply, int *code)
     return NULL;
 }
 
+enum {
+    LOOK_MS = 1500, /* who does not answer within that is named */
+    LONG_MS = 5000  /* what may take longer is not waited for in silence */
+};
+
+/* A service that is asked to do something that may take long is asked first
+ * whether it answers at all; if not, stderr says whom the verb waits for. */
+static void tell_whom_we_wait_for(struct saga *saga, const char *service)
+{
+    json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
+    enum evt_status rc = client_ask(saga->client, service, "qry", ask,
+                                    saga_within(saga, LOOK_MS), &reply);
+    int pid = rc == EVT_BUSY ? saga_pid(saga, service) : 0;
+
+    json_decref(ask);
+    json_decref(reply);
+    if (pid > 0)
+        fprintf(stderr,
+                "saga: waiting for %s-svc (pid %d), which does not answer; if "
+                "it is paused: kill -CONT %d\n",
+                service, pid, pid);
+}
+
 json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
                     const json_t *request, int timeout_ms, int *code)
 {
@@ -265,6 +295,8 @@ json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
     json_t *asked = json_deep_copy(request), *reply = NULL, *again;
     enum evt_status rc;
 
+    if (timeout_ms > LONG_MS)
+        tell_whom_we_wait_for(saga, service);
     for (;;) {
         rc = client_ask(saga->client, service, socket, asked,
                         saga_within(saga, timeout_ms), &reply);

@@ -20,6 +20,7 @@ enum {
     REDRIVE_MS = 60000,
     REBUILD_MS = 3000, /* one answer; then it is asked again */
     REBUILD_TIMES = 1200,
+    REBUILD_AWAITS = 10,     /* so often a service that is away is waited for */
     REBUILD_LATE_MS = 30000, /* a read side that is busy answers later */
     END_MS = 10000
 };
@@ -310,6 +311,7 @@ static int service_of_view(const char *name)
 struct rebuilding {
     unsigned service;
     int64_t generation;         /* that is being built; 0: not known yet */
+    int awaits;                 /* so many answers in a row named who is away */
     char told[4 * START_BYTES]; /* what it waits for, as it was told last */
 };
 
@@ -318,8 +320,14 @@ static void awaited_text(struct saga *saga, const char *service, char *text,
                          size_t size)
 {
     char start[START_BYTES];
+    int pid = saga_pid(saga, service);
 
-    if (saga_runs(saga, service))
+    if (pid > 0)
+        snprintf(text, size,
+                 "%s-svc (pid %d) does not answer; if it is paused: kill "
+                 "-CONT %d",
+                 service, pid, pid);
+    else if (saga_runs(saga, service))
         snprintf(text, size,
                  "%s-svc does not answer ('./saga status' shows more)",
                  service);
@@ -336,6 +344,8 @@ static void tell_rebuilding(struct saga *saga, struct rebuilding *rebuilding,
     char text[sizeof rebuilding->told], *at = text;
     size_t i;
 
+    rebuilding->awaits =
+        json_array_size(awaited) > 0 ? rebuilding->awaits + 1 : 0;
     at += snprintf(at, sizeof text, "%s view: %s", view_of(rebuilding->service),
                    json_text(reply, "error"));
     json_array_foreach(awaited, i, service)
@@ -429,13 +439,17 @@ static int run_rebuild(struct saga *saga)
                          "no view %s: the views are order, stock and account",
                          saga->words[0]);
     rebuilding.service = (unsigned)i;
-    for (int times = 0; times < REBUILD_TIMES && again; times++)
+    for (int times = 0;
+         times < REBUILD_TIMES && again && rebuilding.awaits < REBUILD_AWAITS;
+         times++)
         reply = ask_rebuild(saga, &rebuilding, &again, &code);
     if (reply == NULL && again)
         return saga_fail(saga, SAGA_TRY_AGAIN,
                          "the %s view is still rebuilding; it continues by "
-                         "itself ('./saga status' shows when it is done)",
-                         view_of(rebuilding.service));
+                         "itself ('./saga status' shows when it is done)%s%s",
+                         view_of(rebuilding.service),
+                         rebuilding.awaits > 0 ? "; " : "",
+                         rebuilding.awaits > 0 ? rebuilding.told : "");
     if (reply == NULL)
         return code;
     if (saga->json) {
@@ -453,7 +467,10 @@ const struct verb verb_rebuild = {
     .summary = "rebuild a view from the logs, beside the old one",
     .args = "VIEW|SERVICE",
     .words_max = 1,
-    .notes = "VIEW is order, stock or account.",
+    .notes = "VIEW is order, stock or account.\n"
+             "exits 75 if the rebuild goes on without this command: a service "
+             "whose events it needs has been away for half a minute, or an "
+             "hour has passed",
     .run = run_rebuild};
 
 /* ---- shutdown ----------------------------------------------------------- */
@@ -568,6 +585,27 @@ static int end_by_force(struct saga *saga, bool all)
     return code;
 }
 
+/* What fails does not keep the others from being asked: with @all it is
+ * reported on stderr, and @done has what became of each. */
+static int end_one(struct saga *saga, const char *service, bool all,
+                   json_t *done)
+{
+    struct saga asking = *saga;
+    bool was_down = false;
+    int code;
+
+    asking.json = saga->json && !all;
+    code = shut_down(&asking, service, all ? &was_down : NULL);
+    if (code == SAGA_YES && !saga->json)
+        printf("%s-svc %s\n", service,
+               was_down ? "was not running" : "has stopped");
+    json_object_set_new(done, service,
+                        json_string(was_down           ? "was down"
+                                    : code == SAGA_YES ? "ended"
+                                                       : "runs"));
+    return code;
+}
+
 static int run_shutdown(struct saga *saga)
 {
     struct shutdown shutdown = {.all = false};
@@ -576,20 +614,16 @@ static int run_shutdown(struct saga *saga)
 
     if (code == SAGA_YES && shutdown.force)
         return end_by_force(saga, shutdown.all);
+    if (code != SAGA_YES)
+        return code;
     done = json_object();
-    for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++) {
-        bool was_down = false;
+    for (unsigned i = 0; i < saga_services(); i++)
+        if (only < 0 || i == (unsigned)only) {
+            int one = end_one(saga, saga_service(i), only < 0, done);
 
-        if (only >= 0 && i != (unsigned)only)
-            continue;
-        code = shut_down(saga, saga_service(i), only < 0 ? &was_down : NULL);
-        if (code == SAGA_YES && !saga->json)
-            printf("%s-svc %s\n", saga_service(i),
-                   was_down ? "was not running" : "has stopped");
-        json_object_set_new(done, saga_service(i),
-                            json_string(was_down ? "was down" : "ended"));
-    }
-    if (code == SAGA_YES && saga->json)
+            code = one != SAGA_YES ? one : code;
+        }
+    if (saga->json && (code == SAGA_YES || only < 0))
         saga_print_json(json_incref(done));
     json_decref(done);
     return code;

@@ -43,7 +43,7 @@ one_is_away() {
     all_up
     kill -STOP "${pids[payment]}"
     asked 75 bench --sagas 10
-    shows "$said" '^saga: payment-svc is running but does not answer'
+    shows "$said" '^saga: payment-svc \(pid [0-9]+\) is running but does not answer'
     kill -CONT "${pids[payment]}"
     # and for neither has anything been written
     same '0 0 0' "$(events order) $(events inventory) $(events payment)"

@@ -131,7 +131,7 @@ hung_while_sending() {
     shop
     pause order
     takes_at_most 10 asked 75 place gizmo:1 --count 100 --id hung --timeout 1
-    shows "$said" 'order-svc is running but does not answer'
+    shows "$said" 'order-svc \(pid [0-9]+\) is running but does not answer'
     shows "$said" '^0 of 100 orders placed \(hung-1 to hung-100\), 64 may be recorded, 36 not sent$'
     shows "$said" '^To repeat them safely: .* --id hung$'
     resume order

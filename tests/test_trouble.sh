@@ -272,7 +272,7 @@ whys() {
     shows "$said" "It has waited [0-9.]+ s for payment's answer"
     begun=$SECONDS
     asked 75 fund alice 1
-    shows "$said" '^saga: payment-svc is running but does not answer.*; (c-[0-9a-z]+) may be recorded: to repeat it safely, use --id \1$'
+    shows "$said" '^saga: payment-svc \(pid [0-9]+\) is running but does not answer.*; (c-[0-9a-z]+) may be recorded: to repeat it safely, use --id \1$'
     [ $((SECONDS - begun)) -lt 40 ]
     asked 0 log payment
     shows "$said" '^saga: payment-svc does not answer; its log was read from its file$'
@@ -766,6 +766,50 @@ no_faults() {
     has order.enabled false
 }
 
+# One is paused: the verb says so soon, with the pid, and the others are asked.
+paused_is_named() {
+    local pid
+    start_all
+    pid=${pids[payment]}
+    kill -STOP "$pid"
+    "$saga" redrive >"$SAGA_DIR/told" 2>&1 &
+    others+=("$!")
+    within 5 grep -qE "^saga: waiting for payment-svc \(pid $pid\), which does not answer; if it is paused: kill -CONT $pid$" "$SAGA_DIR/told"
+    kill "${others[-1]}"
+    asked 75 fund alice 1
+    shows "$said" "^saga: payment-svc \(pid $pid\) is running but does not answer; if it is paused: kill -CONT $pid "
+    asked_json 75 shutdown --all
+    has order ended
+    has inventory ended
+    has payment runs
+    ends order
+    ends inventory
+    end payment KILL
+}
+rebuild_is_bounded() {
+    local began
+    start_all
+    seed
+    end inventory
+    began=$SECONDS
+    asked 75 rebuild order
+    [ $((SECONDS - began)) -lt 60 ]
+    shows "$said" '^saga: the order view is still rebuilding; .*inventory-svc is not running; start it with '
+}
+used_up() {
+    start_all
+    seed
+    asked 0 fault set payment payment/decline --times 1
+    asked 1 place widget:1
+    asked 0 fault ls payment
+    shows "$said" '^payment/decline .* used up$'
+    shows "$said" '^payment: payment/decline is on, once, and is used up; passed'
+}
+empty_quantity() {
+    asked 64 place widget:
+    shows "$said" '^saga: widget:: a line is SKU:QUANTITY, as in widget:2$'
+}
+
 it 'a service that is down is named, with what starts it' in_shop down down
 it 'a hint starts the directory that was looked at' hints
 it 'what files can tell is told without the services' from_files
@@ -797,3 +841,10 @@ it 'a log with another history is not read on' in_shop forked forked # F21 real
 it 'verify names an edited event' in_shop edited edited # F51 real
 it '--verbose logs every decision' in_shop verbose decisions
 it 'without --faults there are none' in_shop calm no_faults
+it 'a paused service is named with its pid, and keeps no other waiting' \
+    in_shop paused-one paused_is_named
+it 'a rebuild does not wait for ever for a service that is away' \
+    in_shop bounded rebuild_is_bounded
+it 'a fault that has fired as often as it was to is used up' \
+    in_shop used-up used_up
+it 'a line without a quantity is shown what a line is' empty_quantity
