@@ -297,6 +297,14 @@ static bool late_asks(void *ctx, enum channel channel, uint64_t to,
     return false;
 }
 
+/* A start waits for the first answer of each publisher, up to three seconds. */
+static void know_who_is_away(struct cluster *cluster)
+{
+    if (cluster_step(cluster, PAYMENT_SVC) != EVT_OK)
+        fail("a start", shell_error(cluster->writers[PAYMENT_SVC].shell));
+    cluster_pass(cluster, 3000);
+}
+
 /* How many events a second it takes from the log of order, @count long. */
 static double catch_up_rate(const char *directory, uint64_t count)
 {
@@ -316,6 +324,7 @@ static double catch_up_rate(const char *directory, uint64_t count)
         fail(path, strerror(errno));
     if (cluster_start(cluster, PAYMENT_SVC) != EVT_OK)
         fail(path, "does not open");
+    know_who_is_away(cluster);
     begun = now_s();
     while (status.subscription_count == 0 ||
            status.subscriptions[0].cursor.at.seq < count) {
