@@ -389,6 +389,43 @@ Test(shell, deadlines_that_fell_due_meanwhile_wait_for_a_pull) /* HC31 F30 */
     cluster_remove(cluster);
 }
 
+/* The second pull of order-svc for payment-svc's log is lost. */
+static bool all_but_the_second_pull(void *ctx, enum channel channel,
+                                    uint64_t to, const void *bytes,
+                                    size_t count)
+{
+    int *pulls = ctx;
+    struct pull pull;
+
+    (void)to;
+    return channel != TO_PUBLISHER || !pull_read(bytes, count, &pull) ||
+           strcmp(pull.reader, "order") != 0 ||
+           strcmp(pull.source, "payment") != 0 || ++*pulls != 2;
+}
+
+/* The first answers say how far the others have read; their events are asked
+ * for again once all have spoken, and a deadline waits for these, too. */
+Test(shell, deadlines_wait_for_what_a_start_has_postponed) /* HC31 F30 */
+{
+    struct cluster *cluster = seeded();
+    int pulls = 0;
+
+    place(cluster, "o-1", 2);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(cluster_step(cluster, INVENTORY_SVC), EVT_OK);
+        cr_assert_eq(cluster_step(cluster, PAYMENT_SVC), EVT_OK);
+    }
+    cluster_stop(cluster, ORDER_SVC);
+    cluster_pass(cluster, 60000);
+    cluster->sent = all_but_the_second_pull;
+    cluster->ctx = &pulls;
+    cr_assert_eq(cluster_start(cluster, ORDER_SVC), EVT_OK);
+    cluster_run(cluster, 3000);
+    cr_assert_geq(pulls, 2);
+    cr_assert_str_eq(cluster_story(cluster, "o-1"), HAPPY);
+    cluster_remove(cluster);
+}
+
 Test(shell, the_wall_clock_may_jump) /* HC33 F28 F29 */
 {
     struct cluster *cluster = seeded();

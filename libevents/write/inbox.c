@@ -177,6 +177,8 @@ enum evt_status inbox_handle(struct shell *shell, const struct input *input)
         (void)modes_awaiting(shell); /* if this was the last: all are asked */
         return EVT_OK;
     }
+    if (input->kind == INPUT_REPLY && sub->nonce == 0)
+        shell->postponed[input->from] = false; /* here they are */
     rc = handle_rows(shell, sub);
     while (rc == EVT_OK && shell->mode != SHELL_BEHIND &&
            subscription_held(sub, new_rows) > 0)

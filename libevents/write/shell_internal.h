@@ -43,7 +43,7 @@ struct shell {
     struct cursor saved[CURSORS_MAX];  /* as the inbox has them */
     struct cursor before[CURSORS_MAX]; /* as the transaction began */
     bool connected[CURSORS_MAX];       /* once, in this life */
-    bool postponed[CURSORS_MAX];       /* dropped rows until all were heard */
+    bool postponed[CURSORS_MAX];       /* its rows are asked for again */
     size_t subscription_count;
 
     /* The open batch: true only after the commit. */

@@ -96,9 +96,9 @@ static bool still_held(struct shell *shell)
     bool all_answered = true;
 
     for (size_t i = 0; i < shell->subscription_count; i++)
-        all_answered = all_answered &&
-                       subscription_answered(&shell->subscriptions[i]) &&
-                       !shell->subscriptions[i].pull_wanted;
+        all_answered =
+            all_answered && subscription_answered(&shell->subscriptions[i]) &&
+            !shell->subscriptions[i].pull_wanted && !shell->postponed[i];
     if (all_answered || shell_now(shell) >= shell->held_until_ms)
         shell->timers_held = false;
     return shell->timers_held;
