@@ -863,6 +863,7 @@ static const struct argp_option options[] = {
 const struct verb verb_bench = {
     .name = "bench",
     .group = LEARNING,
+    .examples = "bench --sagas 2000",
     .summary = "run a closed loop of orders and measure its cost",
     .args = "",
     .options = options,

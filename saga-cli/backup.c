@@ -427,6 +427,7 @@ static int run(struct saga *saga)
 const struct verb verb_backup = {
     .name = "backup",
     .group = OPERATION,
+    .examples = "backup /tmp/copy",
     .summary = "copy the logs, consistent with each other",
     .args = "DIR",
     .words_max = 1,

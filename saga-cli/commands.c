@@ -240,6 +240,7 @@ static const struct argp_option id_option[] = {
 const struct verb verb_cancel = {
     .name = "cancel",
     .group = COMMANDS,
+    .examples = "cancel o-7 --reason \"changed my mind\"",
     .summary = "cancel an order that is not confirmed yet",
     .args = "ORDER",
     .options = reason_option,
@@ -252,6 +253,7 @@ const struct verb verb_cancel = {
 
 const struct verb verb_stock = {.name = "stock",
                                 .group = COMMANDS,
+                                .examples = "stock widget 100",
                                 .summary = "receive goods",
                                 .args = "SKU QTY",
                                 .options = id_option,
@@ -261,6 +263,7 @@ const struct verb verb_stock = {.name = "stock",
 
 const struct verb verb_fund = {.name = "fund",
                                .group = COMMANDS,
+                               .examples = "fund alice 12.50",
                                .summary = "deposit money, as in 12.50",
                                .args = "CUSTOMER AMOUNT",
                                .options = id_option,
@@ -270,6 +273,7 @@ const struct verb verb_fund = {.name = "fund",
 
 const struct verb verb_product = {.name = "product",
                                   .group = COMMANDS,
+                                  .examples = "product widget 19.90",
                                   .summary = "set the price of a product",
                                   .args = "SKU PRICE",
                                   .options = id_option,

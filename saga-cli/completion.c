@@ -177,6 +177,7 @@ static int run(struct saga *saga)
 const struct verb verb_completion = {
     .name = "completion",
     .group = ABOUT,
+    .examples = "completion bash",
     .summary = "print bash completion: . <(saga completion bash)",
     .args = "bash",
     .words_max = 1,

@@ -446,6 +446,9 @@ static const struct argp_option options[] = {
 const struct verb verb_fault = {
     .name = "fault",
     .group = OPERATION,
+    .examples = "fault ls payment\n"
+                "fault set payment handler/slow --times 3\n"
+                "fault clear --all",
     .summary = "list, set and clear the fault points of the services",
     .args = "ls [SERVICE]\n"
             "set SERVICE POINT [--after N] [--times N] [--percent P]\n"

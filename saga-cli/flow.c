@@ -144,6 +144,7 @@ static const struct argp_option options[] = {
 const struct verb verb_flow = {
     .name = "flow",
     .group = LEARNING,
+    .examples = "flow",
     .summary = "show who reacts to what, from the rule tables",
     .args = "",
     .options = options,

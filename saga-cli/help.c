@@ -134,6 +134,20 @@ static void print_options(FILE *out, const struct argp_option *options)
     }
 }
 
+void help_print_examples(FILE *out, const struct verb *verb, const char *head,
+                         const char *lead)
+{
+    if (verb->examples == NULL)
+        return;
+    fputs(head, out);
+    for (const char *line = verb->examples; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+
+        fprintf(out, "%s%.*s\n", lead, (int)length, line);
+        line += length + (line[length] != '\0');
+    }
+}
+
 static void print_rest(FILE *out, const struct verb *verb)
 {
     struct filled line = {out, 0, 0};
@@ -141,6 +155,7 @@ static void print_rest(FILE *out, const struct verb *verb)
     print_options(out, verb->options);
     if (verb->notes != NULL)
         fill_text(&line, verb->notes);
+    help_print_examples(out, verb, "\nExamples:\n", "  ./saga ");
 }
 
 /* The same as one string; caller frees. */
@@ -238,6 +253,7 @@ static int run(struct saga *saga)
 
 const struct verb verb_help = {.name = "help",
                                .group = ABOUT,
+                               .examples = "help place",
                                .summary =
                                    "show this list, or the help of one verb",
                                .args = "[VERB]",

@@ -422,6 +422,8 @@ static const struct argp_option options[] = {
 
 const struct verb verb_log = {.name = "log",
                               .group = QUERIES,
+                              .examples = "log payment --from 20\n"
+                                          "log --all --follow",
                               .summary = "print the events of a log",
                               .args = "SERVICE|--all",
                               .options = options,

@@ -92,13 +92,17 @@ static int run_version(struct saga *saga)
 
 const struct verb verb_version = {.name = "version",
                                   .group = ABOUT,
+                                  .examples = "version",
                                   .summary = "show the version",
                                   .args = "",
                                   .run = run_version};
 
 /* What is run where no verb is given: words before one are checked, too. */
-static const struct verb nothing = {
-    .name = "help", .group = ABOUT, .args = "", .run = run_nothing};
+static const struct verb nothing = {.name = "help",
+                                    .group = ABOUT,
+                                    .args = "",
+
+                                    .run = run_nothing};
 
 /* ---- running it --------------------------------------------------------- */
 

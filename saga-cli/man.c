@@ -87,6 +87,9 @@ static void put_verb(const struct verb *verb)
     put_options(verb->options);
     if (verb->notes != NULL)
         put_line(".PP", verb->notes);
+    help_print_examples(stdout, verb, ".PP\n.nf\n", "saga ");
+    if (verb->examples != NULL)
+        puts(".fi");
 }
 
 static void put_page(void)
@@ -128,6 +131,7 @@ static int run(struct saga *saga)
 
 const struct verb verb_man = {.name = "man",
                               .group = ABOUT,
+                              .examples = "man | man -l -",
                               .summary =
                                   "print the manual page: saga man | man -l -",
                               .args = "",

@@ -98,6 +98,7 @@ static int run_parked(struct saga *saga)
 const struct verb verb_parked = {
     .name = "parked",
     .group = OPERATION,
+    .examples = "parked",
     .summary = "list the events that a service could not read",
     .args = "[SERVICE]",
     .words_max = 1,
@@ -222,6 +223,7 @@ static const struct argp_option redrive_options[] = {
 const struct verb verb_redrive = {
     .name = "redrive",
     .group = OPERATION,
+    .examples = "redrive payment",
     .summary = "retry parked events now",
     .args = "[SERVICE]",
     .options = redrive_options,
@@ -275,6 +277,7 @@ static int run_accept(struct saga *saga)
 const struct verb verb_accept = {
     .name = "accept",
     .group = OPERATION,
+    .examples = "accept order payment",
     .summary = "let SERVICE continue with SOURCE's log as it is now",
     .args = "SERVICE SOURCE",
     .words_max = 2,
@@ -464,6 +467,7 @@ static int run_rebuild(struct saga *saga)
 const struct verb verb_rebuild = {
     .name = "rebuild",
     .group = OPERATION,
+    .examples = "rebuild stock",
     .summary = "rebuild a view from the logs, beside the old one",
     .args = "VIEW|SERVICE",
     .words_max = 1,
@@ -640,6 +644,8 @@ static const struct argp_option shutdown_options[] = {
 const struct verb verb_shutdown = {
     .name = "shutdown",
     .group = OPERATION,
+    .examples = "shutdown payment\n"
+                "shutdown --all",
     .summary = "stop a service; it finishes its batch first",
     .args = "SERVICE|--all",
     .options = shutdown_options,

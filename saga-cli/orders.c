@@ -1,4 +1,6 @@
-/* orders.c - `saga ls`: the orders, newest first, from the order view. */
+/* orders.c - `saga ls`: the orders, newest first, from the order view.  lists.c
+ * lists what there is besides. */
+#include "lists.h"
 #include "story.h"
 #include "verbs.h"
 
@@ -84,46 +86,76 @@ static void print_text(const json_t *orders, bool more, const char *status)
         printf("  ... and older ones (--limit N shows more)\n");
 }
 
-/* Asks page by page, since one answer is one message. */
-static json_t *gather(struct saga *saga, const char *status, int64_t limit,
+/* What to list. */
+struct wanted {
+    const char *status, *customer; /* NULL: any */
+    int64_t limit;
+};
+
+/* One page of orders, those before @last ("": the newest). */
+static json_t *ask_page(struct saga *saga, const struct wanted *wanted,
+                        int64_t limit, const char *last, int *code)
+{
+    json_t *ask = json_pack("{s:s,s:I}", "get", "orders", "limit",
+                            (json_int_t)(limit < PAGE ? limit : PAGE));
+    json_t *reply;
+
+    if (wanted->status != NULL)
+        json_object_set_new(ask, "status", json_string(wanted->status));
+    if (last[0] != '\0')
+        json_object_set_new(ask, "before", json_string(last));
+    reply = saga_ask(saga, "order", ask, NULL, code);
+    json_decref(ask);
+    return reply;
+}
+
+/* Appends those of @page that are wanted; @last becomes the id of its last. */
+static void add_page(const struct wanted *wanted, json_t *page, json_t *orders,
+                     char last[ID_BYTES])
+{
+    json_t *order;
+    size_t i;
+
+    json_array_foreach(page, i, order)
+    {
+        snprintf(last, ID_BYTES, "%s", json_text(order, "order"));
+        if (wanted->customer == NULL ||
+            strcmp(wanted->customer, json_text(order, "customer")) == 0)
+            json_array_append(orders, order);
+    }
+}
+
+/* Asks page by page, since one answer is one message; of one customer, until
+ * there are enough. */
+static json_t *gather(struct saga *saga, const struct wanted *wanted,
                       bool *more, int *code)
 {
     json_t *orders = json_array();
+    char last[ID_BYTES] = "";
 
     *more = true;
-    while (*more && (int64_t)json_array_size(orders) < limit) {
-        size_t have = json_array_size(orders);
-        int64_t left = limit - (int64_t)have;
-        json_t *ask = json_pack("{s:s,s:I}", "get", "orders", "limit",
-                                (json_int_t)(left < PAGE ? left : PAGE));
-        json_t *reply;
+    while (*more && (int64_t)json_array_size(orders) < wanted->limit) {
+        int64_t left = wanted->limit - (int64_t)json_array_size(orders);
+        json_t *page, *reply = ask_page(saga, wanted,
+                                        wanted->customer != NULL ? PAGE : left,
+                                        last, code);
 
-        if (status != NULL)
-            json_object_set_new(ask, "status", json_string(status));
-        if (have > 0)
-            json_object_set_new(
-                ask, "before",
-                json_string(
-                    json_text(json_array_get(orders, have - 1), "order")));
-        reply = saga_ask(saga, "order", ask, NULL, code);
-        json_decref(ask);
         if (reply == NULL) {
             json_decref(orders);
             return NULL;
         }
-        json_array_extend(orders, json_object_get(reply, "orders"));
+        page = json_object_get(reply, "orders");
+        add_page(wanted, page, orders, last);
         *more = json_is_true(json_object_get(reply, "more")) &&
-                json_array_size(orders) > have;
+                json_array_size(page) > 0;
         json_decref(reply);
+    }
+    while ((int64_t)json_array_size(orders) > wanted->limit) {
+        json_array_remove(orders, json_array_size(orders) - 1);
+        *more = true;
     }
     return orders;
 }
-
-/* What to list. */
-struct wanted {
-    const char *status; /* NULL: any */
-    int64_t limit;
-};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -133,6 +165,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     if (key == 'n')
         return saga_take_number(saga, "limit", arg, 1, LIMIT_MAX,
                                 &wanted->limit);
+    if (key == 'c') {
+        wanted->customer = arg;
+        return text_is_id(arg, CUSTOMER_BYTES)
+                   ? SAGA_YES
+                   : saga_fail(saga, SAGA_USAGE, "'%s' is no customer's name",
+                               arg);
+    }
     if (key != 's')
         return ARGP_ERR_UNKNOWN;
     wanted->status = NULL;
@@ -147,41 +186,57 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                      arg);
 }
 
-static int run(struct saga *saga)
+static int list_orders(struct saga *saga, const struct wanted *wanted)
 {
-    struct wanted wanted = {.limit = SHOWN};
-    int code = saga_parse(saga, &wanted);
-    json_t *orders;
+    int code = SAGA_YES;
     bool more;
+    json_t *orders = gather(saga, wanted, &more, &code);
 
-    if (code != SAGA_YES)
-        return code;
-    if (saga->word_count > 0)
-        return saga_fail(
-            saga, SAGA_USAGE,
-            "unexpected argument '%s' ('./saga show %s' shows one order)",
-            saga->words[0], saga->words[0]);
-    orders = gather(saga, wanted.status, wanted.limit, &more, &code);
     if (orders == NULL)
         return code;
     if (saga->json)
         saga_print_json(json_pack("{s:O,s:b}", "orders", orders, "more", more));
     else
-        print_text(orders, more, wanted.status);
+        print_text(orders, more, wanted->status);
     json_decref(orders);
     return SAGA_YES;
 }
 
+static int run(struct saga *saga)
+{
+    struct wanted wanted = {.limit = SHOWN};
+    int code = saga_parse(saga, &wanted);
+    const char *what = saga->word_count > 0 ? saga->words[0] : "orders";
+
+    if (code != SAGA_YES)
+        return code;
+    if (strcmp(what, "orders") == 0)
+        return list_orders(saga, &wanted);
+    if (!list_is_one(what))
+        return saga_fail(saga, SAGA_USAGE,
+                         "unexpected argument '%s': orders, products, stock or "
+                         "customers ('./saga show %s' shows one order)",
+                         what, what);
+    if (wanted.status != NULL || wanted.customer != NULL)
+        return saga_fail(saga, SAGA_USAGE,
+                         "--status and --customer are options of 'ls orders'");
+    return list_print(saga, what, wanted.limit);
+}
+
 static const struct argp_option options[] = {
     {"status", 's', "S", 0, "PENDING, CANCELLING, CONFIRMED or CANCELLED", 0},
-    {"limit", 'n', "N", 0, "show at most N orders (20)", 0},
+    {"customer", 'c', "C", 0, "only the orders of customer C", 0},
+    {"limit", 'n', "N", 0, "show at most N (20)", 0},
     {0}};
 
-const struct verb verb_ls = {.name = "ls",
-                             .group = QUERIES,
-                             .summary = "list the orders, newest first",
-                             .args = "",
-                             .options = options,
-                             .parse = parse,
-                             .words_max = 1,
-                             .run = run};
+const struct verb verb_ls = {
+    .name = "ls",
+    .group = QUERIES,
+    .examples = "ls --status PENDING\n"
+                "ls stock",
+    .summary = "list orders, newest first, or what else there is",
+    .args = "[orders|products|stock|customers]",
+    .options = options,
+    .parse = parse,
+    .words_max = 1,
+    .run = run};

@@ -325,6 +325,7 @@ int saga_end(struct saga *saga, json_t *done)
 const struct verb verb_pids = {
     .name = "pids",
     .group = OPERATION,
+    .examples = "pids",
     .summary = "list the processes that run in the data directory",
     .args = "[SERVICE]",
     .words_max = 1,
@@ -336,6 +337,7 @@ const struct verb verb_pids = {
 const struct verb verb_signal = {
     .name = "signal",
     .group = OPERATION,
+    .examples = "signal payment STOP",
     .summary = "send a signal to the process that runs as SERVICE",
     .args = "SERVICE SIGNAL",
     .words_max = 2,

@@ -171,6 +171,9 @@ static const struct argp_option options[] = {
 const struct verb verb_scenario = {
     .name = "scenario",
     .group = LEARNING,
+    .examples = "scenario ls\n"
+                "scenario show 7\n"
+                "scenario run 7",
     .summary = "break the shop on purpose, and predict what happens",
     .args = "ls\nshow N\nrun N [--without A[,B]]\nrun --all",
     .options = options,
@@ -184,6 +187,7 @@ const struct verb verb_scenario = {
 const struct verb verb_learn = {
     .name = "learn",
     .group = LEARNING,
+    .examples = "learn 1",
     .summary = "walk through a chapter of the tutorial, command by command",
     .args = "[CHAPTER]",
     .words_max = WORDS_MAX,

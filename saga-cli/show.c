@@ -493,6 +493,9 @@ static const struct argp_option options[] = {
 const struct verb verb_show = {
     .name = "show",
     .group = QUERIES,
+    .examples = "show o-7\n"
+                "show sku:widget\n"
+                "show customer:alice --time 2026-01-31T12:00:00",
     .summary = "show a state, now or at any point in the past",
     .args = "ORDER|sku:X|customer:Y [--at [SERVICE:]SEQ | --time T]",
     .options = options,

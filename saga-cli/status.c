@@ -252,6 +252,8 @@ static int run_status(struct saga *saga)
 const struct verb verb_status = {
     .name = "status",
     .group = QUERIES,
+    .examples = "status\n"
+                "status payment",
     .summary = "show health, heads, cursors and lag",
     .args = "[SERVICE]",
     .words_max = 1,
@@ -551,6 +553,8 @@ static const struct argp_option options[] = {
 const struct verb verb_wait = {
     .name = "wait",
     .group = QUERIES,
+    .examples = "wait o-7 --timeout 5\n"
+                "wait --quiet",
     .summary = "wait until an order has ended, or everything is done",
     .args = "ORDER|--quiet",
     .options = options,

@@ -336,6 +336,7 @@ static const struct argp_option options[] = {
 
 const struct verb verb_trace = {.name = "trace",
                                 .group = QUERIES,
+                                .examples = "trace o-7",
                                 .summary =
                                     "show what happened to an order, and why",
                                 .args = "ORDER",

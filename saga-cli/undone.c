@@ -333,6 +333,7 @@ static const struct argp_option options[] = {
 const struct verb verb_undone = {
     .name = "undone",
     .group = QUERIES,
+    .examples = "undone",
     .summary = "count the orders and events that are not done yet",
     .args = "",
     .options = options,

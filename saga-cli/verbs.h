@@ -17,7 +17,8 @@ extern const char *const group_titles[GROUPS];
 struct verb {
     const char *name;
     enum verb_group group;
-    const char *summary; /* one line */
+    const char *summary;  /* one line */
+    const char *examples; /* without "./saga", a line each; or NULL */
     /* What follows the name, a line for each form.  Words in small letters are
      * typed as they are; SERVICE, SOURCE, VERB and DIR are completed. */
     const char *args;
@@ -78,6 +79,9 @@ int saga_unexpected(const struct saga *saga, const char *word);
  * caller frees. */
 char *help_synopsis(const struct verb *verb);
 void help_print(FILE *out);
+/* @head, and the verb's examples, each on a line behind @lead. */
+void help_print_examples(FILE *out, const struct verb *verb, const char *head,
+                         const char *lead);
 int help_print_verb(const struct saga *saga, const struct verb *verb);
 
 extern const struct verb verb_place, verb_cancel, verb_stock, verb_fund,

@@ -523,6 +523,7 @@ static int run(struct saga *saga)
 
 const struct verb verb_why = {.name = "why",
                               .group = QUERIES,
+                              .examples = "why o-7",
                               .summary =
                                   "show what an unfinished order waits for",
                               .args = "ORDER",

@@ -489,6 +489,34 @@ ls_pages() {
     asked 0 ls --status PENDING
     shows "$said" '^No orders that are PENDING'
 }
+ls_kinds() {
+    asked 0 fund zoe 12.50
+    asked 0 product zither 199.90
+    asked 0 product zither 149.50
+    asked 0 stock zither 3
+    asked 0 place zither:1 --customer zoe --no-wait --id o-zoe
+    asked 0 wait o-zoe
+    asked_json 0 ls --customer zoe
+    same o-zoe "$(field 'orders.*.order')"
+    asked_json 0 ls orders --customer nobody --limit 3
+    has 'orders.#' 3
+    has more true
+    asked 0 ls products --limit 1000
+    shows "$said" '^  zither +149\.50$'
+    asked_json 0 ls products --limit 1
+    has 'products.#' 1
+    has more true
+    asked 0 ls stock --limit 1000
+    shows "$said" '^  zither +3 +0 +3 +0$'
+    asked_json 0 ls customers --limit 1000
+    shows "$said" '"customer":"zoe","balance_cents":1250,'
+    asked 0 ls customers --limit 1000
+    shows "$said" '^  zoe +12\.50 +0\.00$'
+    asked 64 ls bakers
+    shows "$said" "unexpected argument 'bakers': orders, products, stock or cust"
+    asked 64 ls stock --customer zoe
+    asked 64 ls --customer a/b
+}
 logs() {
     asked 0 log order --limit 2
     same 2 "$(wc -l <<<"$said")"
@@ -864,6 +892,7 @@ it 'a journal of acknowledged orders is checked' journal
 it 'deposit 50, deposit 80, pay 30: the balance at each point' story
 it 'show shows orders, skus and customers, now and then' show_all
 it 'ls pages through any number of orders' ls_pages
+it 'ls lists products, stock and customers, too' ls_kinds
 it 'log prints events as they are' logs
 it 'log --follow goes on until it is told to stop' follow
 it 'log --follow --json is one value a line' follow_json

@@ -50,6 +50,10 @@ asked_of_all() {
     done <<'END'
 ls
 ls --limit 1 --status CONFIRMED
+ls orders --customer bob
+ls products
+ls stock
+ls customers --limit 1
 show o-1
 show o-2
 show o-none

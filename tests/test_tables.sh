@@ -35,6 +35,22 @@ all_are_listed() {
     done
 }
 
+# Each has examples, whose words are words of that verb.
+examples() {
+    local verb example
+    for verb in $verbs; do
+        "$saga" help "$verb" | sed -n 's/^  \.\/saga //p' >"$work/examples"
+        [ -s "$work/examples" ]
+        while read -r example; do
+            [ "${example%% *}" = "$verb" ]
+            case $example in man* | learn* | scenario* | bench* | *--follow | 'wait --quiet' | undone) continue ;; esac
+            # No shop is there: more than the words is not tried.
+            eval "said=\$(said_by $example)"
+            shows "$said" '^exit code (0|66|69|1)$'
+        done <"$work/examples"
+    done
+}
+
 # --option=VALUE and --option VALUE are one; a flag takes none.
 both_ways() {
     local verb option arg one two count=0
@@ -162,6 +178,7 @@ no_sql() {
 }
 
 it 'every verb is in the help, and has its own' all_are_listed
+it 'every help has examples that can be typed' examples
 it 'an option takes its value behind = or as a word' both_ways
 it 'global options stand before or behind the verb' global_options
 it 'the completion knows every verb and option' completion
