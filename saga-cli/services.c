@@ -61,24 +61,39 @@ bool saga_is_of_shop(unsigned number)
 
 /* ---- finding ------------------------------------------------------------- */
 
-/* Whether @name in the directory @fd is a service's directory. */
-static bool is_service(int fd, const char *name)
+static bool holds(int directory, const char *name)
 {
-    static const char *const files[] = {"log.db", "service.json"};
     struct stat found;
-    bool holds = false;
+
+    return fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(found.st_mode);
+}
+
+/* Whether @name in the directory @fd is a service's directory: a copy of one
+ * under another name is not, since its log says whose it is. */
+static bool is_service(const struct saga *saga, int fd, const char *name)
+{
+    char path[4096], why[STORE_WHY_BYTES];
+    struct store *log = NULL;
+    bool has_log, has_description;
     int inside;
 
     if (!text_is_id(name, SERVICE_BYTES) || name[0] == '.')
         return false;
     inside = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    for (size_t i = 0; inside >= 0 && i < 2; i++)
-        holds = holds ||
-                (fstatat(inside, files[i], &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-                 S_ISREG(found.st_mode));
-    if (inside >= 0)
-        close(inside);
-    return holds;
+    if (inside < 0)
+        return false;
+    has_log = holds(inside, "log.db");
+    has_description = holds(inside, "service.json");
+    close(inside);
+    if (!has_log)
+        return has_description;
+    snprintf(path, sizeof path, "%s/%s/log.db", saga->directory, name);
+    if (store_open_readonly(path, NULL, NULL, &log, why) != EVT_OK)
+        return has_description || saga_runs(saga, name);
+    has_log = strcmp(store_service(log), name) == 0;
+    store_close(log);
+    return has_log;
 }
 
 static void add_other(const char *name)
@@ -112,7 +127,7 @@ bool saga_find_services(const struct saga *saga)
     for (int i = 0; i < found; i++) {
         if (count < SERVICES_MAX &&
             saga_service_number(entries[i]->d_name) < 0 &&
-            is_service(fd, entries[i]->d_name))
+            is_service(saga, fd, entries[i]->d_name))
             add_other(entries[i]->d_name);
         free(entries[i]);
     }

@@ -16,8 +16,10 @@
 # for processes and mounts: however this ends, Ctrl-C and kill -9 included, the
 # kernel ends what they started and unmounts what they mounted.  Their data
 # directories, made with mktemp, lie below one of ours, in memory: no scenario
-# cuts the power, so that memory is only faster.  With $SCENARIO_IN_TMPDIR
-# they are on whatever $TMPDIR is on (scripts/soak.sh).
+# cuts the power, so that memory is only faster.  With $SCENARIO_IN_TMPDIR they
+# are on whatever $TMPDIR is on (scripts/soak.sh).  /dev/shm is their own, too:
+# libfaketime leaves files there that are named by pids, and pids repeat in each
+# namespace.
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 # shellcheck source=scripts/common.sh
@@ -178,7 +180,11 @@ run_one() { # FILE
         setpriv --pdeathsig KILL \
         unshare "${map[@]}" --mount --pid --fork --kill-child --mount-proc \
         sh -c '{ [ -n "$SCENARIO_IN_TMPDIR" ] ||
-            mount -t tmpfs -o mode=700 tmpfs "$TMPDIR"; } && exec "$@"' sh \
+            mount -t tmpfs -o mode=700 tmpfs "$TMPDIR"; } &&
+            case $TMPDIR in
+                /dev/shm/*) ;;
+                *) mount -t tmpfs -o mode=1777 tmpfs /dev/shm ;;
+            esac && exec "$@"' sh \
         clitest --color never --progress test "$work/commands"
 }
 

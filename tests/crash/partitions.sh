@@ -98,7 +98,7 @@ converges() {
 }
 status_of() { # ORDER STATUS
     asked_json 0 show "$1"
-    has order.status "$2"
+    has status "$2"
 }
 
 # ---- partitions -------------------------------------------------------------
