@@ -390,7 +390,7 @@ void simvfs_backup(int disk)
         const struct file *file = find_end(disk, log_files[i]);
 
         image_resize(copy, 0);
-        if (file == NULL)
+        if (file == NULL || file->now.size == 0)
             continue;
         image_resize(copy, file->now.size);
         memcpy(copy->bytes, file->now.bytes, copy->size);
