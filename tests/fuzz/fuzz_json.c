@@ -8,11 +8,15 @@
 
 #include <string.h>
 
+/* A name that is none is shown escaped, and so reads as another. */
 static bool is_writable(const struct event *event)
 {
-    bool caused = event->cause.source[0] != '\0';
+    const char *source = event->cause.source;
+    bool caused = source[0] != '\0';
 
-    return caused != (event->cause.command_id[0] != '\0');
+    return caused != (event->cause.command_id[0] != '\0') &&
+           (!caused || text_is_id(source, SERVICE_BYTES)) &&
+           text_is_id(event->source, SERVICE_BYTES);
 }
 
 static void check_event(const struct event *event)
