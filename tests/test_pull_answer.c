@@ -195,6 +195,14 @@ Test(pull_answer, a_malformed_cursor_hides_no_event, .init = open_log,
     answer = log_query(log_file, request);
     cr_assert_eq(json_array_size(json_object_get(answer, "events")), 3);
     json_decref(answer);
+    cr_assert_eq(sqlite3_exec(store_connection(log_file),
+                              "UPDATE inbox SET source = x'7a'"
+                              " WHERE source > 'payment'",
+                              NULL, NULL, NULL),
+                 SQLITE_OK);
+    answer = log_query(log_file, request); /* a blob is behind every text */
+    cr_assert_eq(json_array_size(json_object_get(answer, "events")), 3);
+    json_decref(answer);
     json_decref(request);
 }
 

@@ -13,8 +13,7 @@
 enum {
     BLOCK = 4096,        /* events */
     BLOCKS_AT_ONCE = 64, /* looked at in one more walk over the tag rows */
-    ROW_TAG_BYTES = 4096,
-    TAGS_AT_ONCE = 4096 /* rows in one statement: no snapshot for long */
+    TAGS_AT_ONCE = 4096  /* rows in one statement: no snapshot for long */
 };
 
 /* The blocks that are looked at closely: event by event. */
@@ -111,29 +110,21 @@ static void subtract_closely(struct check *check, struct checked_log *log,
         *sum -= tag_hash(tag, (uint64_t)seq);
 }
 
-/* Whether the next rows can be asked for behind this one.  A damaged row may
- * hold any type in any column, and some are not behind themselves. */
-static bool is_whole(sqlite3_stmt *row)
-{
-    return sqlite3_column_type(row, 0) == SQLITE_TEXT &&
-           sqlite3_column_type(row, 1) == SQLITE_INTEGER &&
-           (size_t)sqlite3_column_bytes(row, 0) < ROW_TAG_BYTES &&
-           strlen(check_text(row, 0)) == (size_t)sqlite3_column_bytes(row, 0);
-}
-
 /* Some more rows behind (@tag, @seq), which become the last of them.
- * EVT_NONE: no more, or, which is reported, none that could be found. */
+ * EVT_NONE: no more, or, which is reported, no rows can be asked for behind the
+ * last one: a damaged row may hold any type in any column. */
 static enum evt_status some_rows(struct check *check, struct checked_log *log,
                                  sqlite3_stmt *rows, subtract_fn *each,
                                  struct close_look *look)
 {
-    char tag[ROW_TAG_BYTES] = "";
+    char tag[TAG_BYTES] = "";
     int64_t seq = 0;
     int step;
     bool any = false;
 
     while ((step = sqlite3_step(rows)) == SQLITE_ROW) {
-        if (!is_whole(rows)) {
+        if (!sql_read_text(rows, 0, tag, sizeof tag) ||
+            !sql_is_whole(rows, 1)) {
             sqlite3_reset(rows);
             check_broken(check, CHECK_S1, log->service->name,
                          "a row of its tags holds no tag and number");
@@ -141,7 +132,6 @@ static enum evt_status some_rows(struct check *check, struct checked_log *log,
         }
         any = true;
         seq = sqlite3_column_int64(rows, 1);
-        text_copy(tag, sizeof tag, check_text(rows, 0));
         each(check, log, look, tag, seq);
     }
     sqlite3_reset(rows);

@@ -49,13 +49,14 @@ void sql_bind_blob(sqlite3_stmt *s, int column, const void *bytes, size_t count)
 
 bool sql_read_text(sqlite3_stmt *s, int column, char *text, size_t size)
 {
+    int type = sqlite3_column_type(s, column);
     const char *value = (const char *)sqlite3_column_text(s, column);
     size_t length = (size_t)sqlite3_column_bytes(s, column);
 
     memset(text, 0, size);
     if (value == NULL)
         return true;
-    if (length >= size || strlen(value) != length)
+    if (type != SQLITE_TEXT || length >= size || strlen(value) != length)
         return false;
     memcpy(text, value, length);
     return true;

@@ -25,7 +25,8 @@ void sql_bind_int(sqlite3_stmt *s, int column, uint64_t value);
 void sql_bind_blob(sqlite3_stmt *s, int column, const void *bytes,
                    size_t count);
 
-/* Copies a text, "" for NULL.  False: it does not fit, or holds a NUL. */
+/* Copies a text, "" for NULL.  False: it does not fit, holds a NUL, or is of
+ * another type, which compares differently from what could be bound of it. */
 MUST_CHECK bool sql_read_text(sqlite3_stmt *s, int column, char *text,
                               size_t size);
 /* Copies a blob of exactly @size bytes, or, if @may_be_empty, of none. */

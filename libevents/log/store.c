@@ -40,9 +40,7 @@ static const char *const sql[STATEMENTS] = {
                    " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (source) DO UPDATE"
                    " SET log_id = ?2, seq = ?3, hash = ?4",
     [NEXT_CURSOR] = "SELECT log_id, seq, hash, source FROM inbox"
-                    " WHERE source > ?1 AND typeof(source) = 'text'"
-                    " AND instr(source, char(0)) = 0 AND length(source) < 16"
-                    " ORDER BY source LIMIT 1",
+                    " WHERE source > ?1 ORDER BY source LIMIT 1",
     [SNAPSHOT] = "SELECT layout, seq, bytes FROM snapshot"
                  " WHERE kind = ?1 AND key = ?2",
     [SET_SNAPSHOT] = "INSERT OR REPLACE INTO snapshot"
