@@ -13,7 +13,7 @@
  * file cannot be read, and the array is NULL. */
 json_t *losses_read(const struct saga *saga, int *code);
 
-/* The one that says the same of the same, borrowed; NULL: there is none. */
+/* The recorded loss with this id, subject and text, borrowed, or NULL. */
 json_t *losses_find(const json_t *losses, const char *id, const char *subject,
                     const char *text);
 

@@ -71,8 +71,8 @@ const char *saga_undescribed(unsigned number);
 /* The descriptions of all of which there is one, as describe_service() makes
  * them: a new array. */
 json_t *saga_descriptions(struct saga *saga);
-/* The description that lies beside @log, checked, for a copy of both; NULL:
- * there is none.  Caller frees. */
+/* The description beside @log, for a copy of both; NULL if it is missing or
+ * does not describe that log.  Caller frees. */
 struct store;
 char *saga_description_of(const struct saga *saga, const struct store *log);
 
@@ -159,7 +159,7 @@ int saga_not_sent(const struct saga *saga, const char *service,
  * ends it.  At most 511 bytes; the last one counts. */
 void saga_set_effect(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
-/* The text; "": there is none. */
+/* The text that was set last; "" before the first. */
 const char *saga_effect(void);
 
 /* Writes out the answer; returns @code, or SAGA_IO when part of the answer was

@@ -14,7 +14,7 @@ void screen_open(bool colour);
 /* Prints what is left of a line without an end; false: it got not out. */
 bool screen_close(void);
 
-/* The columns of the terminal on stdout; 0: it is none. */
+/* The width of the terminal on stdout, or 0 if stdout is no terminal. */
 size_t screen_width(void);
 
 #endif

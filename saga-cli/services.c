@@ -25,8 +25,8 @@ enum { DESCRIBE_MS = 500 };
 /* One that this program was not built with. */
 struct other {
     char name[SERVICE_BYTES];
-    struct description *description; /* NULL: there is none to be had */
-    struct service bare;             /* its tables then: a name */
+    struct description *description; /* NULL if nobody describes it */
+    struct service bare;             /* then its tables: the name alone */
     char trouble[STORE_WHY_BYTES];
     bool asked;
 };

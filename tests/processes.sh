@@ -207,7 +207,7 @@ asked_json() { # CODE VERB...
     }
 }
 
-# What $said, JSON, has there: "order.status", "orders.#".
+# What $said, JSON, has there: "status", "orders.#".
 field() { # PATH
     "$tools/json" "$1" <<<"$said"
 }

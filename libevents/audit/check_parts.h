@@ -116,7 +116,7 @@ MUST_CHECK enum evt_status check_log(struct check *check,
                                      struct checked_log *log);
 void check_log_free(struct checked_log *log);
 
-/* The type of a row, NO_MESSAGE if there is none of that name. */
+/* The message type that a row names, or NO_MESSAGE if the name is unknown. */
 enum message_type check_row_type(const struct checked_log *log,
                                  const struct row *row);
 /* As the services decode it; false: *why and *field say why not. */

@@ -64,7 +64,8 @@ bool text_parse_count(const char *text, int64_t least, int64_t most,
 
 /* ---- for the eye --------------------------------------------------------- */
 
-/* The character that @text begins with, as RFC 3629 has it; 0: it is none. */
+/* Reads the first character of @text by the rules of RFC 3629.  Returns its
+ * length in bytes, or 0 if the bytes encode no character. */
 static size_t read_character(const uint8_t *text, uint32_t *character)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -79,7 +80,7 @@ static size_t read_character(const uint8_t *text, uint32_t *character)
         return 0;
     *character = count == 1 ? text[0] : text[0] & (0x7fu >> count);
     for (size_t i = 1; i < count; i++) {
-        if ((text[i] & 0xc0) != 0x80) /* the end of the text is none, too */
+        if ((text[i] & 0xc0) != 0x80) /* also at the final NUL */
             return 0;
         *character = *character << 6 | (text[i] & 0x3f);
     }

@@ -280,7 +280,7 @@ static int settle(struct view_db *db)
 
 static const char *const endings[VIEW_FILES] = {"", "-wal", "-shm"};
 
-/* The inode of the file that ends so; 0: there is none. */
+/* The inode of the view's file with this ending, or 0 if it is missing. */
 static ino_t inode_of(const struct view_db *db, int ending)
 {
     char path[PATH_MAX];

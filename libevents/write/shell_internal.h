@@ -12,8 +12,8 @@
 
 enum {
     TIMERS_MAX = 4,
-    STARTING_MS = 500, /* of whom nothing was seen for so long is away; */
-    SILENT_MS = 3000,  /* who is there, and has not answered for so long, too */
+    STARTING_MS = 500, /* a publisher that was not seen for so long is away */
+    SILENT_MS = 3000,  /* so is one that is there, but silent for so long */
     CURSOR_IDLE_MS = 100,  /* quiet for so long: cursors are made durable */
     CURSOR_LATE_MS = 1000, /* at the latest so long after they moved */
     OPEN_MAX =
