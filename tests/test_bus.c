@@ -254,16 +254,24 @@ static bool has_vice(enum nng_vice vice)
     return major * 10000 + minor * 100 + patch < (int)vice;
 }
 
-/* An endpoint that VICE_DEAF_LISTENER has made deaf is never freed, nor what a
- * socket holds whose close VICE_ENDLESS_CLOSE has held up.  A test that
- * provokes the first sets this, and LeakSanitizer, which asks below as the
+/* An endpoint that VICE_DEAF_LISTENER has made deaf is never freed.  A test
+ * that provokes that sets this, and LeakSanitizer, which asks below as the
  * process ends, looks away. */
 static bool nng_leaks;
 
 int __lsan_is_turned_off(void); /* NOLINT: its name, not ours */
 int __lsan_is_turned_off(void)  /* NOLINT */
 {
-    return nng_leaks || close_bounded_left_open() > 0;
+    return nng_leaks;
+}
+
+/* A PUB connection that is closed between two frames leaks the second: NNG
+ * hands it to a transfer that may no longer begin and drops both
+ * (pub0_pipe_send_cb in its pub.c).  These were sent without an error. */
+const char *__lsan_default_suppressions(void); /* NOLINT */
+const char *__lsan_default_suppressions(void)  /* NOLINT */
+{
+    return "leak:send_message\n";
 }
 
 /* ---- frames and gaps ----------------------------------------------------- */

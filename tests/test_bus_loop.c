@@ -161,3 +161,21 @@ Test(bus, a_few_passed_frames_may_wait_but_many_or_a_request_may_not)
     bus_send(bus, TO_CLIENT, inputs[1].from, "{}", 2);
     bus_release(bus);
 }
+
+/* LeakSanitizer sees here what it is told to overlook in test_bus.c: that a
+ * message which nobody takes is freed. */
+Test(bus, what_nobody_takes_neither_waits_nor_stays)
+{
+    static const struct bus_config config = {
+        .rep_url = "ipc://lone", .link_count = 1, .req_urls = {"ipc://nobody"}};
+    uint64_t begun = now_ms();
+    struct bus *lone;
+    char why[256] = "";
+
+    cr_assert_eq(bus_open(&config, &lone, why, sizeof why), EVT_OK, "%s", why);
+    for (int i = 0; i < 100; i++)
+        bus_send(lone, TO_PUBLISHER, 0, "anybody?", 8);
+    cr_assert_lt(now_ms() - begun, 10000, "a send waits for nobody");
+    bus_close(lone);
+    (void)unlink("lone");
+}

@@ -2,7 +2,6 @@
 #include "net/nng/close_bounded.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -11,13 +10,6 @@ static void *closing_thread(void *id)
 {
     nng_close((nng_socket){.id = (uint32_t)(uintptr_t)id});
     return NULL;
-}
-
-static atomic_uint left_open;
-
-unsigned close_bounded_left_open(void)
-{
-    return atomic_load(&left_open);
 }
 
 bool close_bounded(nng_socket socket)
@@ -33,6 +25,5 @@ bool close_bounded(nng_socket socket)
     if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &end) == 0)
         return true;
     pthread_detach(thread);
-    atomic_fetch_add(&left_open, 1);
     return false;
 }

@@ -19,8 +19,4 @@
 enum { CLOSING_MS = 1000 };
 bool close_bounded(nng_socket socket);
 
-/* How many closes of this process were not over in time: what such a socket
- * holds is never freed. */
-unsigned close_bounded_left_open(void);
-
 #endif
