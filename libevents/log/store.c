@@ -425,6 +425,7 @@ enum evt_status store_next(struct store *store, struct row *row,
                            uint8_t hash[HASH_BYTES])
 {
     enum evt_status rc;
+    uint64_t seq;
 
     assert(store->scan != NULL);
     do {
@@ -432,7 +433,11 @@ enum evt_status store_next(struct store *store, struct row *row,
         rc = store_first_row(store, store->scan, "reading the log");
         if (rc != EVT_OK)
             return rc;
-        store->scan_at = (uint64_t)sqlite3_column_int64(store->scan, 0);
+        seq = (uint64_t)sqlite3_column_int64(store->scan, 0);
+        if (seq <= store->scan_at) /* of a damaged tree */
+            return store_fail(store, EVT_IO, "%s: its events are out of order",
+                              store->path);
+        store->scan_at = seq;
     } while (!is_wanted(store));
     return read_event(store, store->scan, row, hash);
 }

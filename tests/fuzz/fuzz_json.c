@@ -8,15 +8,19 @@
 
 #include <string.h>
 
-/* A name that is none is shown escaped, and so reads as another. */
+static bool is_name(const char *text)
+{
+    return text[0] == '\0' || text_is_id(text, ID_BYTES);
+}
+
+/* A damaged name is shown escaped, and so reads as another. */
 static bool is_writable(const struct event *event)
 {
-    const char *source = event->cause.source;
-    bool caused = source[0] != '\0';
+    bool caused = event->cause.source[0] != '\0';
 
     return caused != (event->cause.command_id[0] != '\0') &&
-           (!caused || text_is_id(source, SERVICE_BYTES)) &&
-           text_is_id(event->source, SERVICE_BYTES);
+           is_name(event->source) && is_name(event->order_id) &&
+           is_name(event->cause.source) && is_name(event->cause.command_id);
 }
 
 static void check_event(const struct event *event)
