@@ -65,7 +65,7 @@ ROSTER := shop/roster.c
 LIB_SOURCES := $(filter-out $(ROSTER),$(wildcard libevents/*/*.c \
     libevents/net/nng/*.c shop/*.c))
 # `saga bench` stands with the other measurements.
-CLI_SOURCES := $(wildcard saga-cli/*.c) bench/saga_bench.c bench/use.c
+CLI_SOURCES := $(wildcard saga-cli/*.c shop/cli/*.c) bench/saga_bench.c bench/use.c
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
@@ -409,7 +409,7 @@ check-layers: ## no arrow runs up, and every name says its module
 .PHONY: check-format
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)$(ONLY_ON_12); clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
-	    $(addsuffix /*.h,libevents/* libevents/net/nng shop saga-cli tests \
+	    $(addsuffix /*.h,libevents/* libevents/net/nng shop shop/cli saga-cli tests \
 	    tests/sim tests/fuzz bench $(SERVICES)))
 
 .PHONY: check-flow

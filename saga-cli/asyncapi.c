@@ -4,7 +4,7 @@
  * that this program was not built with has its channels, too.  A payload on the
  * wire leaves out what is zero, one in JSON does not; the schemas accept
  * both. */
-#include "asyncapi.h"
+#include "saga-cli/asyncapi.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -10,8 +10,8 @@
  * frozen transactions.
  */
 #include "log/store.h"
-#include "saga.h"
-#include "verbs.h"
+#include "saga-cli/saga.h"
+#include "saga-cli/verbs.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -9,9 +9,9 @@
  * --final judges a shop that may still be working.  A violation that a
  * running service is about to remove is "under way", neither ok nor FAIL; but
  * only if the files show that this service makes progress. */
-#include "losses.h"
-#include "story.h"
-#include "verbs.h"
+#include "saga-cli/losses.h"
+#include "saga-cli/story.h"
+#include "saga-cli/verbs.h"
 
 #include "audit/check.h"
 #include "shop/invariants.h"

@@ -3,11 +3,11 @@
  *
  * Nothing here trusts a log: whatever an event lacks is left out, or has a
  * value that the specification allows. */
-#include "cloudevents.h"
+#include "saga-cli/cloudevents.h"
 
-#include "asyncapi.h"
 #include "core/codec.h"
-#include "saga.h"
+#include "saga-cli/asyncapi.h"
+#include "saga-cli/saga.h"
 
 #include <sodium.h>
 #include <stdio.h>

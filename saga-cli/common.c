@@ -1,5 +1,5 @@
 /* common.c - shared by the verbs: errors, requests, reading files, text. */
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 #include "net/address.h"
 #include "read/log_query.h"

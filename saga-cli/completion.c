@@ -4,7 +4,7 @@
  *     . <(saga completion bash)
  *
  * `make completion` keeps it as build/saga.bash. */
-#include "verbs.h"
+#include "saga-cli/verbs.h"
 
 #include <stdio.h>
 #include <stdlib.h>

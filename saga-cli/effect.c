@@ -3,8 +3,8 @@
  * The id of an effect is chosen before the effect, so that a repetition counts
  * once.  It helps only who knows it: a verb names it here first, and stderr
  * says it when the process is interrupted or its answer cannot be written. */
-#include "saga.h"
-#include "screen.h"
+#include "saga-cli/saga.h"
+#include "saga-cli/screen.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  *
  * Only the processes know their points and which are set; no file records them,
  * so a restarted service has none set. */
-#include "saga.h"
-#include "verbs.h"
+#include "saga-cli/saga.h"
+#include "saga-cli/verbs.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,9 +4,9 @@
  * shows them (`make check-flow` compares); another service tells its own. Next:
  * libevents/core/flow_print.c. */
 #include "core/flow.h"
-#include "asyncapi.h"
-#include "saga.h"
-#include "verbs.h"
+#include "saga-cli/asyncapi.h"
+#include "saga-cli/saga.h"
+#include "saga-cli/verbs.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* help.c - `saga help`: lists the verbs and their options, from their tables.
  *
  * The manual page comes from the same tables, in man.c. */
-#include "screen.h"
-#include "verbs.h"
+#include "saga-cli/screen.h"
+#include "saga-cli/verbs.h"
 
 #include <stdio.h>
 #include <stdlib.h>

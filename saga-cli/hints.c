@@ -1,6 +1,6 @@
 /* hints.c - what to type next: where run.sh and saga are as seen from here, and
  * which data directory they take by themselves. */
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 #include <limits.h>
 #include <stdio.h>

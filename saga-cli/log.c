@@ -2,10 +2,10 @@
  *
  * Each event is one line: when, which order, who, what, and because of what.
  * merge.c reads, follows and orders the logs. */
-#include "cloudevents.h"
 #include "core/json.h"
-#include "merge.h"
-#include "verbs.h"
+#include "saga-cli/cloudevents.h"
+#include "saga-cli/merge.h"
+#include "saga-cli/verbs.h"
 
 #include <errno.h>
 #include <inttypes.h>

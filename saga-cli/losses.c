@@ -1,5 +1,5 @@
 /* losses.c - see losses.h: one file, appended to with a single write. */
-#include "losses.h"
+#include "saga-cli/losses.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #ifndef LOSSES_H
 #define LOSSES_H
 
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 /* All of them, a new array; *@code is SAGA_YES, or it was reported that the
  * file cannot be read, and the array is NULL. */

@@ -1,7 +1,7 @@
 /* man.c - `saga man`: the manual page, from the verbs' tables.
  *
  * Written in the macros of man(7); `make man` keeps it as build/saga.1. */
-#include "verbs.h"
+#include "saga-cli/verbs.h"
 
 #include "host/options.h"
 

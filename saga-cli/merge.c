@@ -4,7 +4,7 @@
  * log, it asks again for the events after the last one; so it misses nothing,
  * even if a service was down, killed or restarted meanwhile.  log.c prints the
  * events. */
-#include "merge.h"
+#include "saga-cli/merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef MERGE_H
 #define MERGE_H
 
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 struct merge_options {
     bool wanted[SERVICES_MAX]; /* which logs */

@@ -3,8 +3,8 @@
  *
  * Each sends one request to the service (docs/protocol.md) and prints the
  * answer.  backup, which asks no service, is in backup.c. */
-#include "saga.h"
-#include "verbs.h"
+#include "saga-cli/saga.h"
+#include "saga-cli/verbs.h"
 
 #include "host/holder.h"
 

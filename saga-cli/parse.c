@@ -3,7 +3,7 @@
  * argp would report errors in its own form, and never as JSON; so it is silent,
  * and check_words() checks every option first.  The verb's own parse function
  * reports a bad value. */
-#include "verbs.h"
+#include "saga-cli/verbs.h"
 
 #include <errno.h>
 #include <stdio.h>

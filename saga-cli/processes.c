@@ -5,7 +5,7 @@
  * directory, the run.sh that watches over services that of the file "keeper".
  * Each is signalled through a pidfd, so a signal never reaches a stranger that
  * has got the number. */
-#include "verbs.h"
+#include "saga-cli/verbs.h"
 
 #include "host/holder.h"
 

@@ -5,7 +5,7 @@
  * commands are what a reader types.  Scripts and files lie in the repository
  * that this program was built in.  Asked for JSON, it runs the script and makes
  * one value of what that says. */
-#include "verbs.h"
+#include "saga-cli/verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* screen.c - a filter between stdio's stdout and the file: escapes and folds.
  *
  * Verbs print what they like; here is the one place that knows of terminals. */
-#include "screen.h"
+#include "saga-cli/screen.h"
 
 #include "base/text.h"
 

@@ -5,7 +5,7 @@
  * itself: by its answer, or else by the file that it left.  A file is a
  * stranger's: it is bounded, must be a plain file, must name its directory, and
  * must belong to the log beside it. */
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 #include "core/describe.h"
 #include "log/store.h"

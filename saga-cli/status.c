@@ -3,9 +3,9 @@
  * No service knows the state of the whole.  Each one reports how long its own
  * log is and how far it has read the others'; comparing these answers tells
  * whether anything is left to do. */
-#include "present.h"
-#include "story.h"
-#include "verbs.h"
+#include "saga-cli/story.h"
+#include "saga-cli/verbs.h"
+#include "shop/cli/present.h"
 
 #include "log/store.h"
 #include "stream/subscription.h"

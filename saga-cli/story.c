@@ -2,7 +2,7 @@
  *
  * No file stores which service ignored which event: libevents/core/flow.h
  * derives that from the rule tables, the causes and the cursors. */
-#include "story.h"
+#include "saga-cli/story.h"
 #include "core/json.h"
 
 #include <stdio.h>

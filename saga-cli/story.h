@@ -8,7 +8,7 @@
 #define STORY_H
 
 #include "core/flow.h"
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 enum { STORY_GAPS_MAX = 32 };
 

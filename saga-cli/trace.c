@@ -3,9 +3,9 @@
  * Each service has a lane and each event a row, after its cause: the saga's
  * ladder, up and down.  Below it are facts that a table of events cannot show:
  * which service ignored an event, and which has not handled one yet. */
-#include "screen.h"
-#include "story.h"
-#include "verbs.h"
+#include "saga-cli/screen.h"
+#include "saga-cli/story.h"
+#include "saga-cli/verbs.h"
 
 #include <inttypes.h>
 #include <stdio.h>

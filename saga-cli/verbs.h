@@ -6,7 +6,7 @@
 #ifndef VERBS_H
 #define VERBS_H
 
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 #include <argp.h>
 

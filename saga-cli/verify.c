@@ -6,7 +6,7 @@
  * A log is therefore tamper-evident, not tamper-proof: an edit of all
  * databases in step, or of events that nobody has consumed yet, stays hidden.
  */
-#include "verbs.h"
+#include "saga-cli/verbs.h"
 
 #include "log/store.h"
 

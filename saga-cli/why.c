@@ -4,8 +4,8 @@
  * event, and the service's cursor says whether it has handled it; so the logs
  * alone tell which event is missing, since when, and which service owes it.
  * The processes tell what state that service is in. */
-#include "story.h"
-#include "verbs.h"
+#include "saga-cli/story.h"
+#include "saga-cli/verbs.h"
 
 #include "log/store.h"
 

@@ -109,8 +109,8 @@ sentences() { # FILE...
 
 folders() {
     "$scripts/check-layers.sh" rooms |
-        awk '{ print ($1 == "shop" ? "" : "libevents/") $1 }'
-    printf '%s\n' order-svc inventory-svc payment-svc saga-cli
+        awk '{ print ($1 ~ /^(shop|saga-cli)/ ? "" : "libevents/") $1 }'
+    printf '%s\n' order-svc inventory-svc payment-svc
 }
 
 files() {

@@ -32,6 +32,8 @@ net      base core stream net/nng
 host     base core log stream write read net
 audit    base core log read
 shop     base core audit
+saga-cli base core log stream read net host audit shop shop/cli
+shop/cli base core read net shop saga-cli
 END
 }
 
@@ -40,12 +42,12 @@ END
 # files; NNG stays behind net; what core and stream include does no I/O.
 libraries() {
     cat <<'END'
-argp
+argp     saga-cli shop/cli
 fiu      base
-jansson  base core write read net host
+jansson  base core write read net host saga-cli
 msgpack  core stream
 nng      net net/nng
-sodium   base core read net host
+sodium   base core read net host saga-cli
 sqlite3  log read audit
 uthash   write audit
 END
@@ -55,8 +57,8 @@ END
 # the system anywhere but into core and stream.
 C_HEADERS='assert ctype endian errno inttypes limits stdalign stdarg stdatomic stdbool
     stddef stdint stdio stdlib string time'
-SYSTEM_HEADERS='arpa dirent fcntl getopt grp netinet poll pthread pwd
-    signal sys termios unistd'
+SYSTEM_HEADERS='arpa dirent fcntl getopt grp libgen netinet poll pthread pwd
+    signal stdio_ext strings sys termios unistd'
 
 FILE_LINES=600 FUNCTION_LINES=55
 # The words of the domains, which keep reading like sentences; and what the
@@ -71,7 +73,9 @@ cd "${1-.}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mapfile -t sources < <(find libevents shop -name '*.[ch]' | LC_ALL=C sort)
+mapfile -t sources < <(find libevents shop saga-cli -name '*.[ch]' | LC_ALL=C sort)
+# Names and lengths: the command's are its own.
+mapfile -t named < <(printf '%s\n' "${sources[@]}" | grep -vE '^(saga-cli|shop/cli)/')
 
 arrows() {
     awk '
@@ -138,7 +142,7 @@ foreign() {
 # What a header says of its users, against who includes it: of what is built
 # from the source, not of the tests.
 used_by() {
-    mapfile -t users < <(printf '%s\n' "${sources[@]}" ./*-svc/*.[ch] saga-cli/*.[ch])
+    mapfile -t users < <(printf '%s\n' "${sources[@]}" ./*-svc/*.[ch])
     awk '
         function base(path) { sub(/.*\//, "", path); return path }
         FNR == 1 { said = 0 }
@@ -221,8 +225,8 @@ definitions() {
 }
 
 names() {
-    mapfile -t c_files < <(printf '%s\n' "${sources[@]}" | grep '\.c$')
-    mapfile -t headers < <(printf '%s\n' "${sources[@]}" | grep '\.h$')
+    mapfile -t c_files < <(printf '%s\n' "${named[@]}" | grep '\.c$')
+    mapfile -t headers < <(printf '%s\n' "${named[@]}" | grep '\.h$')
     definitions "${c_files[@]}" >"$work/definitions"
     awk -v longest=$FUNCTION_LINES -v unprefixed=" $UNPREFIXED " '
         function module_of(file) {
@@ -272,7 +276,7 @@ names() {
 }
 
 sizes() {
-    wc -l "${sources[@]}" | awk -v longest=$FILE_LINES \
+    wc -l "${named[@]}" | awk -v longest=$FILE_LINES \
         '$2 != "total" && $1 > longest {
             print $2 ": " $1 " lines, more than " longest }'
 }

@@ -33,7 +33,7 @@ every_source_has_its_command() {
     cd "$root"
     make -s compile_commands.json
     "$SAGA_BUILD/tests/tools/json" <compile_commands.json >/dev/null
-    for file in libevents/*/*.c libevents/net/nng/*.c shop/*.c saga-cli/*.c \
+    for file in libevents/*/*.c libevents/net/nng/*.c shop/{,cli/}*.c saga-cli/*.c \
         tests/*.c bench/*.c; do
         grep -qF "\"file\": \"$file\"" compile_commands.json || {
             echo "$file is not in compile_commands.json"

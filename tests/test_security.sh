@@ -150,7 +150,7 @@ nothing_is_decoded_unchecked() {
         [ "$(grep -cE "$call" "$work/calls")" -eq 1 ]
         grep -EB 2 "$call" "$work/calls" | grep -q 'codec_check_bytes('
     done
-    not grep -lE "$call" saga-cli/*.c ./*-svc/*.c
+    not grep -lE "$call" {saga-cli,shop/cli}/*.c ./*-svc/*.c
     for file in read/queries write/router audit/check_journal; do
         [ "$(grep -c 'json_load[bs](' "libevents/$file.c")" -eq \
             "$(grep -c 'JSON_REJECT_DUPLICATES' "libevents/$file.c")" ]
@@ -171,7 +171,7 @@ sql_is_constant() {
 every_socket_has_a_limit() {
     cd "$root"
     local file opened limited
-    for file in libevents/*/*.c saga-cli/*.c bench/*.c; do
+    for file in libevents/*/*.c {saga-cli,shop/cli}/*.c bench/*.c; do
         opened=$(grep -cE 'nng_(pub0|sub0|req0|rep0)_open(_raw)?\(' "$file" ||
             true)
         limited=$(grep -c 'NNG_OPT_RECVMAXSZ, MESSAGE_MAX' "$file" || true)

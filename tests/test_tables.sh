@@ -24,7 +24,7 @@ said_by() { # WORDS...
 all_are_listed() {
     diff <(sort <<<"$verbs") \
         <(sed -nE 's/.*\.name = "([a-z]+)".*/\1/p' \
-            "$root"/saga-cli/*.c "$root"/bench/saga_bench.c | sort -u)
+            "$root"/{saga-cli,shop/cli}/*.c "$root"/bench/saga_bench.c | sort -u)
     [ "$(uniq <<<"$verbs" | wc -l)" -ge 29 ]
     local verb
     for verb in $verbs; do
@@ -171,7 +171,7 @@ all_are_named() {
 }
 
 no_sql() {
-    if grep -lE 'sqlite3|store_connection' "$root"/saga-cli/*.[ch] \
+    if grep -lE 'sqlite3|store_connection' "$root"/{saga-cli,shop/cli}/*.[ch] \
         "$root"/bench/saga_bench.c; then
         return 1
     fi

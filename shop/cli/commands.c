@@ -1,6 +1,6 @@
 /* commands.c - all commands except `place`: cancel, stock, fund, product. */
-#include "saga.h"
-#include "verbs.h"
+#include "saga-cli/saga.h"
+#include "saga-cli/verbs.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * "nothing" is a promise: it is said only when the order view has reached the
  * heads of the logs, as they were when this began, and every service's parked
  * events were counted.  A view that lags says how far. */
-#include "verbs.h"
+#include "saga-cli/verbs.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * of one stream with the view's own functions, in memory.
  *
  * So the answer has the same members, whether the view or the logs gave it. */
-#include "refold.h"
+#include "shop/cli/refold.h"
 
 #include "core/json.h"
 #include "core/service.h"

@@ -5,11 +5,11 @@
  * same evolve that the service decides with.  Without them the read model
  * answers; when its service is down, refold.c does what that would. */
 #include "core/json.h"
-#include "moment.h"
-#include "present.h"
-#include "refold.h"
-#include "story.h"
-#include "verbs.h"
+#include "saga-cli/story.h"
+#include "saga-cli/verbs.h"
+#include "shop/cli/moment.h"
+#include "shop/cli/present.h"
+#include "shop/cli/refold.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* orders.c - `saga ls`: the orders, newest first, from the order view.  lists.c
  * lists what there is besides. */
-#include "lists.h"
-#include "story.h"
-#include "verbs.h"
+#include "saga-cli/story.h"
+#include "saga-cli/verbs.h"
+#include "shop/cli/lists.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,9 +3,9 @@
  *
  * strptime(3) and mktime(3) take the 31st of November for the 1st of December;
  * so the fields are read by hand, and compared with those of the result. */
-#include "moment.h"
+#include "shop/cli/moment.h"
 
-#include "story.h"
+#include "saga-cli/story.h"
 
 #include <string.h>
 #include <time.h>

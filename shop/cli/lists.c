@@ -2,9 +2,9 @@
  *
  * Stock and accounts come from the views of inventory and payment, page by
  * page.  No view has the prices: the log of order is read for them. */
-#include "lists.h"
+#include "shop/cli/lists.h"
 
-#include "merge.h"
+#include "saga-cli/merge.h"
 
 #include <inttypes.h>
 #include <stdio.h>

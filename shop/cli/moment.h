@@ -2,7 +2,7 @@
 #ifndef MOMENT_H
 #define MOMENT_H
 
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 /* Reads @text: "2026-01-31T12:00:00" (or a space for the T) in local time,
  * with a Z behind it in UTC, "2026-01-31" for its midnight, or Unix

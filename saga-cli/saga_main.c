@@ -1,8 +1,8 @@
-/* main.c - the `saga` command: lists its verbs and runs the requested one.
+/* saga_main.c - the `saga` command: lists its verbs and runs the requested one.
  *
  * Everything about a verb is in its own file; next: verbs.h. */
-#include "screen.h"
-#include "verbs.h"
+#include "saga-cli/screen.h"
+#include "saga-cli/verbs.h"
 
 #include "base/fault.h"
 #include "base/logger.h"

@@ -2,7 +2,7 @@
  *
  * Its answer names its row by what it is ("order", "stock", "account"); in the
  * output of saga, "order" is always an order's id. */
-#include "present.h"
+#include "shop/cli/present.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * The one place of the `saga` command that knows which fields of a payload
  * people look for; json.c prints all of them.  The verbs log, trace and
  * why print these words. */
-#include "saga.h"
+#include "saga-cli/saga.h"
 
 #include <stdio.h>
 
