@@ -562,6 +562,19 @@ struct answer cluster_command(struct cluster *cluster, unsigned service,
     return answers[0];
 }
 
+void cluster_request(struct cluster *cluster, unsigned service,
+                     const struct command commands[], size_t count,
+                     struct answer answers[COMMANDS_PER_REQUEST])
+{
+    uint8_t message[MESSAGE_MAX];
+    size_t answered = 0;
+
+    request(cluster, service, message, request_write(commands, count, message));
+    MUST(request_answers_read(cluster->reply, cluster->reply_bytes, answers,
+                              &answered) &&
+         answered == count);
+}
+
 json_t *cluster_control(struct cluster *cluster, unsigned service,
                         const char *json)
 {

@@ -128,6 +128,10 @@ void cluster_expire(struct cluster *cluster);
  * one. */
 struct answer cluster_command(struct cluster *cluster, unsigned service,
                               const struct command *command);
+/* The same for one request of several, which have ids; no journal is kept. */
+void cluster_request(struct cluster *cluster, unsigned service,
+                     const struct command commands[], size_t count,
+                     struct answer answers[COMMANDS_PER_REQUEST]);
 /* The same for a control; a new reference. */
 json_t *cluster_control(struct cluster *cluster, unsigned service,
                         const char *json);

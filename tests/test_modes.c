@@ -15,12 +15,19 @@ enum { PARKED = 200 };
 static struct cluster *cluster;
 static sqlite3 *outsider;
 
-static struct answer deposit(unsigned number)
+static struct command deposit_of(unsigned number)
 {
     struct command command = {.type = DEPOSIT_FUNDS,
                               .data = {.customer = "alice", .amount_cents = 1}};
 
     snprintf(command.command_id, ID_BYTES, "d-%u", number);
+    return command;
+}
+
+static struct answer deposit(unsigned number)
+{
+    struct command command = deposit_of(number);
+
     return cluster_command(cluster, PAYMENT_SVC, &command);
 }
 
@@ -211,6 +218,53 @@ Test(modes, controls_are_answered_as_the_table_says)
 {
     for (int mode = 0; mode < SHELL_MODES; mode++)
         controls_in((enum shell_mode)mode);
+}
+
+/* What was recorded is answered as the first time, whether the batch fails or
+ * is turned away; what was not is not. */
+static void repeats_in(enum shell_mode mode)
+{
+    struct command commands[4];
+    struct answer answers[COMMANDS_PER_REQUEST];
+    struct answer first;
+
+    cluster = cluster_open(NULL, 1);
+    cluster_start_all(cluster, false);
+    cluster_run(cluster, 100);
+    cr_assert_eq(sqlite3_open(cluster->writers[PAYMENT_SVC].path, &outsider),
+                 SQLITE_OK);
+    for (unsigned i = 0; i < 4; i++)
+        commands[i] = deposit_of(i == 3 ? 77777 : 500 + i);
+    first = cluster_command(cluster, PAYMENT_SVC, &commands[2]);
+    cr_assert_eq(first.code, ANSWER_DONE);
+    expected[mode].enter(); /* which commits nothing of 500, 501 and 77777 */
+    cluster->mono_ms += 1000;
+    for (int round = 0; round < 2; round++) { /* fails; is turned away */
+        cluster_request(cluster, PAYMENT_SVC, commands, 4, answers);
+        for (unsigned i = 0; i < 4; i++)
+            cr_expect_eq(answers[i].code,
+                         i == 2 ? ANSWER_DONE : expected[mode].code,
+                         "%s, round %d, %u: %d", expected[mode].state, round, i,
+                         (int)answers[i].code);
+        cr_expect_eq(answers[2].at.seq, first.at.seq);
+        cr_expect_str_eq(answers[2].reason, "");
+    }
+    expected[mode].end();
+    cluster->mono_ms += 1000;
+    cluster_request(cluster, PAYMENT_SVC, commands, 4, answers);
+    for (unsigned i = 0; i < 4; i++)
+        cr_expect_eq(answers[i].code, ANSWER_DONE);
+    leave();
+}
+
+Test(modes, a_command_that_is_recorded_is_answered_so_while_the_disk_is_full)
+{
+    repeats_in(SHELL_FULL);
+}
+
+Test(modes, a_command_that_is_recorded_is_answered_so_while_it_is_locked)
+{
+    repeats_in(SHELL_LOCKED);
 }
 
 /* Full, then locked, then neither; behind outlasts a commit. */

@@ -123,13 +123,37 @@ static enum evt_status admit_below_limit(struct shell *shell,
     return rc;
 }
 
+/* Whether an event was committed, and not only appended in this batch. */
+static bool is_committed(struct shell *shell, uint64_t seq)
+{
+    uint8_t hash[HASH_BYTES];
+    uint64_t head = 0;
+
+    return store_head(shell->store, &head, hash) == EVT_OK &&
+           seq + shell->appended <= head;
+}
+
+/* Answers a command that the log knows.  EVT_NONE: it knows none of that id. */
+static enum evt_status answer_known(struct shell *shell,
+                                    const struct command *command,
+                                    struct answer *to)
+{
+    struct row first;
+    enum evt_status rc =
+        store_find_command(shell->store, command->command_id, &first);
+
+    if (rc != EVT_OK)
+        return rc;
+    shell->stands[to - shell->answers] = is_committed(shell, first.seq);
+    return answer_again(shell, command, &first, to);
+}
+
 /* Whether @command may be decided: then *@admitted; else *@to is its answer. */
 static enum evt_status admit(struct shell *shell, const struct command *command,
                              struct answer *to, bool *admitted)
 {
     const char *problem = envelope_problem(shell, command);
     enum shell_mode mode = modes_for_decisions(shell);
-    struct row first;
     enum evt_status rc;
 
     *admitted = false;
@@ -143,9 +167,7 @@ static enum evt_status admit(struct shell *shell, const struct command *command,
     }
     rc = shell_begin(shell);
     if (rc == EVT_OK)
-        rc = store_find_command(shell->store, command->command_id, &first);
-    if (rc == EVT_OK)
-        return answer_again(shell, command, &first, to);
+        rc = answer_known(shell, command, to);
     return rc == EVT_NONE ? admit_below_limit(shell, command, to, admitted)
                           : rc;
 }
@@ -192,6 +214,7 @@ static const struct pending *receive(struct shell *shell,
         router_not_a_request(shell, input->from);
         return NULL;
     }
+    memset(shell->stands + first, 0, count * sizeof shell->stands[0]);
     *pending = (struct pending){input->from, first, count};
     shell->answer_count += count;
     shell->pending_count++;
@@ -226,6 +249,35 @@ void commands_turn_away(struct shell *shell, const struct input *input)
         commands_answer(shell, shell->mode);
 }
 
+/* Answers what could not be recorded now with what @mode says.  It must not say
+ * "nothing recorded" of a command that was recorded earlier, so those of the
+ * last request, which are still in shell->commands, are looked up: not all of
+ * them were when the batch failed.  Those of earlier requests were. */
+static void answer_in(struct shell *shell, const struct pending *pending,
+                      enum shell_mode mode)
+{
+    bool last = pending + 1 == shell->pending + shell->pending_count;
+    bool look = last && mode != SHELL_BEHIND;
+
+    for (size_t i = 0; i < pending->count; i++) {
+        struct answer *to = &shell->answers[pending->first + i];
+        const struct command *command = &shell->commands[i];
+        enum evt_status rc = EVT_NONE;
+
+        if (to->code == ANSWER_BAD || shell->stands[pending->first + i])
+            continue;
+        if (look && envelope_problem(shell, command) == NULL)
+            rc = answer_known(shell, command, to);
+        if (rc == EVT_NONE)
+            set_answer(to, modes[mode].code, modes[mode].reason, NULL);
+        else if (rc != EVT_OK) /* nobody knows whether it is recorded */
+            set_answer(to, ANSWER_BUSY, modes[SHELL_LOCKED].reason, NULL);
+        look = look && (rc == EVT_OK || rc == EVT_NONE);
+    }
+    if (last)
+        store_rollback(shell->store); /* ends the reading */
+}
+
 void commands_answer(struct shell *shell, enum shell_mode mode)
 {
     for (size_t i = 0; i < shell->pending_count; i++) {
@@ -233,8 +285,8 @@ void commands_answer(struct shell *shell, enum shell_mode mode)
         struct answer *answers = shell->answers + pending->first;
         size_t bytes;
 
-        for (size_t k = 0; mode != SHELL_RUNNING && k < pending->count; k++)
-            set_answer(&answers[k], modes[mode].code, modes[mode].reason, NULL);
+        if (mode != SHELL_RUNNING)
+            answer_in(shell, pending, mode);
         bytes = request_answers_write(answers, pending->count, shell->message);
         shell->env->send(shell->env->ctx, TO_CLIENT, pending->token,
                          shell->message, bytes);

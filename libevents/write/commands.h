@@ -11,11 +11,13 @@
 MUST_CHECK enum evt_status commands_handle(struct shell *shell,
                                            const struct input *input);
 
-/* Answers a request at once with what the shell's mode says. */
+/* Answers a request at once: with what the shell's mode says, unless the
+ * command is recorded already. */
 void commands_turn_away(struct shell *shell, const struct input *input);
 
 /* Answers every request of the batch.  @mode: SHELL_RUNNING after the commit;
- * otherwise all of them get the answer of that mode instead of their own. */
+ * otherwise, outside of a transaction, commands that earlier ones have recorded
+ * are answered as the first time, and all others as that mode says. */
 void commands_answer(struct shell *shell, enum shell_mode mode);
 
 #endif

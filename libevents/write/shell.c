@@ -202,6 +202,8 @@ static enum evt_status give_up(struct shell *shell, enum evt_status rc)
         return EVT_IO; /* what was written may be there: do not answer */
     modes_failed(shell, mode);
     shell_undo(shell);
+    if (still_there(shell) != EVT_OK)
+        return EVT_IO;
     if (mode == SHELL_LOCKED)
         shell->counts.answered_busy += shell->answer_count;
     commands_answer(shell, mode);

@@ -53,6 +53,7 @@ struct shell {
     struct outbox outbox;
     struct pending pending[ANSWERS_MAX];
     struct answer answers[ANSWERS_MAX];
+    bool stands[ANSWERS_MAX]; /* true without this commit, from earlier ones */
     size_t pending_count, answer_count;
 
     /* Clocks; _ms without more is on env->mono_ms. */
