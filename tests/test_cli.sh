@@ -282,6 +282,38 @@ what_is_wrong() {
         show bob --at 1
     told_what "no order widget \('\./saga ls' shows all\)$" show order:widget
 }
+new_names() { # what may be a slip is called new, once
+    asked 0 stock wigdet 5 --id s-slip
+    shows "$said" '^received 5 wigdet, a new sku; did you mean widget\? \(inv'
+    asked 0 stock wigdet 5 --id s-slip # as the first time
+    shows "$said" ', a new sku; did you mean'
+    asked 0 stock wigdet 5
+    shows "$said" '^received 5 wigdet \(inventory #'
+    asked_json 0 stock qqqqqqqq 1
+    has new true
+    asked 0 stock qqqqqqqqx 1 # as close as may be
+    shows "$said" 'did you mean qqqqqqqq\?'
+    asked_json 0 stock widget 1
+    has new false
+    asked 0 fund alcie 1
+    shows "$said" '^deposited 1.00 for alcie, a new customer; did you mean alice\?'
+    asked_json 0 fund alcie 1
+    has new false
+    asked_json 0 product brandnew 3
+    has new true
+    asked 0 product brandnew 4
+    shows "$said" '^brandnew costs 4.00 \(order #'
+}
+new_shop_is_all_new() {
+    new_shop all-new
+    start_all
+    for words in 'stock widget 1' 'fund alice 1' 'product widget 1'; do
+        # shellcheck disable=SC2086 # three words
+        asked_json 0 $words
+        has seq 1
+        has new true
+    done
+}
 times() { # what is asked for is what is answered for
     asked 64 stock widget " 5"
     shows "$said" 'quantity must be 1 to 1000000, not  5$'
@@ -893,6 +925,8 @@ it 'deposit 50, deposit 80, pay 30: the balance at each point' story
 it 'show shows orders, skus and customers, now and then' show_all
 it 'ls pages through any number of orders' ls_pages
 it 'ls lists products, stock and customers, too' ls_kinds
+it 'a name that is new is called so, and the one that may be meant' new_names
+it 'in a new shop every name is new' new_shop_is_all_new
 it 'log prints events as they are' logs
 it 'log --follow goes on until it is told to stop' follow
 it 'log --follow --json is one value a line' follow_json

@@ -1,6 +1,7 @@
 /* commands.c - all commands except `place`: cancel, stock, fund, product. */
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"
+#include "shop/cli/names.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,14 +111,39 @@ static void announce(const struct command *command)
                         command->command_id, command->command_id);
 }
 
-/* Sends, and says what was done: "deposited 5.00 for bob". */
-__attribute__((format(printf, 4, 5))) static int
+static int tell_json(const struct command *command, const char *service,
+                     uint64_t seq, const int *is_new)
+{
+    json_t *json = json_pack("{s:s,s:s,s:I}", "command", command->command_id,
+                             "service", service, "seq", (json_int_t)seq);
+
+    if (is_new != NULL)
+        json_object_set_new(json, "new",
+                            *is_new < 0 ? json_null() : json_boolean(*is_new));
+    saga_print_json(json);
+    return SAGA_YES;
+}
+
+/* ", a new sku; did you mean widget?" */
+static void tell_new(struct saga *saga, const struct name *name)
+{
+    const char *meant = name_meant(saga, name);
+
+    printf(", a new %s", name->noun);
+    if (meant != NULL)
+        printf("; did you mean %s?", meant);
+}
+
+/* Sends, and says what was done: "deposited 5.00 for bob", and whether @name,
+ * if that is not NULL, is new. */
+__attribute__((format(printf, 5, 6))) static int
 tell(struct saga *saga, const char *service, const struct command *command,
-     const char *done, ...)
+     const struct name *name, const char *done, ...)
 {
     struct answer answer;
     enum saga_sent sent;
     enum evt_status rc;
+    int is_new = 0;
     va_list words;
 
     announce(command);
@@ -131,15 +157,16 @@ tell(struct saga *saga, const char *service, const struct command *command,
     }
     saga_set_effect("%s is recorded (%s #%llu)", command->command_id, service,
                     (unsigned long long)answer.at.seq);
-    if (saga->json) {
-        saga_print_json(json_pack("{s:s,s:s,s:I}", "command",
-                                  command->command_id, "service", service,
-                                  "seq", (json_int_t)answer.at.seq));
-        return SAGA_YES;
-    }
+    if (name != NULL)
+        is_new = name_is_new(saga, service, name, answer.at.seq);
+    if (saga->json)
+        return tell_json(command, service, answer.at.seq,
+                         name != NULL ? &is_new : NULL);
     va_start(words, done);
     vprintf(done, words);
     va_end(words);
+    if (is_new == 1)
+        tell_new(saga, name);
     printf(" (%s #%llu)\n", service, (unsigned long long)answer.at.seq);
     return SAGA_YES;
 }
@@ -164,7 +191,7 @@ static int cancel(struct saga *saga)
     if (codec_check(shop_message(CANCEL_ORDER), &command.data, &why, &field) !=
         EVT_OK)
         return saga_fail(saga, SAGA_USAGE, "%s: %s", field, why);
-    return tell(saga, "order", &command, "%s is being cancelled",
+    return tell(saga, "order", &command, NULL, "%s is being cancelled",
                 command.order_id);
 }
 
@@ -193,7 +220,8 @@ static int stock(struct saga *saga)
                                 RECEIPT_MAX, &data->quantity);
     if (code != SAGA_YES)
         return code;
-    return tell(saga, "inventory", &command, "received %lld %s",
+    return tell(saga, "inventory", &command,
+                &(struct name){"sku", "sku", data->sku}, "received %lld %s",
                 (long long)data->quantity, data->sku);
 }
 
@@ -210,8 +238,10 @@ static int fund(struct saga *saga)
                          &data->amount_cents);
     if (code != SAGA_YES)
         return code;
-    return tell(saga, "payment", &command, "deposited %s for %s",
-                money_text(data->amount_cents, amount), data->customer);
+    return tell(saga, "payment", &command,
+                &(struct name){"customer", "customer", data->customer},
+                "deposited %s for %s", money_text(data->amount_cents, amount),
+                data->customer);
 }
 
 static int product(struct saga *saga)
@@ -226,8 +256,9 @@ static int product(struct saga *saga)
                          &data->price_cents);
     if (code != SAGA_YES)
         return code;
-    return tell(saga, "order", &command, "%s costs %s", data->sku,
-                money_text(data->price_cents, price));
+    return tell(saga, "order", &command,
+                &(struct name){"product", "sku", data->sku}, "%s costs %s",
+                data->sku, money_text(data->price_cents, price));
 }
 
 /* ---- the verbs ---------------------------------------------------------- */
