@@ -12,8 +12,7 @@
  * late".
  */
 #include "audit/check.h"
-#include "saga-cli/saga.h"
-#include "saga-cli/verbs.h"
+#include "shop/cli/shop_cli.h"
 #include "shop/invariants.h"
 #include "stream/frame.h"
 #include "use.h"
@@ -863,6 +862,7 @@ static const struct argp_option options[] = {
 const struct verb verb_bench = {
     .name = "bench",
     .group = LEARNING,
+    .after = "learn",
     .examples = "bench --sagas 2000",
     .summary = "run a closed loop of orders and measure its cost",
     .args = "",

@@ -311,8 +311,7 @@ static void remove_partial(const struct backup *backup)
     (void)rmdir(backup->partial);
 }
 
-/* The logs take their places in DIR; order's is the last, without which there
- * is no shop there. */
+/* The logs take their places in DIR; the first service's is the last. */
 static int move_in(const struct backup *backup)
 {
     char from[PATH_MAX + 64], to[PATH_MAX + 32];

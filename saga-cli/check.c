@@ -6,7 +6,7 @@
  * What an operator has acknowledged after a log was restored does not count as
  * broken, but is told each time: `saga acknowledge` is here, too.
  *
- * --final judges a shop that may still be working.  A violation that a
+ * --final judges services that may still be working.  A violation that a
  * running service is about to remove is "under way", neither ok nor FAIL; but
  * only if the files show that this service makes progress. */
 #include "saga-cli/losses.h"
@@ -14,7 +14,6 @@
 #include "saga-cli/verbs.h"
 
 #include "audit/check.h"
-#include "shop/invariants.h"
 
 #include <inttypes.h>
 #include <pwd.h>
@@ -106,7 +105,7 @@ static void watch(const struct saga *saga, struct verdict_run *run)
                 continue;
             lane->moved = check_moved(&run->options, &lane->wait);
             if (!lane->moved && !last &&
-                saga_runs(saga, shop_services[lane->wait.service]))
+                saga_runs(saga, saga_service(lane->wait.service)))
                 all = false;
         }
         if (!all)
@@ -126,7 +125,7 @@ static void sort_out(const struct saga *saga, struct verdict_run *run)
         json_int_t lane = json_number(violation, "under_way");
         bool under_way =
             lane < LANES && run->lanes[lane].moved &&
-            saga_runs(saga, shop_services[run->lanes[lane].wait.service]);
+            saga_runs(saga, saga_service(run->lanes[lane].wait.service));
         enum check_id id = 0;
 
         while (strcmp(json_text(violation, "id"), check_name(id)) != 0)
@@ -144,7 +143,7 @@ static enum evt_status look(struct saga *saga, struct verdict_run *run,
     json_array_clear(run->given_up);
     memset(run->lanes, 0, sizeof run->lanes);
     run->options.now_ms = unix_ms_now();
-    run->options.order_runs = saga_runs(saga, shop_services[0]);
+    run->options.order_runs = saga_runs(saga, saga_service(0));
     return check_run(&run->options, collect, run, &run->summary, why);
 }
 
@@ -499,8 +498,8 @@ static int judge(struct saga *saga, struct verdict_run *run)
     char why[STORE_WHY_BYTES] = "";
     int code = SAGA_YES;
 
-    for (int i = 0; i < SERVICES && code == SAGA_YES; i++)
-        store_close(saga_open_log(saga, shop_services[i], &code));
+    for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++)
+        store_close(saga_open_log(saga, saga_service(i), &code));
     if (code != SAGA_YES)
         return code;
     run->losses = losses_read(saga, &code);
@@ -524,10 +523,10 @@ static void forget(struct verdict_run *run)
 
 static int run_check(struct saga *saga)
 {
-    struct verdict_run run = {.options = {.invariants = &shop_invariants,
+    struct verdict_run run = {.options = {.invariants = saga_tool()->invariants,
                                           .directory = saga->directory,
-                                          .services = roster_services,
-                                          .views = roster_views}};
+                                          .services = saga_tool()->services,
+                                          .views = saga_tool()->views}};
     int code = saga_parse(saga, &run);
 
     if (code == SAGA_YES)
@@ -653,10 +652,10 @@ static void print_signed(const struct saga *saga, json_t *losses)
 
 static int run_acknowledge(struct saga *saga)
 {
-    struct verdict_run run = {.options = {.invariants = &shop_invariants,
+    struct verdict_run run = {.options = {.invariants = saga_tool()->invariants,
                                           .directory = saga->directory,
-                                          .services = roster_services,
-                                          .views = roster_views,
+                                          .services = saga_tool()->services,
+                                          .views = saga_tool()->views,
                                           .final = true}};
     const char *reason = "";
     json_t *losses = NULL;

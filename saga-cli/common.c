@@ -111,7 +111,7 @@ bool saga_runs(const struct saga *saga, const char *service)
 }
 
 /* Whether any service has ever run in the data directory. */
-static bool has_shop(const struct saga *saga)
+static bool has_services(const struct saga *saga)
 {
     char path[4096];
 
@@ -123,7 +123,7 @@ static bool has_shop(const struct saga *saga)
     return false;
 }
 
-static int no_shop(const struct saga *saga, int code)
+static int no_services(const struct saga *saga, int code)
 {
     const char *usual = saga_usual_directory();
     char start[START_BYTES], path[4096] = "";
@@ -131,8 +131,8 @@ static int no_shop(const struct saga *saga, int code)
 
     if (!chosen && usual[0] == '.' && getcwd(path, sizeof path - 8) != NULL)
         strcat(path, "/var");
-    return saga_fail(saga, code, "no shop in %s%s; start one with '%s'",
-                     path[0] != '\0' ? path : saga->directory,
+    return saga_fail(saga, code, "no %s in %s%s; start one with '%s'",
+                     saga_place(), path[0] != '\0' ? path : saga->directory,
                      chosen ? ""
                             : " (looked there because SAGA_DIR is not set)",
                      run_hint(saga, "", start));
@@ -145,8 +145,8 @@ static int no_answer(const struct saga *saga, const char *service,
     char start[START_BYTES];
     int pid = rc == EVT_BUSY ? saga_pid(saga, service) : 0;
 
-    if (rc == EVT_NONE && !has_shop(saga))
-        return no_shop(saga, SAGA_NOT_RUNNING);
+    if (rc == EVT_NONE && !has_services(saga))
+        return no_services(saga, SAGA_NOT_RUNNING);
     if (rc == EVT_NONE)
         return saga_fail(saga, SAGA_NOT_RUNNING,
                          "%s-svc is not running; start it with '%s'%s", service,
@@ -200,10 +200,10 @@ struct store *saga_open_log(struct saga *saga, const char *service, int *code)
     if (rc == EVT_OK)
         return log;
     if (rc == EVT_NONE)
-        *code = has_shop(saga)
+        *code = has_services(saga)
                     ? saga_fail(saga, SAGA_NO_SUCH, "%s-svc has no log in %s",
                                 service, saga->directory)
-                    : no_shop(saga, SAGA_NO_SUCH);
+                    : no_services(saga, SAGA_NO_SUCH);
     else
         *code = saga_fail(saga,
                           rc == EVT_BUSY ? SAGA_TRY_AGAIN
@@ -391,16 +391,18 @@ static enum evt_status ask_read_side(struct saga *saga, const char *service,
                       saga_within(saga, timeout_ms), reply);
 }
 
-/* Whether the answer is a fold of the log, which comes later than the log. */
+/* Whether the answer is a fold of the log, which comes later than the log: all
+ * but what every service answers by itself. */
 static bool is_of_a_view(const json_t *request)
 {
-    static const char *const gets[] = {"order", "orders", "stock", "account"};
+    static const char *const gets[] = {"", "log", "parked", "status",
+                                       "description"};
     const char *get = json_text(request, "get");
 
     for (size_t i = 0; i < sizeof gets / sizeof gets[0]; i++)
         if (strcmp(get, gets[i]) == 0)
-            return true;
-    return false;
+            return false;
+    return true;
 }
 
 /* Has @request wait until the view has what @service has recorded by now. */
@@ -556,4 +558,41 @@ json_t *saga_log_events(struct saga *saga, const char *service, const char *tag,
         json_decref(reply);
     }
     return events;
+}
+
+/* ---- words --------------------------------------------------------------- */
+
+/* What @say writes of @event, if there is such a function. */
+static char *said(void (*say)(FILE *, const struct event *),
+                  const struct event *event, char *text, size_t size)
+{
+    FILE *out = say != NULL ? fmemopen(text, size, "w") : NULL;
+
+    text[0] = '\0';
+    if (out != NULL) {
+        setbuf(out, NULL);
+        say(out, event);
+        fclose(out);
+    }
+    text[size - 1] = '\0';
+    return text;
+}
+
+char *saga_describe(const struct event *event, char *text, size_t size)
+{
+    return said(saga_tool()->say, event, text, size);
+}
+
+char *saga_note(const struct event *event, char *text, size_t size)
+{
+    return said(saga_tool()->note, event, text, size);
+}
+
+int saga_columns(const char *text)
+{
+    int columns = 0;
+
+    for (; *text != '\0'; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
 }

@@ -73,8 +73,8 @@ static void put_words_for(const char *word)
     if (word[strspn(word, "abcdefghijklmnopqrstuvwxyz")] == '\0')
         printf(" %s", word);
     else if (strcmp(word, "SERVICE") == 0 || strcmp(word, "SOURCE") == 0)
-        for (int i = 0; i < SERVICES; i++)
-            printf(" %s", shop_services[i]);
+        for (unsigned i = 0; i < saga_own_services(); i++)
+            printf(" %s", saga_service(i));
     else if (strcmp(word, "VERB") == 0)
         put_verb_names();
 }

@@ -105,7 +105,7 @@ struct fault_options {
     bool all;
 };
 
-/* "payment: handler/slow is on, 2 times, after 3 passes" */
+/* "NAME: handler/slow is on, 2 times, after 3 passes" */
 static void print_setting(const char *service, const char *point,
                           const struct setting *setting)
 {
@@ -172,7 +172,7 @@ static void print_faults(const struct answers *answers)
             print_settings(saga_service(i), answers->of[i]);
 }
 
-/* {"order": {"enabled","faults"}, ...}; a service that says nothing has
+/* {NAME: {"enabled","faults"}, ...}; a service that says nothing has
  * "error" and "code" beside them. */
 static json_t *faults_json(const struct answers *answers, const bool *asked,
                            const int *codes)
@@ -240,7 +240,7 @@ static bool knows(const json_t *reply, const char *point, const char **closest)
         if (strcmp(point, name) == 0)
             return true;
         if (behind != NULL && strcmp(point, behind + 1) == 0)
-            least = 0; /* "decline" for payment/decline */
+            least = 0; /* "slow" for handler/slow */
         else if (!saga_is_closer(point, name, &least))
             continue;
         *closest = name;
@@ -446,8 +446,8 @@ static const struct argp_option options[] = {
 const struct verb verb_fault = {
     .name = "fault",
     .group = OPERATION,
-    .examples = "fault ls payment\n"
-                "fault set payment handler/slow --times 3\n"
+    .examples = "fault ls SERVICE\n"
+                "fault set SERVICE handler/slow --times 3\n"
                 "fault clear --all",
     .summary = "list, set and clear the fault points of the services",
     .args = "ls [SERVICE]\n"

@@ -1,8 +1,8 @@
 /* flow.c - `saga flow`: who reacts to what, printed from the rule tables.
  *
- * The shop's rules are those that this program was built from, and the README
- * shows them (`make check-flow` compares); another service tells its own. Next:
- * libevents/core/flow_print.c. */
+ * The rules of a service that this program was built with are those that it was
+ * built from (`make check-flow` compares the README); another service tells its
+ * own.  Next: libevents/core/flow_print.c. */
 #include "core/flow.h"
 #include "saga-cli/asyncapi.h"
 #include "saga-cli/saga.h"
@@ -80,9 +80,22 @@ static json_t *asyncapi_json(struct saga *saga)
     return document;
 }
 
+enum { LADDER_MAX = 3 };
+
 struct flow_verb {
     bool mermaid, asyncapi;
 };
+
+/* The picture, of those that we were built with: it has room for three. */
+static void print_ladder(struct saga *saga)
+{
+    unsigned count = saga_own_services();
+
+    if (count == 0 || count > LADDER_MAX)
+        return;
+    flow_print_ladder(stdout, saga_tables(saga), count);
+    puts("\nIn full: who reacts to what, and with what.\n");
+}
 
 static void print(struct saga *saga, const struct flow_verb *verb)
 {
@@ -93,8 +106,7 @@ static void print(struct saga *saga, const struct flow_verb *verb)
     } else if (verb->mermaid) {
         flow_print_mermaid(stdout, saga_tables(saga), saga_services());
     } else {
-        flow_print_ladder(stdout, roster_services, SERVICES);
-        puts("\nIn full: who reacts to what, and with what.\n");
+        print_ladder(saga);
         flow_print(stdout, saga_tables(saga), saga_services());
     }
 }

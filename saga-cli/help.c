@@ -253,7 +253,7 @@ static int run(struct saga *saga)
 
 const struct verb verb_help = {.name = "help",
                                .group = ABOUT,
-                               .examples = "help place",
+                               .examples = "help trace",
                                .summary =
                                    "show this list, or the help of one verb",
                                .args = "[VERB]",

@@ -422,7 +422,7 @@ static const struct argp_option options[] = {
 
 const struct verb verb_log = {.name = "log",
                               .group = QUERIES,
-                              .examples = "log payment --from 20\n"
+                              .examples = "log SERVICE --from 20\n"
                                           "log --all --follow",
                               .summary = "print the events of a log",
                               .args = "SERVICE|--all",

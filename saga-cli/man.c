@@ -97,10 +97,11 @@ static void put_page(void)
     puts(".TH SAGA 1 \"\" \"saga " SAGA_VERSION "\" \"Pas de Trois\"\n"
          ".SH NAME\nsaga \\- command and inspect a choreographed saga\n"
          ".SH SYNOPSIS\n\\fBsaga\\fR [\\fIOPTION\\fR]... \\fIVERB\\fR ...\n"
-         ".SH DESCRIPTION\n"
-         "Sends commands to the three services of a shop, asks their read "
-         "sides,\nand reads their logs.\n"
-         ".SH OPTIONS\nThese may stand before or after any verb.");
+         ".SH DESCRIPTION");
+    puts(saga_tool()->about != NULL
+             ? saga_tool()->about
+             : "Asks the services of a data directory, and reads their logs.");
+    puts(".SH OPTIONS\nThese may stand before or after any verb.");
     put_options(global_options);
     for (int group = 0; group < GROUPS; group++) {
         put_title(group_titles[group]);

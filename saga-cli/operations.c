@@ -29,11 +29,11 @@ enum {
 
 static void print_parked(const char *service, const json_t *parked)
 {
-    const char *order = json_text(parked, "order");
+    const char *id = json_text(parked, "order");
 
     printf("%-9s  %s #%" PRId64 "  %s  %s\n", service,
            json_text(parked, "source"), json_number(parked, "seq"),
-           order[0] == '\0' ? "-" : order, json_text(parked, "reason"));
+           id[0] == '\0' ? "-" : id, json_text(parked, "reason"));
 }
 
 /* Adds what a service has parked to @all, with its name. */
@@ -223,7 +223,7 @@ static const struct argp_option redrive_options[] = {
 const struct verb verb_redrive = {
     .name = "redrive",
     .group = OPERATION,
-    .examples = "redrive payment",
+    .examples = "redrive SERVICE",
     .summary = "retry parked events now",
     .args = "[SERVICE]",
     .options = redrive_options,
@@ -267,9 +267,9 @@ static int run_accept(struct saga *saga)
     printf("%s continues after #%" PRId64
            " of %s's log; it had consumed the old one up to #%" PRId64
            ".\nEvents that it consumed and %s lost are not recovered; list "
-           "the affected orders:  ./saga check\n",
+           "the affected %ss:  ./saga check\n",
            service, json_number(reply, "seq"), source,
-           json_number(reply, "was"), source);
+           json_number(reply, "was"), source, saga_noun());
     json_decref(reply);
     return SAGA_YES;
 }
@@ -277,7 +277,7 @@ static int run_accept(struct saga *saga)
 const struct verb verb_accept = {
     .name = "accept",
     .group = OPERATION,
-    .examples = "accept order payment",
+    .examples = "accept SERVICE SOURCE",
     .summary = "let SERVICE continue with SOURCE's log as it is now",
     .args = "SERVICE SOURCE",
     .words_max = 2,
@@ -285,29 +285,35 @@ const struct verb verb_accept = {
         "For a stream that diverged: a restored backup, another database.  "
         "SERVICE reads SOURCE's log first, in case it has not noticed yet.  "
         "Events that SERVICE consumed and SOURCE lost are not recovered; `saga "
-        "check` then names the affected orders.",
+        "check` then names the affected sagas.",
     .run = run_accept};
 
 /* ---- rebuild ------------------------------------------------------------ */
 
-_Static_assert(SERVICES == 3, "the view of each service stands here");
-static const char *const view_names[SERVICES] = {"order", "stock", "account"};
-
-/* What the view of a service is called: of one that is not the shop's, as the
- * service. */
-static const char *view_of(unsigned service)
+/* The service whose read side has the view; -1: none. */
+static int service_of_view(struct saga *saga, const char *name)
 {
-    return saga_is_of_shop(service) ? view_names[service]
-                                    : saga_service(service);
+    for (unsigned i = 0; i < saga_services(); i++)
+        if (strcmp(saga_view(saga, i), name) == 0)
+            return (int)i;
+    return saga_service_number(name);
 }
 
-/* The service whose read side has the view; -1: none. */
-static int service_of_view(const char *name)
+/* Names those that there are: of the services that we were built with. */
+static int no_view(struct saga *saga, const char *name)
 {
-    for (int i = 0; i < SERVICES; i++)
-        if (strcmp(view_names[i], name) == 0)
-            return i;
-    return saga_service_number(name);
+    char list[SERVICES_MAX * (SERVICE_BYTES + 6)] = "";
+    size_t at = 0;
+    unsigned count = saga_own_services();
+
+    for (unsigned i = 0; i < count && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
+                               i == 0           ? ""
+                               : i + 1 == count ? " and "
+                                                : ", ",
+                               saga_view(saga, i));
+    return saga_fail(saga, SAGA_USAGE, "no view %s: the views are %s", name,
+                     list);
 }
 
 /* A rebuild that is waited for. */
@@ -318,7 +324,7 @@ struct rebuilding {
     char told[4 * START_BYTES]; /* what it waits for, as it was told last */
 };
 
-/* "inventory-svc is not running; start it with './run.sh restart inventory'" */
+/* "NAME-svc is not running; start it with './run.sh restart NAME'" */
 static void awaited_text(struct saga *saga, const char *service, char *text,
                          size_t size)
 {
@@ -349,7 +355,8 @@ static void tell_rebuilding(struct saga *saga, struct rebuilding *rebuilding,
 
     rebuilding->awaits =
         json_array_size(awaited) > 0 ? rebuilding->awaits + 1 : 0;
-    at += snprintf(at, sizeof text, "%s view: %s", view_of(rebuilding->service),
+    at += snprintf(at, sizeof text, "%s view: %s",
+                   saga_view(saga, rebuilding->service),
                    json_text(reply, "error"));
     json_array_foreach(awaited, i, service)
     {
@@ -403,7 +410,7 @@ static json_t *ask_rebuild(struct saga *saga, struct rebuilding *rebuilding,
         tell_rebuilding(saga, rebuilding, reply);
     else
         (void)saga_fail(saga, *code, "%s view: %s",
-                        view_of(rebuilding->service), error);
+                        saga_view(saga, rebuilding->service), error);
     json_decref(reply);
     return NULL;
 }
@@ -436,11 +443,9 @@ static int run_rebuild(struct saga *saga)
         return code;
     if (saga->word_count == 0)
         return saga_missing(saga, "VIEW or SERVICE");
-    i = service_of_view(saga->words[0]);
+    i = service_of_view(saga, saga->words[0]);
     if (i < 0)
-        return saga_fail(saga, SAGA_USAGE,
-                         "no view %s: the views are order, stock and account",
-                         saga->words[0]);
+        return no_view(saga, saga->words[0]);
     rebuilding.service = (unsigned)i;
     for (int times = 0;
          times < REBUILD_TIMES && again && rebuilding.awaits < REBUILD_AWAITS;
@@ -450,7 +455,7 @@ static int run_rebuild(struct saga *saga)
         return saga_fail(saga, SAGA_TRY_AGAIN,
                          "the %s view is still rebuilding; it continues by "
                          "itself ('./saga status' shows when it is done)%s%s",
-                         view_of(rebuilding.service),
+                         saga_view(saga, rebuilding.service),
                          rebuilding.awaits > 0 ? "; " : "",
                          rebuilding.awaits > 0 ? rebuilding.told : "");
     if (reply == NULL)
@@ -467,11 +472,11 @@ static int run_rebuild(struct saga *saga)
 const struct verb verb_rebuild = {
     .name = "rebuild",
     .group = OPERATION,
-    .examples = "rebuild stock",
+    .examples = "rebuild SERVICE",
     .summary = "rebuild a view from the logs, beside the old one",
     .args = "VIEW|SERVICE",
     .words_max = 1,
-    .notes = "VIEW is order, stock or account.\n"
+    .notes = "VIEW is what SERVICE calls its view.\n"
              "exits 75 if the rebuild goes on without this command: a service "
              "whose events it needs has been away for half a minute, or an "
              "hour has passed",
@@ -644,7 +649,7 @@ static const struct argp_option shutdown_options[] = {
 const struct verb verb_shutdown = {
     .name = "shutdown",
     .group = OPERATION,
-    .examples = "shutdown payment\n"
+    .examples = "shutdown SERVICE\n"
                 "shutdown --all",
     .summary = "stop a service; it finishes its batch first",
     .args = "SERVICE|--all",

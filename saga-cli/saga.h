@@ -1,15 +1,15 @@
 /* saga.h - what the verbs of the `saga` command share.
  *
- * One file per verb or family of verbs, each with its table (verbs.h); main.c
- * lists them.  Verbs ask services through client.h, or read their files when
- * they are down. */
+ * One file per verb or family of verbs, each with its table (verbs.h);
+ * saga_main.c lists them.  Verbs ask services through client.h, or read their
+ * files when they are down. */
 #ifndef SAGA_H
 #define SAGA_H
 
 #include "core/service.h"
 #include "net/client.h"
-#include "shop/money.h"
-#include "shop/roster.h"
+#include "saga-cli/saga_main.h"
+#include "shop/shop.h"
 
 /* Exit codes, so that a script can tell "no" from "could not look". */
 enum {
@@ -17,7 +17,7 @@ enum {
     SAGA_NO = 1, /* the thing asked is false */
     SAGA_USAGE = 64,
     SAGA_BAD_DATA = 65,
-    SAGA_NO_SUCH = 66,     /* no such order, sku, customer, file */
+    SAGA_NO_SUCH = 66,     /* no such saga, event, file */
     SAGA_NOT_RUNNING = 69, /* or a package is missing */
     SAGA_IO = 74,
     SAGA_TRY_AGAIN = 75
@@ -49,7 +49,7 @@ int saga_fail(const struct saga *saga, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* ---- the services of the data directory (services.c) ----------------------
- * The shop's come first, then the others by name. */
+ * Those that the program was built with come first, then the others by name. */
 
 enum { SERVICES_MAX = 16 };
 /* Looks which there are; true: there are more than at the last look. saga_parse
@@ -60,14 +60,19 @@ unsigned saga_services(void);
 const char *saga_service(unsigned number);
 /* -1: no such service. */
 int saga_service_number(const char *name);
+/* The same, of those that the program was built with; of a program that was
+ * built with none, all. */
+unsigned saga_own_services(void);
 /* Whether this program was built with it. */
-bool saga_is_of_shop(unsigned number);
+bool saga_is_built_in(unsigned number);
 /* What each does: the tables of all, for flow.h.  Those of others come from
  * their descriptions, and have no functions; they are empty where there is
  * none, and saga_undescribed says why. */
 const struct service *const *saga_tables(struct saga *saga);
 /* NULL: it is known what it does. */
 const char *saga_undescribed(unsigned number);
+/* What the view of a service is called; its own name where nobody says. */
+const char *saga_view(struct saga *saga, unsigned number);
 /* The descriptions of all of which there is one, as describe_service() makes
  * them: a new array. */
 json_t *saga_descriptions(struct saga *saga);
@@ -101,8 +106,8 @@ const char *saga_usual_directory(void);
 /* Each "./saga " in @text becomes what is to be typed where we are. */
 void hint_from_here(char *text, size_t size);
 
-/* What to type to have run.sh do @words ("restart order", or "") on the data
- * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart order", or
+/* What to type to have run.sh do @words ("restart NAME", or "") on the data
+ * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart NAME", or
  * without the first word if it is the usual one.  Returns @text. */
 enum { START_BYTES = 1024 };
 const char *run_hint(const struct saga *saga, const char *words,
@@ -171,10 +176,9 @@ int saga_finish(int code);
 void saga_open_standard(void);
 
 /* Asks @service's query socket, or, of what a view knows, the lone read side
- * that --read-side names.  What a view says of orders, stock and accounts has
- * all that @service had recorded when it was asked, so that who was answered
- * finds what was done; a view that is two seconds behind answers as it is.
- * Results as client_ask's. */
+ * that --read-side names.  What a view says has all that @service had recorded
+ * when it was asked, so that who was answered finds what was done; a view that
+ * is two seconds behind answers as it is. Results as client_ask's. */
 MUST_CHECK enum evt_status saga_ask_view(struct saga *saga, const char *service,
                                          const json_t *request, int timeout_ms,
                                          json_t **reply);
@@ -214,10 +218,10 @@ int saga_no_answer(const struct saga *saga, const char *service,
 int saga_no_view(const struct saga *saga, const char *service,
                  enum evt_status rc);
 
-/* What happened to @order, as text or JSON, or as a diagram; what it waits for.
- * What went wrong was reported; returns the exit code. */
-int trace_print(struct saga *saga, const char *order, bool mermaid);
-int why_print(struct saga *saga, const char *order);
+/* What happened to saga @id, as text or JSON, or as a diagram; what it waits
+ * for.  What went wrong was reported; returns the exit code. */
+int trace_print(struct saga *saga, const char *id, bool mermaid);
+int why_print(struct saga *saga, const char *id);
 
 /* A new string of any bytes, as text_plain shows them: json_pack's "s" makes
  * nothing at all of text that is not UTF-8. */
@@ -230,10 +234,11 @@ json_t *saga_event_json(const json_t *event);
 /* Prints one JSON value on a line, and releases it. */
 void saga_print_json(json_t *json);
 
-/* What @event says, in a few words: "alice  2 widget  39.80", "2 widget",
- * "needs 500 gizmo, has 100"; "" when its type says it all, or is unknown.
- * Cut to @size bytes; returns @text. */
+/* What @event says, in a few words of its domain; "" when its type says it
+ * all, or is unknown.  Cut to @size bytes; returns @text. */
 char *saga_describe(const struct event *event, char *text, size_t size);
+/* What is worth saying beside it in its lane; "" for most. */
+char *saga_note(const struct event *event, char *text, size_t size);
 
 /* How many columns of a terminal @text takes, for padding. */
 int saga_columns(const char *text);

@@ -1,6 +1,8 @@
-/* saga_main.c - the `saga` command: lists its verbs and runs the requested one.
+/* saga_main.c - the `saga` command: lists the verbs and runs the requested one.
  *
  * Everything about a verb is in its own file; next: verbs.h. */
+#include "saga-cli/saga_main.h"
+
 #include "saga-cli/screen.h"
 #include "saga-cli/verbs.h"
 
@@ -8,23 +10,101 @@
 #include "base/logger.h"
 #include "host/options.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* In the order of their groups. */
-const struct verb *const verbs[] = {
-    &verb_place,      &verb_cancel,  &verb_stock,    &verb_fund,
-    &verb_product,    &verb_ls,      &verb_show,     &verb_trace,
-    &verb_why,        &verb_log,     &verb_status,   &verb_wait,
-    &verb_undone,     &verb_check,   &verb_verify,   &verb_fault,
-    &verb_parked,     &verb_redrive, &verb_accept,   &verb_acknowledge,
-    &verb_rebuild,    &verb_backup,  &verb_pids,     &verb_signal,
-    &verb_shutdown,   &verb_flow,    &verb_scenario, &verb_learn,
-    &verb_bench,      &verb_help,    &verb_version,  &verb_man,
-    &verb_completion, NULL};
+/* Those of the library, in the order of their groups. */
+static const struct verb *const generic[] = {
+    &verb_trace,    &verb_why,     &verb_log,      &verb_status,
+    &verb_wait,     &verb_check,   &verb_verify,   &verb_fault,
+    &verb_parked,   &verb_redrive, &verb_accept,   &verb_acknowledge,
+    &verb_rebuild,  &verb_backup,  &verb_pids,     &verb_signal,
+    &verb_shutdown, &verb_flow,    &verb_scenario, &verb_learn,
+    &verb_help,     &verb_version, &verb_man,      &verb_completion};
+enum { GENERIC = sizeof generic / sizeof generic[0], VERBS_MAX = 64 };
+
+static const struct saga_tool none; /* without a domain */
+static const struct saga_tool *tool = &none;
+static struct verb worded[GENERIC];
+const struct verb *verbs[VERBS_MAX + 1];
+
+const struct saga_tool *saga_tool(void)
+{
+    return tool;
+}
+
+const char *saga_a_saga(void)
+{
+    return tool->a_saga != NULL ? tool->a_saga : "a saga";
+}
+
+const char *saga_noun(void)
+{
+    return strchr(saga_a_saga(), ' ') + 1;
+}
+
+const char *saga_place(void)
+{
+    return tool->a_place != NULL ? tool->a_place : "services";
+}
+
+/* ---- the list ------------------------------------------------------------ */
+
+/* A verb of the library, in the words of the domain. */
+static const struct verb *in_words(size_t i)
+{
+    const struct verb_words *words = tool->words;
+    struct verb *verb = &worded[i];
+
+    *verb = *generic[i];
+    while (words != NULL && words->verb != NULL &&
+           strcmp(words->verb, verb->name) != 0)
+        words++;
+    if (words == NULL || words->verb == NULL)
+        return verb;
+    verb->args = words->args != NULL ? words->args : verb->args;
+    verb->summary = words->summary != NULL ? words->summary : verb->summary;
+    verb->examples = words->examples != NULL ? words->examples : verb->examples;
+    verb->notes = words->notes != NULL ? words->notes : verb->notes;
+    return verb;
+}
+
+static void list(const struct verb *verb)
+{
+    static size_t count;
+
+    assert(count < VERBS_MAX);
+    verbs[count++] = verb;
+}
+
+/* The domain's own of @group that stand behind the verb @after; NULL: first. */
+static void list_own(int group, const char *after)
+{
+    for (const struct verb *const *own = tool->verbs;
+         own != NULL && *own != NULL; own++)
+        if ((int)(*own)->group == group &&
+            (after == NULL || (*own)->after == NULL
+                 ? after == (*own)->after
+                 : strcmp(after, (*own)->after) == 0))
+            list(*own);
+}
+
+static void list_verbs(void)
+{
+    for (int group = 0; group < GROUPS; group++) {
+        list_own(group, NULL);
+        for (size_t i = 0; i < GENERIC; i++) {
+            if ((int)generic[i]->group != group)
+                continue;
+            list(in_words(i));
+            list_own(group, generic[i]->name);
+        }
+    }
+}
 
 /* ---- which verb --------------------------------------------------------- */
 
@@ -34,7 +114,7 @@ const struct verb *find_verb(const char *name)
     bool dashed = strncmp(name, "--", 2) == 0;
 
     if (strcmp(name, "-h") == 0)
-        return &verb_help;
+        return find_verb("help");
     for (size_t i = 0; verbs[i] != NULL; i++)
         if (strcmp(verbs[i]->name, dashed ? name + 2 : name) == 0)
             return dashed && verbs[i]->group != ABOUT ? NULL : verbs[i];
@@ -54,8 +134,11 @@ int unknown_verb(const struct saga *saga, const char *name)
                          "no verb %s (did you mean %s? './saga --help' lists "
                          "them)",
                          name, closest);
-    return saga_fail(saga, SAGA_USAGE,
-                     "no verb %s ('./saga --help' lists them)", name);
+    return saga_fail(
+        saga, SAGA_USAGE, "no verb %s%s ('./saga --help' lists them)", name,
+        tool == &none ? ": this program has no domain, and none of "
+                        "its verbs"
+                      : "");
 }
 
 /* Where the verb stands in @argv, behind global options; @argc: nowhere. */
@@ -154,13 +237,16 @@ static int run_verb(struct saga *saga, int argc, char **argv)
     return saga->verb->run(saga);
 }
 
-int main(int argc, char **argv)
+int saga_main(int argc, char **argv, const struct saga_tool *handed)
 {
     struct saga saga = {.directory =
                             environment("SAGA_DIR", saga_usual_directory()),
                         .bus = environment("SAGA_BUS", NULL)};
     int code;
 
+    if (handed != NULL)
+        tool = handed;
+    list_verbs();
     saga_open_standard();
     if (sodium_init() < 0)
         return SAGA_IO;

@@ -174,7 +174,7 @@ const struct verb verb_scenario = {
     .examples = "scenario ls\n"
                 "scenario show 7\n"
                 "scenario run 7",
-    .summary = "break the shop on purpose, and predict what happens",
+    .summary = "break the services on purpose, and predict what happens",
     .args = "ls\nshow N\nrun N [--without A[,B]]\nrun --all",
     .options = options,
     .parse = hand_on,

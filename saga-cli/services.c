@@ -1,10 +1,10 @@
 /* services.c - which services there are, and what each says about itself.
  *
- * The shop's own are known from the roster.  Any other directory of the data
- * directory that holds a log or a description is a service, too.  It describes
- * itself: by its answer, or else by the file that it left.  A file is a
- * stranger's: it is bounded, must be a plain file, must name its directory, and
- * must belong to the log beside it. */
+ * Those that the program was built with are known.  Any other directory of the
+ * data directory that holds a log or a description is a service, too.  It
+ * describes itself: by its answer, or else by the file that it left.  A file is
+ * a stranger's: it is bounded, must be a plain file, must name its directory,
+ * and must belong to the log beside it. */
 #include "saga-cli/saga.h"
 
 #include "core/describe.h"
@@ -33,12 +33,17 @@ struct other {
 
 static const char *names[SERVICES_MAX];
 static const struct service *tables[SERVICES_MAX];
-static struct other others[SERVICES_MAX - SERVICES];
-static unsigned count;
+static struct other others[SERVICES_MAX];
+static unsigned count, built_in; /* the latter come first */
 
 unsigned saga_services(void)
 {
     return count;
+}
+
+unsigned saga_own_services(void)
+{
+    return built_in > 0 ? built_in : count;
 }
 
 const char *saga_service(unsigned number)
@@ -54,9 +59,9 @@ int saga_service_number(const char *name)
     return -1;
 }
 
-bool saga_is_of_shop(unsigned number)
+bool saga_is_built_in(unsigned number)
 {
-    return number < SERVICES;
+    return number < built_in;
 }
 
 /* ---- finding ------------------------------------------------------------- */
@@ -99,7 +104,7 @@ static bool is_service(const struct saga *saga, int fd, const char *name)
 static void add_other(const char *name)
 {
     static const char *const nobody[] = {NULL};
-    struct other *other = &others[count - SERVICES];
+    struct other *other = &others[count];
 
     text_copy(other->name, sizeof other->name, name);
     other->bare = (struct service){.name = other->name, .listens_to = nobody};
@@ -119,10 +124,9 @@ bool saga_find_services(const struct saga *saga)
     int found = fd < 0 ? 0 : scandirat(fd, ".", &entries, NULL, by_name);
     unsigned before = count;
 
-    while (count < SERVICES) {
-        names[count] = shop_services[count];
-        tables[count] = roster_services[count];
-        count++;
+    for (; count < saga_tool()->service_count; built_in = ++count) {
+        tables[count] = saga_tool()->services[count];
+        names[count] = tables[count]->name;
     }
     for (int i = 0; i < found; i++) {
         if (count < SERVICES_MAX &&
@@ -255,8 +259,8 @@ static void describe(struct saga *saga, struct other *other)
 
 const struct service *const *saga_tables(struct saga *saga)
 {
-    for (unsigned i = SERVICES; i < count; i++) {
-        struct other *other = &others[i - SERVICES];
+    for (unsigned i = built_in; i < count; i++) {
+        struct other *other = &others[i];
 
         describe(saga, other);
         if (other->description != NULL)
@@ -267,9 +271,18 @@ const struct service *const *saga_tables(struct saga *saga)
 
 const char *saga_undescribed(unsigned number)
 {
-    return number < SERVICES || others[number - SERVICES].description != NULL
+    return number < built_in || others[number].description != NULL
                ? NULL
-               : others[number - SERVICES].trouble;
+               : others[number].trouble;
+}
+
+const char *saga_view(struct saga *saga, unsigned number)
+{
+    if (number < built_in)
+        return saga_tool()->views[number]->name;
+    (void)saga_tables(saga);
+    return saga_undescribed(number) == NULL ? others[number].description->view
+                                            : names[number];
 }
 
 json_t *saga_descriptions(struct saga *saga)
@@ -278,12 +291,13 @@ json_t *saga_descriptions(struct saga *saga)
 
     (void)saga_tables(saga);
     for (unsigned i = 0; i < count; i++) {
-        if (i < SERVICES)
-            json_array_append_new(
-                all, describe_service(roster_services[i], roster_views[i]->name,
-                                      roster_views[i]->sources, NULL));
+        const struct view *view = i < built_in ? saga_tool()->views[i] : NULL;
+
+        if (view != NULL)
+            json_array_append_new(all, describe_service(tables[i], view->name,
+                                                        view->sources, NULL));
         else if (saga_undescribed(i) == NULL)
-            json_array_append(all, others[i - SERVICES].description->json);
+            json_array_append(all, others[i].description->json);
     }
     return all;
 }

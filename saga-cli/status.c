@@ -5,7 +5,6 @@
  * whether anything is left to do. */
 #include "saga-cli/story.h"
 #include "saga-cli/verbs.h"
-#include "shop/cli/present.h"
 
 #include "log/store.h"
 #include "stream/subscription.h"
@@ -34,7 +33,7 @@ struct health {
     enum evt_status rc;
 };
 
-/* "inventory, payment": whom the service has heard from of late. */
+/* "this, that": whom the service has heard from of late. */
 static void heard_text(const json_t *status, char *text, size_t size)
 {
     const json_t *sub;
@@ -253,7 +252,7 @@ const struct verb verb_status = {
     .name = "status",
     .group = QUERIES,
     .examples = "status\n"
-                "status payment",
+                "status SERVICE",
     .summary = "show health, heads, cursors and lag",
     .args = "[SERVICE]",
     .words_max = 1,
@@ -450,57 +449,47 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
     return SAGA_YES;
 }
 
-/* The reply of the order view once the order has ended; NULL: not yet. */
-static json_t *ended_order(struct saga *saga, const char *order, int64_t ms,
-                           bool *unknown, enum evt_status *rc)
+/* Whether no service has anything to do for it any more.  Not SAGA_YES: it was
+ * reported. */
+static int is_settled(struct saga *saga, const char *id, bool *settled)
 {
-    json_t *request =
-        json_pack("{s:s,s:s,s:s,s:I}", "get", "order", "order", order, "until",
-                  "ended", "timeout_ms", (json_int_t)ms);
-    json_t *reply = NULL;
+    struct story story;
+    int code = story_read(saga, id, &story);
+    const struct event *set;
 
-    *rc = client_ask(saga->client, "order", "qry", request, (int)ms + 1000,
-                     &reply);
-    json_decref(request);
-    *unknown = *rc == EVT_OK && json_number(reply, "code") == SAGA_NO_SUCH;
-    if (*rc == EVT_OK && json_is_true(json_object_get(reply, "ended")))
-        return reply;
-    json_decref(reply);
-    return NULL;
+    if (code != SAGA_YES)
+        return code;
+    *settled = flow_timer(story.services, saga_services(), story.events,
+                          story.count, &set) == NULL;
+    for (size_t i = 0; i < story.gap_count; i++)
+        *settled = *settled && !story_gap_is_open(&story, i);
+    story_free(&story);
+    return SAGA_YES;
 }
 
-static int wait_order(struct saga *saga, const char *order, int64_t timeout_s)
+/* Of a saga whose domain does not say when it has ended. */
+static int wait_settled(struct saga *saga, const char *id, int64_t timeout_s)
 {
-    int64_t deadline = (int64_t)saga_mono_ms() + timeout_s * 1000, left;
+    int64_t deadline = (int64_t)saga_mono_ms() + timeout_s * 1000;
     struct timespec pause = {.tv_nsec = 50000000};
-    enum evt_status rc = EVT_OK;
-    bool unknown = false;
-    json_t *reply = NULL;
+    bool settled = false;
+    int code = is_settled(saga, id, &settled);
 
-    while (reply == NULL && (left = deadline - (int64_t)saga_mono_ms()) > 0) {
-        reply =
-            ended_order(saga, order, left < 2000 ? left : 2000, &unknown, &rc);
-        if (reply == NULL)
-            nanosleep(&pause, NULL); /* down, or not known there yet */
+    while (code == SAGA_YES && !settled && (int64_t)saga_mono_ms() < deadline) {
+        nanosleep(&pause, NULL);
+        code = is_settled(saga, id, &settled);
     }
-    if (reply == NULL && rc != EVT_OK) /* it may have ended long ago */
-        return saga_no_answer(saga, "order", rc);
-    if (reply == NULL)
-        return unknown ? story_no_such_order(saga, order)
-                       : saga_fail(saga, SAGA_TRY_AGAIN,
-                                   "%s has not ended after %" PRId64
-                                   " s ('./saga why %s')",
-                                   order, timeout_s, order);
-    if (saga->json) {
-        saga_print_json(present_json(reply));
-    } else {
-        const json_t *row = json_object_get(reply, "order");
-        const char *reason = json_text(row, "reason");
-
-        printf("%s has ended: %s%s%s\n", order, json_text(row, "status"),
-               reason[0] != '\0' ? ", " : "", reason);
-    }
-    json_decref(reply);
+    if (code != SAGA_YES)
+        return code;
+    if (!settled)
+        return saga_fail(saga, SAGA_TRY_AGAIN,
+                         "services still have something to do for %s after "
+                         "%" PRId64 " s ('./saga why %s')",
+                         id, timeout_s, id);
+    if (saga->json)
+        saga_print_json(json_pack("{s:s,s:b}", "order", id, "settled", 1));
+    else
+        printf("%s: no service has anything left to do for it\n", id);
     return SAGA_YES;
 }
 
@@ -523,6 +512,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return SAGA_YES;
 }
 
+static int missing_id(const struct saga *saga)
+{
+    char words[64];
+
+    snprintf(words, sizeof words, "%.*s or --quiet",
+             (int)strcspn(saga->verb->args, "|"), saga->verb->args);
+    return saga_missing(saga, words);
+}
+
 static int run_wait(struct saga *saga)
 {
     struct waiting waiting = {.timeout_s = 30};
@@ -535,11 +533,13 @@ static int run_wait(struct saga *saga)
     if (waiting.quiet)
         return wait_quiet(saga, waiting.timeout_s);
     if (saga->word_count == 0)
-        return saga_missing(saga, "ORDER or --quiet");
+        return missing_id(saga);
     if (!text_is_id(saga->words[0], ID_BYTES))
-        return saga_fail(saga, SAGA_USAGE, "'%s' is not an order id",
-                         saga->words[0]);
-    return wait_order(saga, saga->words[0], waiting.timeout_s);
+        return saga_fail(saga, SAGA_USAGE, "'%s' is not %s id", saga->words[0],
+                         saga_a_saga());
+    return saga_tool()->wait != NULL
+               ? saga_tool()->wait(saga, saga->words[0], waiting.timeout_s)
+               : wait_settled(saga, saga->words[0], waiting.timeout_s);
 }
 
 static const struct argp_option options[] = {
@@ -553,10 +553,10 @@ static const struct argp_option options[] = {
 const struct verb verb_wait = {
     .name = "wait",
     .group = QUERIES,
-    .examples = "wait o-7 --timeout 5\n"
+    .examples = "wait SAGA --timeout 5\n"
                 "wait --quiet",
-    .summary = "wait until an order has ended, or everything is done",
-    .args = "ORDER|--quiet",
+    .summary = "wait until a saga has ended, or everything is done",
+    .args = "SAGA|--quiet",
     .options = options,
     .parse = parse,
     .words_max = 1,

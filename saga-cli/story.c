@@ -59,7 +59,7 @@ static bool read_strangers(json_t *row, struct event *event)
     return rc == EVT_NONE && event->type != NO_MESSAGE;
 }
 
-static void add_events(struct story *story, bool of_shop, json_t *rows)
+static void add_events(struct story *story, bool built_in, json_t *rows)
 {
     size_t room = story->count + json_array_size(rows), i;
     json_t *row;
@@ -73,7 +73,7 @@ static void add_events(struct story *story, bool of_shop, json_t *rows)
         struct event *event = &story->events[story->count];
 
         if (json_to_event(row, event) == EVT_OK ||
-            (!of_shop && read_strangers(row, event)))
+            (!built_in && read_strangers(row, event)))
             story->count++;
         else
             json_array_append(story->unreadable, row);
@@ -124,11 +124,8 @@ static void understand(struct story *story, json_t *all)
     story->rows = calloc(story->count + 1, sizeof(json_t *));
     if (story->rows == NULL)
         abort();
-    for (size_t i = 0; i < story->count; i++) {
+    for (size_t i = 0; i < story->count; i++)
         story->rows[i] = row_of(all, &story->events[i]);
-        if (story->events[i].type == ORDER_PLACED)
-            story->of_order = &story->events[i];
-    }
     story->gap_count =
         flow_gaps(story->services, saga_services(), story->consumed,
                   story->events, story->count, story->gaps, STORY_GAPS_MAX);
@@ -168,54 +165,38 @@ static void find_parked(struct saga *saga, struct story *story, size_t gap)
     json_decref(ask);
 }
 
-/* An order whose id is nearly @id, for the error; "" when there is none. */
-static void find_similar(struct saga *saga, const char *id, char *similar)
+int story_no_such(struct saga *saga, const char *id)
 {
-    json_t *ask = json_pack("{s:s,s:i}", "get", "orders", "limit", 200);
-    json_t *reply = NULL, *order;
-    size_t least = 3, i;
-
-    similar[0] = '\0';
-    if (client_ask(saga->client, "order", "qry", ask, 500, &reply) == EVT_OK)
-        json_array_foreach(json_object_get(reply, "orders"), i, order)
-        {
-            const char *other =
-                json_string_value(json_object_get(order, "order"));
-
-            if (other != NULL && saga_is_closer(id, other, &least))
-                snprintf(similar, ID_BYTES, "%s", other);
-        }
-    json_decref(reply);
-    json_decref(ask);
+    if (saga_tool()->no_such != NULL)
+        return saga_tool()->no_such(saga, id);
+    return saga_fail(saga, SAGA_NO_SUCH,
+                     "no %s %s ('./saga log --all' shows all)", saga_noun(),
+                     id);
 }
 
-int story_no_such_order(struct saga *saga, const char *order)
+/* What its domain says of it, if there is one. */
+static void look_at_end(struct story *story)
 {
-    char similar[ID_BYTES];
-
-    find_similar(saga, order, similar);
-    if (similar[0] != '\0')
-        return saga_fail(saga, SAGA_NO_SUCH,
-                         "no order %s (did you mean %s? './saga ls' shows all)",
-                         order, similar);
-    return saga_fail(saga, SAGA_NO_SUCH, "no order %s ('./saga %s' shows all)",
-                     order, saga_runs(saga, "order") ? "ls" : "log --all");
+    story->end.reason = "";
+    story->end.since_ms = story->count > 0 ? story->events[0].time_ms : 0;
+    if (saga_tool()->end != NULL && story->count > 0)
+        saga_tool()->end(story, &story->end);
 }
 
-int story_read(struct saga *saga, const char *order, struct story *story)
+int story_read(struct saga *saga, const char *id, struct story *story)
 {
     json_t *all = json_array();
     char tag[TAG_BYTES];
     int code = SAGA_YES;
 
     memset(story, 0, sizeof *story);
-    story->order = order;
+    story->id = id;
     story->services = saga_tables(saga);
     story->unreadable = json_array();
-    if (!text_is_id(order, ID_BYTES))
-        code = story_no_such_order(saga, order);
+    if (!text_is_id(id, ID_BYTES))
+        code = story_no_such(saga, id);
     else
-        event_tag(TAG_ORDER, order, tag);
+        event_tag(TAG_ORDER, id, tag);
     for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++) {
         json_t *cursors = NULL;
         json_t *rows =
@@ -226,18 +207,20 @@ int story_read(struct saga *saga, const char *order, struct story *story)
             break;
         code = SAGA_YES;
         read_cursors(story, i, cursors);
-        add_events(story, saga_is_of_shop(i), rows);
+        add_events(story, saga_is_built_in(i), rows);
         json_array_extend(all, rows);
         json_decref(cursors);
         json_decref(rows);
     }
     if (code == SAGA_YES && json_array_size(all) == 0)
-        code = story_no_such_order(saga, order);
+        code = story_no_such(saga, id);
     if (code == SAGA_YES)
         understand(story, all);
     for (size_t i = 0; code == SAGA_YES && i < story->gap_count; i++)
         if (story->gaps[i].ignored)
             find_parked(saga, story, i);
+    if (code == SAGA_YES)
+        look_at_end(story);
     json_decref(all);
     if (code != SAGA_YES)
         story_free(story);
@@ -274,85 +257,9 @@ size_t story_undoes(const struct story *story, size_t i)
     return undone == NULL ? 0 : (size_t)(undone - story->events) + 1;
 }
 
-void *story_fold(unsigned service, const struct kind *kind, const char *key,
-                 const struct event *events, size_t count, size_t *folded)
+bool story_gap_is_open(const struct story *story, size_t i)
 {
-    void *state = calloc(1, kind->bytes);
-    size_t many = 0;
-
-    if (state == NULL)
-        abort();
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(events[i].source, saga_service(service)) != 0 ||
-            !event_type_in(events[i].type, kind->folds, FOLDS_MAX))
-            continue;
-        kind->evolve(state, key, &events[i]);
-        many++;
-    }
-    if (folded != NULL)
-        *folded = many;
-    return state;
-}
-
-/* The word that @service's state of the order has for its status. */
-static void status_word(const struct story *story, unsigned service, char *text,
-                        size_t size)
-{
-    const struct service *owner = roster_services[service];
-
-    text[0] = '\0';
-    for (size_t k = 0; k < owner->kind_count; k++) {
-        const struct kind *kind = &owner->kinds[k];
-        json_t *fields;
-        const char *word;
-        size_t folded;
-        void *state;
-
-        if (kind->tag != TAG_ORDER)
-            continue;
-        state = story_fold(service, kind, story->order, story->events,
-                           story->count, &folded);
-        fields = json_from_fields(kind->fields, state);
-        word = json_string_value(json_object_get(fields, "status"));
-        if (folded > 0 && word != NULL)
-            snprintf(text, size, "%s", word);
-        json_decref(fields);
-        free(state);
-    }
-}
-
-char *story_status(const struct story *story, char *text, size_t size)
-{
-    status_word(story, 0, text, size);
-    return text;
-}
-
-const char *story_reason(const struct story *story)
-{
-    for (size_t i = story->count; i > 0; i--) {
-        const struct event *event = &story->events[i - 1];
-
-        if ((event->type == ORDER_CANCELLED ||
-             event->type == ORDER_CANCELLING) &&
-            event->data.reason[0] != '\0')
-            return event->data.reason;
-    }
-    return "";
-}
-
-bool story_ended(const struct story *story)
-{
-    char order[32], stock[32];
-
-    for (size_t i = 0; i < story->gap_count; i++)
-        if ((!story->gaps[i].ignored || story->parked[i] != NULL) &&
-            saga_is_of_shop(
-                (unsigned)saga_service_number(story->gaps[i].owner->name)))
-            return false;
-    story_status(story, order, sizeof order);
-    status_word(story, 1, stock, sizeof stock);
-    return strcmp(order, "CANCELLED") == 0 ||
-           (strcmp(order, "CONFIRMED") == 0 && strcmp(stock, "SHIPPED") == 0);
+    return !story->gaps[i].ignored || story->parked[i] != NULL;
 }
 
 char *story_answers(const struct rule *rule, char *text, size_t size)

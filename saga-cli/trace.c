@@ -1,4 +1,4 @@
-/* trace.c - `saga trace`: shows what happened to an order, where, and why.
+/* trace.c - `saga trace`: shows what happened to a saga, where, and why.
  *
  * Each service has a lane and each event a row, after its cause: the saga's
  * ladder, up and down.  Below it are facts that a table of events cannot show:
@@ -14,32 +14,11 @@
 
 enum { LANE = 20, SOURCE = 11, MARGIN = 13, BECAUSE = 7 };
 
-/* ---- one event in words -------------------------------------------------- */
-
-/* What is worth saying beside an event in its lane; "" for most. */
-static const char *note(const struct event *event, char *text, size_t size)
-{
-    text[0] = '\0';
-    switch (event->type) {
-    case STOCK_REJECTED:
-    case PAYMENT_DECLINED:
-    case PAYMENT_CHARGED:
-    case PAYMENT_REFUNDED:
-        return saga_describe(event, text, size);
-    case ORDER_CANCELLING:
-        return event->data.reason;
-    case STOCK_RELEASED:
-        return event->data.line_count == 0 ? "nothing was reserved" : text;
-    default:
-        return text;
-    }
-}
-
-/* Whether service number @i has a lane: the shop's always, others if they have
- * anything to do with this saga. */
+/* Whether service number @i has a lane: always, if the program was built with
+ * it; else if it has anything to do with this saga. */
 static bool has_lane(const struct story *story, unsigned i)
 {
-    bool has = saga_is_of_shop(i);
+    bool has = saga_is_built_in(i);
 
     for (size_t e = 0; e < story->count; e++)
         has = has || strcmp(story->events[e].source, saga_service(i)) == 0;
@@ -72,24 +51,17 @@ static void print_head(const struct story *story)
 {
     const struct event *first = &story->events[0];
     const struct event *last = &story->events[story->count - 1];
-    const char *reason = story_reason(story);
-    char status[32], words[256], total[MONEY_BYTES];
+    const char *status = story->end.status, *reason = story->end.reason;
+    char words[256];
 
-    story_status(story, status, sizeof status);
-    printf("%s", story->order);
-    if (story->of_order != NULL) {
-        const struct payload *data = &story->of_order->data;
-
-        printf(" · %s", data->customer);
-        for (uint32_t i = 0; i < data->line_count; i++)
-            printf("%s %" PRId64 " %s", i == 0 ? " ·" : ",",
-                   data->lines[i].quantity, data->lines[i].sku);
-        printf(" · %s", money_text(data->total_cents, total));
-    }
-    snprintf(words, sizeof words, "%s%s%s",
-             status[0] != '\0' ? status : "NOT PLACED YET",
-             reason[0] != '\0' ? ": " : "", reason);
-    printf(" · %s · %zu event%s", words, story->count,
+    printf("%s", story->id);
+    if (saga_tool()->describe != NULL)
+        saga_tool()->describe(stdout, story);
+    if (status[0] == '\0' && saga_tool()->unopened != NULL)
+        status = saga_tool()->unopened;
+    snprintf(words, sizeof words, "%s%s%s%s", status[0] != '\0' ? " · " : "",
+             status, reason[0] != '\0' ? ": " : "", reason);
+    printf("%s · %zu event%s", words, story->count,
            story->count == 1 ? "" : "s");
     if (!is_set_back(story))
         printf(" · %" PRId64 " ms", last->time_ms - first->time_ms);
@@ -139,9 +111,9 @@ static void print_row(const struct saga *saga, const struct story *story,
     for (unsigned l = 0; l < saga_services() && has_room(story); l++)
         if (has_lane(story, l))
             print_cell(saga, (int)l == lane ? cell : "", undoes > 0);
-    note(event, text, sizeof text);
-    print_padded(cause, note(event, text, sizeof text)[0] != '\0' ? 10 : 0);
-    printf("%s\n", note(event, text, sizeof text));
+    saga_note(event, text, sizeof text);
+    print_padded(cause, text[0] != '\0' ? 10 : 0);
+    printf("%s\n", text);
 }
 
 static void print_gap(const struct story *story, size_t i)
@@ -159,7 +131,7 @@ static void print_gap(const struct story *story, size_t i)
     else
         printf("  %s has not handled event %zu, %s, yet: %s  (./saga why %s)\n",
                gap->owner->name, n, type,
-               story_answers(gap->rule, text, sizeof text), story->order);
+               story_answers(gap->rule, text, sizeof text), story->id);
 }
 
 static void print_text(const struct saga *saga, const struct story *story)
@@ -221,7 +193,6 @@ static void print_json(const struct story *story)
     json_t *events = json_array(), *gaps = json_array(), *row;
     json_t *as_of = json_object(), *from_files = json_array();
     json_t *unreadable = json_array();
-    char status[32];
     size_t n;
 
     for (size_t i = 0; i < story->count; i++) {
@@ -245,11 +216,10 @@ static void print_json(const struct story *story)
             json_array_append_new(from_files, json_string(saga_service(l)));
     }
     saga_print_json(json_pack(
-        "{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o}", "order", story->order,
-        "status", story_status(story, status, sizeof status), "reason",
-        story_reason(story), "ended", story_ended(story), "events", events,
-        "unanswered", gaps, "unreadable", unreadable, "as_of", as_of,
-        "from_files", from_files));
+        "{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o}", "order", story->id, "status",
+        story->end.status, "reason", story->end.reason, "ended",
+        story->end.ended, "events", events, "unanswered", gaps, "unreadable",
+        unreadable, "as_of", as_of, "from_files", from_files));
 }
 
 /* ---- as a sequence diagram ----------------------------------------------- */
@@ -298,17 +268,17 @@ static void print_mermaid(const struct saga *saga, const struct story *story)
     }
 }
 
-int trace_print(struct saga *saga, const char *order, bool mermaid)
+int trace_print(struct saga *saga, const char *id, bool mermaid)
 {
     struct story story;
-    int code = story_read(saga, order, &story);
+    int code = story_read(saga, id, &story);
 
     if (code != SAGA_YES)
         return code;
     if (story.count == 0)
-        code = saga_fail(saga, SAGA_BAD_DATA,
-                         "%s: none of its events can be read by this program",
-                         order);
+        code =
+            saga_fail(saga, SAGA_BAD_DATA,
+                      "%s: none of its events can be read by this program", id);
     else if (mermaid)
         print_mermaid(saga, &story);
     else if (saga->json)
@@ -327,7 +297,7 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count == 0)
-        return saga_missing(saga, "ORDER");
+        return saga_missing(saga, saga->verb->args);
     return trace_print(saga, saga->words[0], mermaid);
 }
 
@@ -336,10 +306,10 @@ static const struct argp_option options[] = {
 
 const struct verb verb_trace = {.name = "trace",
                                 .group = QUERIES,
-                                .examples = "trace o-7",
+                                .examples = "trace SAGA",
                                 .summary =
-                                    "show what happened to an order, and why",
-                                .args = "ORDER",
+                                    "show what happened to a saga, and why",
+                                .args = "SAGA",
                                 .options = options,
                                 .parse = saga_parse_flag,
                                 .words_max = 1,

@@ -1,8 +1,9 @@
-/* verbs.h - what a verb of the `saga` command is, and all that there are.
+/* verbs.h - what a verb of the `saga` command is, and those of the library.
  *
  * Each verb's file ends with its `struct verb`.  Its words are parsed by that
  * table (parse.c), and so are made help (help.c), man page (man.c) and
- * completion (completion.c): nothing about a verb is written anywhere else. */
+ * completion (completion.c).  A domain hands in verbs of its own
+ * (saga_main.h). */
 #ifndef VERBS_H
 #define VERBS_H
 
@@ -17,6 +18,8 @@ extern const char *const group_titles[GROUPS];
 struct verb {
     const char *name;
     enum verb_group group;
+    const char *after; /* of a domain's own: behind that verb of the library in
+                          the help; NULL: before all of the group */
     const char *summary;  /* one line */
     const char *examples; /* without "./saga", a line each; or NULL */
     /* What follows the name, a line for each form.  Words in small letters are
@@ -32,8 +35,9 @@ struct verb {
     int (*run)(struct saga *saga); /* returns the exit code */
 };
 
-/* All of them, as main.c lists them; the last is NULL. */
-extern const struct verb *const verbs[];
+/* All of them: in each group the domain's own, then those of the library; the
+ * last is NULL. */
+extern const struct verb *verbs[];
 /* Returns NULL if no verb has that name. */
 const struct verb *find_verb(const char *name);
 /* Reports that; returns SAGA_USAGE. */
@@ -84,14 +88,13 @@ void help_print_examples(FILE *out, const struct verb *verb, const char *head,
                          const char *lead);
 int help_print_verb(const struct saga *saga, const struct verb *verb);
 
-extern const struct verb verb_place, verb_cancel, verb_stock, verb_fund,
-    verb_product;
-extern const struct verb verb_ls, verb_show, verb_trace, verb_why, verb_log,
-    verb_status, verb_wait, verb_undone, verb_check, verb_verify;
+/* Those of the library. */
+extern const struct verb verb_trace, verb_why, verb_log, verb_status, verb_wait,
+    verb_check, verb_verify;
 extern const struct verb verb_fault, verb_parked, verb_redrive, verb_accept,
     verb_acknowledge, verb_rebuild, verb_backup, verb_pids, verb_signal,
     verb_shutdown;
-extern const struct verb verb_flow, verb_scenario, verb_learn, verb_bench;
+extern const struct verb verb_flow, verb_scenario, verb_learn;
 extern const struct verb verb_help, verb_version, verb_man, verb_completion;
 
 #endif

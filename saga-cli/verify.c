@@ -211,7 +211,7 @@ static int run(struct saga *saga)
 const struct verb verb_verify = {
     .name = "verify",
     .group = QUERIES,
-    .examples = "verify payment",
+    .examples = "verify SERVICE",
     .summary = "walk the hash chains; name the first edited event",
     .args = "[SERVICE]",
     .words_max = 1,

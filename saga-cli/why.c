@@ -1,4 +1,4 @@
-/* why.c - `saga why`: shows what an unfinished order waits for.
+/* why.c - `saga why`: shows what an unfinished saga waits for.
  *
  * There is no conductor to ask.  But a rule says that a service reacts to an
  * event, and the service's cursor says whether it has handled it; so the logs
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How the service that an order waits for is doing. */
+/* How the service that a saga waits for is doing. */
 enum owner_state { RUNNING, DOWN, SILENT, DIVERGED, FULL, LOCKED, BEHIND };
 
 static const char *const state_words[] = {
@@ -116,11 +116,6 @@ static void look_at_owner(const struct answers *answers,
     ask_neighbours(answers, gap->owner->name, owner);
 }
 
-static bool open_gap(const struct story *story, size_t i)
-{
-    return !story->gaps[i].ignored || story->parked[i] != NULL;
-}
-
 /* Marks the owners of whatever may follow from @rule. */
 static void mark_needed(const struct story *story, const struct rule *rule,
                         bool needed[SERVICES_MAX], bool seen[TYPES_MAX])
@@ -143,7 +138,7 @@ static void mark_needed(const struct story *story, const struct rule *rule,
 }
 
 /* Which services the saga needs to go on to its end, beside those that it
- * waits for; with nothing open it is order-svc's timer that ends it. */
+ * waits for; with nothing open it is a timer that ends it. */
 static void find_needed(const struct story *story, bool needed[SERVICES_MAX])
 {
     bool seen[TYPES_MAX] = {false};
@@ -151,31 +146,44 @@ static void find_needed(const struct story *story, bool needed[SERVICES_MAX])
 
     memset(needed, 0, SERVICES_MAX * sizeof needed[0]);
     for (size_t i = 0; i < story->gap_count; i++)
-        if (open_gap(story, i)) {
+        if (story_gap_is_open(story, i)) {
             mark_needed(story, story->gaps[i].rule, needed, seen);
             open++;
         }
-    needed[0] = needed[0] || open == 0;
+    for (unsigned i = 0; i < saga_services(); i++)
+        needed[i] =
+            needed[i] || (open == 0 && story->services[i]->timer_count > 0);
     for (size_t i = 0; i < story->gap_count; i++)
-        if (open_gap(story, i))
+        if (story_gap_is_open(story, i))
             needed[saga_service_number(story->gaps[i].owner->name)] = false;
 }
 
-/* When order-svc gives the order up, in Unix time; 0: no timer is armed. */
-static int64_t deadline_of(struct saga *saga, const char *order)
-{
-    char path[4096], why[STORE_WHY_BYTES];
-    struct store *log = NULL;
-    int64_t due_ms = 0;
+/* The timer that ends the saga if nothing else does. */
+struct deadline {
+    int64_t due_ms; /* Unix time; 0: none is armed */
+    unsigned owner; /* the service whose timer it is */
+};
 
-    snprintf(path, sizeof path, "%s/%s/log.db", saga->directory,
-             saga_service(0));
-    if (store_open_readonly(path, NULL, NULL, &log, why) != EVT_OK)
-        return 0;
-    if (store_order_due(log, order, &due_ms) != EVT_OK)
-        due_ms = 0;
-    store_close(log);
-    return due_ms;
+static struct deadline deadline_of(struct saga *saga, const struct story *story)
+{
+    struct deadline deadline = {.due_ms = 0};
+
+    for (unsigned i = 0; i < saga_services() && deadline.due_ms == 0; i++) {
+        char path[4096], why[STORE_WHY_BYTES];
+        struct store *log = NULL;
+
+        if (story->services[i]->timer_count == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s/log.db", saga->directory,
+                 saga_service(i));
+        if (store_open_readonly(path, NULL, NULL, &log, why) != EVT_OK)
+            continue;
+        if (store_order_due(log, story->id, &deadline.due_ms) != EVT_OK)
+            deadline.due_ms = 0;
+        deadline.owner = i;
+        store_close(log);
+    }
+    return deadline;
 }
 
 /* ---- telling ------------------------------------------------------------- */
@@ -185,8 +193,8 @@ static double seconds(int64_t ms)
     return (double)(ms > 0 ? ms : 0) / 1000;
 }
 
-/* "payment-svc is down. Start it:  ./run.sh restart payment", as far as it
- * goes for a service that is not at fault for a single event. */
+/* "NAME-svc is down. Start it:  ./run.sh restart NAME", as far as it goes for a
+ * service that is not at fault for a single event. */
 static void print_state(const struct saga *saga, const char *name,
                         const struct owner *owner)
 {
@@ -254,7 +262,7 @@ static void print_missing(const struct saga *saga, const struct story *story,
 static bool told_before(const struct story *story, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (open_gap(story, k) && story->parked[k] == NULL &&
+        if (story_gap_is_open(story, k) && story->parked[k] == NULL &&
             story->gaps[k].owner == story->gaps[i].owner)
             return true;
     return false;
@@ -282,19 +290,6 @@ static void print_gap(const struct saga *saga, const struct story *story,
     look_at_owner(answers, gap, &owner);
     if (owner.state == DIVERGED || !told_before(story, i))
         print_owner(saga, name, gap->cause->source, &owner);
-}
-
-/* When the order came to the status that it has. */
-static int64_t status_since(const struct story *story)
-{
-    int64_t since = story->events[0].time_ms;
-
-    for (size_t i = 0; i < story->count; i++)
-        if (story->events[i].type == ORDER_CANCELLING ||
-            story->events[i].type == ORDER_CONFIRMED ||
-            story->events[i].type == ORDER_CANCELLED)
-            since = story->events[i].time_ms;
-    return since;
 }
 
 /* ---- what this program cannot read -------------------------------------- */
@@ -368,56 +363,72 @@ static void unreadable_json(struct saga *saga, const struct story *story,
     json_decref(all);
 }
 
-/* What order-svc's timer will do; @due is when, in Unix time. */
+/* What the timer will do. */
 static void print_deadline(const struct story *story,
-                           const struct answers *answers, int64_t due,
-                           int64_t now)
+                           const struct answers *answers,
+                           const struct deadline *deadline, int64_t now)
 {
     static const char *const as_soon[] = {
-        [RUNNING] = "", [DOWN] = "it runs", [SILENT] = "it answers"};
-    enum owner_state order = state_of_service(answers, 0);
-    const char *can = order <= SILENT ? as_soon[order] : "it can record that";
-    double at = seconds(due - story->events[0].time_ms);
+        [RUNNING] = "it can", [DOWN] = "it runs", [SILENT] = "it answers"};
+    enum owner_state state = state_of_service(answers, deadline->owner);
+    const char *can = state <= SILENT ? as_soon[state] : "it can record that";
+    const char *name = saga_service(deadline->owner);
+    const char *does = saga_tool()->timer_does, *will = saga_tool()->timer_will;
+    double at = seconds(deadline->due_ms - story->events[0].time_ms);
 
-    if (due <= now)
-        printf("Its deadline, %.1f s, has passed: order-svc cancels it as soon "
-               "as %s.\n",
-               at, order == RUNNING ? "it can" : can);
-    else if (order == RUNNING)
-        printf("At %.1f s (in %.1f s) order-svc gives up and cancels it.\n", at,
-               seconds(due - now));
+    does = does != NULL ? does : "acts";
+    will = will != NULL ? will : "acts";
+    if (deadline->due_ms <= now)
+        printf("Its deadline, %.1f s, has passed: %s-svc %s as soon as %s.\n",
+               at, name, does, can);
+    else if (state == RUNNING)
+        printf("At %.1f s (in %.1f s) %s-svc %s.\n", at,
+               seconds(deadline->due_ms - now), name, will);
     else
-        printf("Its deadline passes at %.1f s (in %.1f s): order-svc cancels "
-               "it then, or as soon as %s.\n",
-               at, seconds(due - now), can);
+        printf("Its deadline passes at %.1f s (in %.1f s): %s-svc %s then, or "
+               "as soon as %s.\n",
+               at, seconds(deadline->due_ms - now), name, does, can);
+}
+
+/* How long it has been so. */
+static void print_standing(const struct story *story, int64_t now)
+{
+    const char *unopened = saga_tool()->no_opening;
+    double since = seconds(now - story->end.since_ms);
+
+    if (story->end.status[0] != '\0')
+        printf("%s has been %s for %.1f s. ", story->id, story->end.status,
+               since);
+    else
+        printf("%s%s%s first event is %.1f s old. ", story->id,
+               unopened != NULL ? " " : "",
+               unopened != NULL ? unopened : ": its", since);
 }
 
 static void print_unfinished(struct saga *saga, const struct story *story,
-                             const struct answers *answers, const char *status)
+                             const struct answers *answers)
 {
-    int64_t now = unix_ms_now(), due = deadline_of(saga, story->order);
+    struct deadline deadline = deadline_of(saga, story);
+    bool armed = deadline.due_ms != 0;
+    int64_t now = unix_ms_now();
     size_t open = 0;
 
-    if (status[0] != '\0')
-        printf("%s has been %s for %.1f s. ", story->order, status,
-               seconds(now - status_since(story)));
-    else
-        printf("%s has no OrderPlaced in order's log; its first event is "
-               "%.1f s old. ",
-               story->order, seconds(now - status_since(story)));
+    print_standing(story, now);
     for (size_t i = 0; i < story->gap_count; i++)
-        if (open_gap(story, i)) {
+        if (story_gap_is_open(story, i)) {
             print_gap(saga, story, answers, i, now);
             open++;
         }
     open += print_unreadable(saga, story);
     if (open == 0)
         printf("No service has anything to do for it%s.\n",
-               due != 0 ? " before its deadline"
-                        : ", which should not happen ('./saga check')");
+               armed                      ? " before its deadline"
+               : saga_tool()->end == NULL ? ""
+                                          : ", which should not happen "
+                                            "('./saga check')");
     print_missing(saga, story, answers);
-    if (due != 0)
-        print_deadline(story, answers, due, now);
+    if (armed)
+        print_deadline(story, answers, &deadline, now);
 }
 
 static json_t *gap_json(const struct story *story,
@@ -464,48 +475,48 @@ static json_t *missing_json(const struct story *story,
 }
 
 static void print_json(struct saga *saga, const struct story *story,
-                       const struct answers *answers, const char *status)
+                       const struct answers *answers)
 {
     json_t *waits = json_array();
-    int64_t due = deadline_of(saga, story->order);
-    bool ended = story_ended(story);
+    int64_t due = deadline_of(saga, story).due_ms;
+    bool ended = story->end.ended;
 
     for (size_t i = 0; i < story->gap_count; i++)
-        if (open_gap(story, i))
+        if (story_gap_is_open(story, i))
             json_array_append_new(waits, gap_json(story, answers, i));
     unreadable_json(saga, story, waits);
     saga_print_json(json_pack(
-        "{s:s,s:s,s:s,s:b,s:I,s:o,s:o,s:o}", "order", story->order, "status",
-        status, "reason", story_reason(story), "ended", ended, "begun_ms",
+        "{s:s,s:s,s:s,s:b,s:I,s:o,s:o,s:o}", "order", story->id, "status",
+        story->end.status, "reason", story->end.reason, "ended", ended,
+        "begun_ms",
         (json_int_t)(story->count > 0 ? story->events[0].time_ms : 0), "waits",
         waits, "missing", ended ? json_array() : missing_json(story, answers),
         "deadline_ms", due != 0 ? json_integer(due) : json_null()));
 }
 
-int why_print(struct saga *saga, const char *order)
+int why_print(struct saga *saga, const char *id)
 {
     struct answers answers;
     struct story story;
-    char status[32];
-    int code = story_read(saga, order, &story);
+    int code = story_read(saga, id, &story);
 
     if (code != SAGA_YES)
         return code;
     ask_all(saga, &answers);
-    story_status(&story, status, sizeof status);
     if (story.count == 0) {
-        code = saga_fail(saga, SAGA_BAD_DATA,
-                         "%s: none of its events can be read by this program",
-                         order);
+        code =
+            saga_fail(saga, SAGA_BAD_DATA,
+                      "%s: none of its events can be read by this program", id);
     } else if (saga->json) {
-        print_json(saga, &story, &answers, status);
-    } else if (story_ended(&story)) {
-        const char *reason = story_reason(&story);
+        print_json(saga, &story, &answers);
+    } else if (story.end.ended) {
+        const char *reason = story.end.reason;
 
         printf("%s has ended: %s%s%s. It is not waiting for anything.\n",
-               story.order, status, reason[0] != '\0' ? ", " : "", reason);
+               story.id, story.end.status, reason[0] != '\0' ? ", " : "",
+               reason);
     } else {
-        print_unfinished(saga, &story, &answers, status);
+        print_unfinished(saga, &story, &answers);
     }
     answers_free(&answers);
     story_free(&story);
@@ -517,15 +528,15 @@ static int run(struct saga *saga)
     int code = saga_parse(saga, NULL);
 
     if (code == SAGA_YES && saga->word_count == 0)
-        return saga_missing(saga, "ORDER");
+        return saga_missing(saga, saga->verb->args);
     return code == SAGA_YES ? why_print(saga, saga->words[0]) : code;
 }
 
 const struct verb verb_why = {.name = "why",
                               .group = QUERIES,
-                              .examples = "why o-7",
+                              .examples = "why SAGA",
                               .summary =
-                                  "show what an unfinished order waits for",
-                              .args = "ORDER",
+                                  "show what an unfinished saga waits for",
+                              .args = "SAGA",
                               .words_max = 1,
                               .run = run};

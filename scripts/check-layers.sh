@@ -32,7 +32,7 @@ net      base core stream net/nng
 host     base core log stream write read net
 audit    base core log read
 shop     base core audit
-saga-cli base core log stream read net host audit shop shop/cli
+saga-cli base core log stream read net host audit shop/shop.h
 shop/cli base core read net shop saga-cli
 END
 }

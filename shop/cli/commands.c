@@ -1,7 +1,6 @@
 /* commands.c - all commands except `place`: cancel, stock, fund, product. */
-#include "saga-cli/saga.h"
-#include "saga-cli/verbs.h"
 #include "shop/cli/names.h"
+#include "shop/cli/shop_cli.h"
 
 #include <stdarg.h>
 #include <stdio.h>

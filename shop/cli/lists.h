@@ -2,7 +2,7 @@
 #ifndef LISTS_H
 #define LISTS_H
 
-#include "saga-cli/saga.h"
+#include "shop/cli/shop_cli.h"
 
 /* Whether there is such a list. */
 bool list_is_one(const char *name);

@@ -1,8 +1,7 @@
 /* orders.c - `saga ls`: the orders, newest first, from the order view.  lists.c
  * lists what there is besides. */
-#include "saga-cli/story.h"
-#include "saga-cli/verbs.h"
 #include "shop/cli/lists.h"
+#include "shop/cli/shop_cli.h"
 
 #include <inttypes.h>
 #include <stdio.h>

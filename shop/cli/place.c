@@ -3,8 +3,8 @@
  * It sends a command until it is answered.  That is harmless, since order-svc
  * records an id once.  An answer is final; the order view tells how the saga
  * ends. */
-#include "saga-cli/saga.h"
-#include "saga-cli/verbs.h"
+
+#include "shop/cli/shop_cli.h"
 
 #include <errno.h>
 #include <inttypes.h>

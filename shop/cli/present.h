@@ -3,7 +3,7 @@
 #ifndef PRESENT_H
 #define PRESENT_H
 
-#include "saga-cli/saga.h"
+#include "shop/cli/shop_cli.h"
 
 /* The answer of a view, or of refold_answer, with the members of its one row
  * beside the others: {"order","status",...,"ended","timeline","as_of",

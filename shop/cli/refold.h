@@ -2,7 +2,7 @@
 #ifndef REFOLD_H
 #define REFOLD_H
 
-#include "saga-cli/saga.h"
+#include "shop/cli/shop_cli.h"
 
 /* Answers @request as the view of service number @service does, from the events
  * under @tag of the logs that it is folded from, whether their services run or

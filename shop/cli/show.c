@@ -5,11 +5,10 @@
  * same evolve that the service decides with.  Without them the read model
  * answers; when its service is down, refold.c does what that would. */
 #include "core/json.h"
-#include "saga-cli/story.h"
-#include "saga-cli/verbs.h"
 #include "shop/cli/moment.h"
 #include "shop/cli/present.h"
 #include "shop/cli/refold.h"
+#include "shop/cli/shop_cli.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -307,8 +306,8 @@ static int fold_service(const struct question *question, unsigned service,
 
         if (kind->tag != question->tag)
             continue;
-        state = story_fold(service, kind, question->key, stream.events,
-                           stream.count, &folded);
+        state = ends_fold(service, kind, question->key, stream.events,
+                          stream.count, &folded);
         if (folded > 0) {
             fields = json_from_fields(kind->fields, state);
             if (question->saga->json)
@@ -363,7 +362,7 @@ static int nothing_there(const struct question *question)
                          "no order %s, but a %s: './saga show %s:%s'",
                          question->key, kind, kind, question->key);
     if (question->tag == TAG_ORDER && !question->past)
-        return story_no_such_order(question->saga, question->key);
+        return ends_no_such(question->saga, question->key);
     return saga_fail(question->saga, SAGA_NO_SUCH,
                      "no %s%s%s ('./saga log --all' shows what happened)",
                      question->subject, question->past ? " at " : "",

@@ -3,7 +3,8 @@
  * "nothing" is a promise: it is said only when the order view has reached the
  * heads of the logs, as they were when this began, and every service's parked
  * events were counted.  A view that lags says how far. */
-#include "saga-cli/verbs.h"
+
+#include "shop/cli/shop_cli.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -333,6 +334,7 @@ static const struct argp_option options[] = {
 const struct verb verb_undone = {
     .name = "undone",
     .group = QUERIES,
+    .after = "wait",
     .examples = "undone",
     .summary = "count the orders and events that are not done yet",
     .args = "",

@@ -3,9 +3,7 @@
  * The one place of the `saga` command that knows which fields of a payload
  * people look for; json.c prints all of them.  The verbs log, trace and
  * why print these words. */
-#include "saga-cli/saga.h"
-
-#include <stdio.h>
+#include "shop/cli/shop_cli.h"
 
 /* "2 widget, 1 gadget" */
 static void say_lines(FILE *out, const struct payload *data)
@@ -15,7 +13,7 @@ static void say_lines(FILE *out, const struct payload *data)
                 (long long)data->lines[i].quantity, data->lines[i].sku);
 }
 
-static void say(FILE *out, const struct event *event)
+void words_say(FILE *out, const struct event *event)
 {
     const struct payload *data = &event->data;
     char a[MONEY_BYTES], b[MONEY_BYTES];
@@ -64,25 +62,37 @@ static void say(FILE *out, const struct event *event)
     }
 }
 
-char *saga_describe(const struct event *event, char *text, size_t size)
+void words_note(FILE *out, const struct event *event)
 {
-    FILE *out = fmemopen(text, size, "w");
-
-    text[0] = '\0';
-    if (out != NULL) {
-        setbuf(out, NULL);
-        say(out, event);
-        fclose(out);
+    switch (event->type) {
+    case STOCK_REJECTED:
+    case PAYMENT_DECLINED:
+    case PAYMENT_CHARGED:
+    case PAYMENT_REFUNDED:
+        words_say(out, event);
+        break;
+    case ORDER_CANCELLING:
+        fputs(event->data.reason, out);
+        break;
+    case STOCK_RELEASED:
+        fputs(event->data.line_count == 0 ? "nothing was reserved" : "", out);
+        break;
+    default:
+        break;
     }
-    text[size - 1] = '\0';
-    return text;
 }
 
-int saga_columns(const char *text)
+void words_describe(FILE *out, const struct story *story)
 {
-    int columns = 0;
+    const struct payload *data = NULL;
+    char total[MONEY_BYTES];
 
-    for (; *text != '\0'; text++)
-        columns += ((unsigned char)*text & 0xc0) != 0x80;
-    return columns;
+    for (size_t i = 0; i < story->count; i++)
+        if (story->events[i].type == ORDER_PLACED)
+            data = &story->events[i].data;
+    if (data == NULL)
+        return;
+    fprintf(out, " · %s · ", data->customer);
+    say_lines(out, data);
+    fprintf(out, " · %s", money_text(data->total_cents, total));
 }
