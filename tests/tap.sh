@@ -33,6 +33,15 @@ skip() { # SENTENCE WHY
     echo "ok - $1 # SKIP $2"
 }
 
+# Whether another user can be tried: by root, with setpriv, and on the way to
+# $work ($TMPDIR may be a user's own).
+can_be_another() {
+    [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null &&
+        setpriv --reuid 65534 --regid 65534 --clear-groups test -x "${work%/*}"
+}
+# shellcheck disable=SC2034 # used by those who source this
+another_needs='needs root, setpriv, and a TMPDIR that others may enter'
+
 # COMMAND has to end with exactly CODE.
 ends_with() { # CODE COMMAND...
     local code=0
@@ -84,10 +93,12 @@ within() { # SECONDS COMMAND...
     local until up # SECONDS is on the wall clock
     read -r up _ </proc/uptime
     until=$((${up%.*} + $1))
-    shift
-    until "$@"; do
+    until "${@:2}"; do
         read -r up _ </proc/uptime
-        [ "${up%.*}" -lt $until ] || return 1
+        [ "${up%.*}" -lt $until ] || {
+            echo "not within $1 s: ${*:2}"
+            return 1
+        }
         sleep 0.05
     done
 }

@@ -355,11 +355,11 @@ it 'a directory of others is refused and keeps its mode' \
 it 'a data directory may be a symbolic link' in_directory link through_a_link
 it 'HUP opens the log files again; USR1 and USR2 do nothing' \
     in_directory rotated rotated
-if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+if can_be_another; then
     it "another user's services are not called down" \
         in_directory closed somebody_elses
 else
-    skip "another user's services are not called down" 'needs root and setpriv'
+    skip "another user's services are not called down" "$another_needs"
 fi
 it 'nothing is left undone when all was seen, and not before' \
     in_directory stale stale_view

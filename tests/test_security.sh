@@ -208,11 +208,11 @@ it 'three services start whatever the umask is' start
 it 'the services have no socket on any network' no_network # F46 real
 it 'no socket is an abstract one' no_abstract_sockets
 it 'directories are 0700, files and sockets 0600, all of them ours' modes
-if [ "$(id -u)" -eq 0 ] && command -v setpriv perl >/dev/null; then
+if can_be_another && command -v perl >/dev/null; then
     it 'another user is refused by every socket and file' others_are_refused
 else
-    echo "ok - another user is refused by every socket and file # SKIP" \
-        "needs root, setpriv and perl"
+    skip 'another user is refused by every socket and file' \
+        "$another_needs, and perl"
 fi
 it 'the owner is not refused' the_owner_is_not_refused
 it 'tcp is refused anywhere but on the loopback address' only_loopback

@@ -268,11 +268,11 @@ static bool outwaits(struct host *host, enum evt_status rc, const char *path,
 
     if (rc != EVT_BUSY && rc != EVT_FULL)
         return false;
-    if (rc == EVT_BUSY)
-        datadir_holders(path, holders, sizeof holders);
-    if (*tries % SAY_EVERY_TRIES == 0)
+    if ((*tries)++ % SAY_EVERY_TRIES == 0) { /* to look takes long */
+        if (rc == EVT_BUSY)
+            datadir_holders(path, holders, sizeof holders);
         logger_fact(LOG_WARN, NULL, NULL, "waiting: %s (%s)", why, holders);
-    *tries = *tries + 1;
+    }
     if (poll(&(struct pollfd){.fd = host->signal_fd, .events = POLLIN}, 1,
              TRY_EVERY_MS) > 0 &&
         told_to_stop(host->signal_fd))
