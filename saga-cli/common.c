@@ -269,9 +269,7 @@ enum {
     LONG_MS = 5000  /* what may take longer is not waited for in silence */
 };
 
-/* A service that is asked to do something that may take long is asked first
- * whether it answers at all; if not, stderr says whom the verb waits for. */
-static void tell_whom_we_wait_for(struct saga *saga, const char *service)
+void saga_tell_whom_we_wait_for(struct saga *saga, const char *service)
 {
     json_t *ask = json_pack("{s:s}", "get", "status"), *reply = NULL;
     enum evt_status rc = client_ask(saga->client, service, "qry", ask,
@@ -290,13 +288,14 @@ static void tell_whom_we_wait_for(struct saga *saga, const char *service)
 json_t *saga_ask_on(struct saga *saga, const char *service, const char *socket,
                     const json_t *request, int timeout_ms, int *code)
 {
-    uint64_t deadline_ms = saga_mono_ms() + SAGA_PATIENCE_MS;
+    uint64_t deadline_ms =
+        saga_mono_ms() + (uint64_t)saga_within(saga, SAGA_PATIENCE_MS);
     struct timespec pause = {.tv_nsec = 20000000};
     json_t *asked = json_deep_copy(request), *reply = NULL, *again;
     enum evt_status rc;
 
     if (timeout_ms > LONG_MS)
-        tell_whom_we_wait_for(saga, service);
+        saga_tell_whom_we_wait_for(saga, service);
     for (;;) {
         rc = client_ask(saga->client, service, socket, asked,
                         saga_within(saga, timeout_ms), &reply);

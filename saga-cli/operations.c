@@ -1,8 +1,8 @@
-/* operations.c - the verbs for operators: parked, redrive, accept, rebuild,
- * shutdown.
+/* operations.c - the verbs for operators: parked, redrive, accept, shutdown.
  *
  * Each sends one request to the service (docs/protocol.md) and prints the
- * answer.  backup, which asks no service, is in backup.c. */
+ * answer.  rebuild, which asks again and again, is in rebuild.c; backup, which
+ * asks no service, in backup.c. */
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"
 
@@ -17,11 +17,8 @@
 enum {
     CONTROL_MS = 10000,
     SHUTDOWN_MS = 3000,
-    REDRIVE_MS = 60000,
-    REBUILD_MS = 3000, /* one answer; then it is asked again */
-    REBUILD_TIMES = 1200,
-    REBUILD_AWAITS = 10,     /* so often a service that is away is waited for */
-    REBUILD_LATE_MS = 30000, /* a read side that is busy answers later */
+    REDRIVE_S = 60,
+    SOON_MS = 500, /* who answers within that is not kept waiting */
     END_MS = 10000
 };
 
@@ -109,8 +106,10 @@ const struct verb verb_parked = {
 struct redrive {
     int only; /* -1: all services */
     const char *source;
-    int64_t seq;
+    int64_t seq, timeout_s;
     int64_t redriven, left, seen; /* over all services */
+    bool done[SERVICES_MAX];      /* it was asked */
+    bool stopped;                 /* one could not go on */
     json_t *all;                  /* service -> answer */
 };
 
@@ -121,6 +120,9 @@ static error_t parse_redrive(int key, char *arg, struct argp_state *state)
 
     if (key == 'n')
         return saga_take_number(saga, "seq", arg, 1, INT64_MAX, &redrive->seq);
+    if (key == 't')
+        return saga_take_number(saga, "timeout", arg, 1, 86400,
+                                &redrive->timeout_s);
     if (key != 's')
         return ARGP_ERR_UNKNOWN;
     redrive->source = arg; /* which services there are is not known yet */
@@ -129,6 +131,7 @@ static error_t parse_redrive(int key, char *arg, struct argp_state *state)
 
 static void print_redriven(const char *service, const json_t *reply)
 {
+    const char *stopped = json_text(reply, "stopped");
     const json_t *event;
     size_t i;
 
@@ -136,52 +139,99 @@ static void print_redriven(const char *service, const json_t *reply)
         printf("%s: done, with more events than one answer can list\n",
                service);
     else
-        printf("%s: %" PRId64 " handled, %" PRId64 " still parked\n", service,
-               json_number(reply, "redriven"), json_number(reply, "left"));
+        printf("%s: %" PRId64 " handled, %" PRId64 " still parked%s%s\n",
+               service, json_number(reply, "redriven"),
+               json_number(reply, "left"),
+               stopped[0] != '\0' ? "; stopped: " : "", stopped);
     json_array_foreach(json_object_get(reply, "events"), i, event)
         printf("  %s #%" PRId64 "  %s  %s\n", json_text(event, "source"),
                json_number(event, "seq"), json_text(event, "order"),
                json_text(event, "result"));
 }
 
+/* Keeps what a service answered; NULL: nothing, for which @code stands. */
+static void keep_redriven(struct redrive *redrive, const char *service,
+                          json_t *reply, int code)
+{
+    if (reply == NULL)
+        reply = json_pack("{s:s,s:i}", "error",
+                          code == SAGA_NOT_RUNNING
+                              ? "is not running"
+                              : "gave no answer, and may do it yet",
+                          "code", code);
+    redrive->stopped =
+        redrive->stopped || json_text(reply, "stopped")[0] != '\0';
+    redrive->redriven += json_number(reply, "redriven");
+    redrive->left += json_number(reply, "left");
+    redrive->seen += (int64_t)json_array_size(json_object_get(reply, "events"));
+    json_object_set_new(redrive->all, service, reply);
+}
+
 static int redrive_one(struct saga *saga, const char *service,
                        struct redrive *redrive)
 {
     json_t *ask = json_pack("{s:s}", "do", "redrive"), *reply;
-    int64_t seen = redrive->seen;
     struct saga asking = *saga;
     int code = SAGA_YES;
 
     if (redrive->only < 0)
         asking.json = false; /* what fails is one member of the answer */
-
     if (redrive->source != NULL)
         json_object_set_new(ask, "source", json_string(redrive->source));
     if (redrive->seq > 0)
         json_object_set_new(ask, "seq", json_integer(redrive->seq));
-    reply = saga_ask_on(&asking, service, "cmd", ask, REDRIVE_MS, &code);
+    reply = saga_ask_on(&asking, service, "cmd", ask, REDRIVE_S * 1000, &code);
     json_decref(ask);
-    if (reply == NULL) {
-        json_object_set_new(
-            redrive->all, service,
-            json_pack("{s:s,s:i}", "error", "gave no answer", "code", code));
-        return code;
-    }
-    redrive->redriven += json_number(reply, "redriven");
-    redrive->left += json_number(reply, "left");
-    redrive->seen += (int64_t)json_array_size(json_object_get(reply, "events"));
-    if (!saga->json &&
-        (redrive->seen > seen || json_number(reply, "left") > 0 ||
+    if (!saga->json && reply != NULL &&
+        (json_array_size(json_object_get(reply, "events")) > 0 ||
+         json_number(reply, "left") > 0 ||
          json_is_true(json_object_get(reply, "more"))))
         print_redriven(service, reply);
-    json_object_set_new(redrive->all, service, reply);
-    return SAGA_YES;
+    keep_redriven(redrive, service, reply, code);
+    return code;
+}
+
+/* Asks the services that are wanted, or of those only the ones that answer
+ * soon; returns SAGA_YES or how the last failure ended. */
+static int redrive_some(struct saga *saga, struct redrive *redrive, bool soon)
+{
+    json_t *ask = json_pack("{s:s}", "get", "status");
+    int code = SAGA_YES;
+
+    for (unsigned i = 0; i < saga_services(); i++) {
+        json_t *reply = NULL;
+        int one;
+
+        if (redrive->done[i] ||
+            (redrive->only >= 0 && i != (unsigned)redrive->only) ||
+            (soon &&
+             client_ask(saga->client, saga_service(i), "qry", ask,
+                        saga_within(saga, SOON_MS), &reply) == EVT_BUSY))
+            continue;
+        json_decref(reply);
+        redrive->done[i] = true;
+        one = redrive_one(saga, saga_service(i), redrive);
+        code = one != SAGA_YES ? one : code;
+    }
+    json_decref(ask);
+    return code;
+}
+
+/* One that is down or paused keeps none of the others waiting. */
+static int redrive_all(struct saga *saga, struct redrive *redrive)
+{
+    int soon, later;
+
+    saga->deadline_ms = saga_mono_ms() + (uint64_t)redrive->timeout_s * 1000;
+    soon = redrive_some(saga, redrive, true);
+    later = redrive_some(saga, redrive, false);
+    return later != SAGA_YES ? later : soon;
 }
 
 static int run_redrive(struct saga *saga)
 {
-    struct redrive redrive = {.only = -1};
-    int code = saga_parse(saga, &redrive), failed = SAGA_YES;
+    struct redrive redrive = {.only = -1, .timeout_s = REDRIVE_S};
+    int code = saga_parse(saga, &redrive);
     bool one_wanted = redrive.source != NULL || redrive.seq > 0;
 
     if (code == SAGA_YES && redrive.source != NULL &&
@@ -192,13 +242,7 @@ static int run_redrive(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     redrive.all = json_object();
-    for (unsigned i = 0; i < saga_services();
-         i++) /* one that is down keeps none waiting */
-        if (redrive.only < 0 || i == (unsigned)redrive.only) {
-            code = redrive_one(saga, saga_service(i), &redrive);
-            failed = code != SAGA_YES ? code : failed;
-        }
-    code = failed;
+    code = redrive_all(saga, &redrive);
     if (code != SAGA_YES && saga->json && redrive.only < 0)
         saga_print_json(json_incref(redrive.all));
     else if (code == SAGA_YES && one_wanted && redrive.seen == 0)
@@ -208,6 +252,8 @@ static int run_redrive(struct saga *saga)
         saga_print_json(json_incref(redrive.all));
     else if (code == SAGA_YES && redrive.seen + redrive.left == 0)
         puts("nothing is parked");
+    if (code == SAGA_YES && redrive.stopped)
+        code = SAGA_TRY_AGAIN;
     if (code == SAGA_YES &&
         (one_wanted ? redrive.redriven < redrive.seen : redrive.left > 0))
         code = SAGA_NO;
@@ -218,22 +264,21 @@ static int run_redrive(struct saga *saga)
 static const struct argp_option redrive_options[] = {
     {"source", 's', "S", 0, "only those of service S's log", 0},
     {"seq", 'n', "N", 0, "only event N", 0},
+    {"timeout", 't', "S", 0, "at most S seconds in all (60)", 0},
     {0}};
 
 const struct verb verb_redrive = {
     .name = "redrive",
     .group = OPERATION,
-    .examples = "redrive SERVICE",
+    .examples = "redrive SERVICE --timeout 5",
     .summary = "retry parked events now",
     .args = "[SERVICE]",
     .options = redrive_options,
     .parse = parse_redrive,
     .words_max = 1,
-    .notes = "Waits at most 60 s for each service: one that has just started "
-             "may have much to read.\n"
-             "exits 0 if all were handled, 1 if some are still parked, 66 if "
+    .notes = "exits 0 if all were handled, 1 if some are still parked, 66 if "
              "there is no such event, 69 if a service is down, 75 if one does "
-             "not answer",
+             "not answer, or can record nothing more",
     .run = run_redrive};
 
 /* ---- accept ------------------------------------------------------------- */
@@ -287,200 +332,6 @@ const struct verb verb_accept = {
         "Events that SERVICE consumed and SOURCE lost are not recovered; `saga "
         "check` then names the affected sagas.",
     .run = run_accept};
-
-/* ---- rebuild ------------------------------------------------------------ */
-
-/* The service whose read side has the view; -1: none. */
-static int service_of_view(struct saga *saga, const char *name)
-{
-    for (unsigned i = 0; i < saga_services(); i++)
-        if (strcmp(saga_view(saga, i), name) == 0)
-            return (int)i;
-    return saga_service_number(name);
-}
-
-/* Names those that there are: of the services that we were built with. */
-static int no_view(struct saga *saga, const char *name)
-{
-    char list[SERVICES_MAX * (SERVICE_BYTES + 6)] = "";
-    size_t at = 0;
-    unsigned count = saga_own_services();
-
-    for (unsigned i = 0; i < count && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
-                               i == 0           ? ""
-                               : i + 1 == count ? " and "
-                                                : ", ",
-                               saga_view(saga, i));
-    return saga_fail(saga, SAGA_USAGE, "no view %s: the views are %s", name,
-                     list);
-}
-
-/* A rebuild that is waited for. */
-struct rebuilding {
-    unsigned service;
-    int64_t generation;         /* that is being built; 0: not known yet */
-    int awaits;                 /* so many answers in a row named who is away */
-    char told[4 * START_BYTES]; /* what it waits for, as it was told last */
-};
-
-/* "NAME-svc is not running; start it with './run.sh restart NAME'" */
-static void awaited_text(struct saga *saga, const char *service, char *text,
-                         size_t size)
-{
-    char start[START_BYTES];
-    int pid = saga_pid(saga, service);
-
-    if (pid > 0)
-        snprintf(text, size,
-                 "%s-svc (pid %d) does not answer; if it is paused: kill "
-                 "-CONT %d",
-                 service, pid, pid);
-    else if (saga_runs(saga, service))
-        snprintf(text, size,
-                 "%s-svc does not answer ('./saga status' shows more)",
-                 service);
-    else
-        snprintf(text, size, "%s-svc is not running; start it with '%s'",
-                 service, start_hint(saga, service, start));
-}
-
-/* On stderr, each time that there is something new. */
-static void tell_rebuilding(struct saga *saga, struct rebuilding *rebuilding,
-                            const json_t *reply)
-{
-    const json_t *awaited = json_object_get(reply, "awaited"), *service;
-    char text[sizeof rebuilding->told], *at = text;
-    size_t i;
-
-    rebuilding->awaits =
-        json_array_size(awaited) > 0 ? rebuilding->awaits + 1 : 0;
-    at += snprintf(at, sizeof text, "%s view: %s",
-                   saga_view(saga, rebuilding->service),
-                   json_text(reply, "error"));
-    json_array_foreach(awaited, i, service)
-    {
-        size_t left = sizeof text - (size_t)(at - text);
-        char one[START_BYTES + 80];
-
-        awaited_text(saga, json_string_value(service), one, sizeof one);
-        if (strlen(one) + 3 < left)
-            at += snprintf(at, left, "%s%s", i == 0 ? ": " : ", ", one);
-    }
-    if (strcmp(text, rebuilding->told) != 0)
-        fprintf(stderr, "saga: %s\n", text);
-    text_copy(rebuilding->told, sizeof rebuilding->told, text);
-}
-
-static json_t *rebuild_request(const struct rebuilding *rebuilding)
-{
-    json_t *ask =
-        json_pack("{s:s,s:i}", "do", "rebuild", "timeout_ms", REBUILD_MS);
-
-    if (rebuilding->generation > 0)
-        json_object_set_new(ask, "generation",
-                            json_integer(rebuilding->generation));
-    return ask;
-}
-
-/* One question; it joins a rebuild that is under way.  *again: it answered
- * that it is still at it. */
-static json_t *ask_rebuild(struct saga *saga, struct rebuilding *rebuilding,
-                           bool *again, int *code)
-{
-    const char *service = saga_service(rebuilding->service), *error;
-    json_t *ask = rebuild_request(rebuilding), *reply = NULL;
-    enum evt_status rc;
-
-    rc =
-        saga_ask_view(saga, service, ask, REBUILD_MS + REBUILD_LATE_MS, &reply);
-    json_decref(ask);
-    *again = false;
-    if (rc != EVT_OK) {
-        *code = saga_no_view(saga, service, rc);
-        return NULL;
-    }
-    error = json_text(reply, "error");
-    if (error[0] == '\0')
-        return reply;
-    *again = json_number(reply, "generation") > 0;
-    *code = (int)json_number(reply, "code");
-    rebuilding->generation = json_number(reply, "generation");
-    if (*again)
-        tell_rebuilding(saga, rebuilding, reply);
-    else
-        (void)saga_fail(saga, *code, "%s view: %s",
-                        saga_view(saga, rebuilding->service), error);
-    json_decref(reply);
-    return NULL;
-}
-
-static void print_rebuilt(const json_t *reply)
-{
-    const json_t *difference;
-    size_t i;
-
-    printf("%s view: generation %" PRId64 " serves, folded from %" PRId64
-           " event%s\n",
-           json_text(reply, "view"), json_number(reply, "generation"),
-           json_number(reply, "events"),
-           json_number(reply, "events") == 1 ? "" : "s");
-    json_array_foreach(json_object_get(reply, "differences"), i, difference)
-        printf("  the old generation differed: %s\n",
-               json_string_value(difference));
-    if (i == 0)
-        puts("  the old generation was identical");
-}
-
-static int run_rebuild(struct saga *saga)
-{
-    int i, code = saga_parse(saga, NULL);
-    struct rebuilding rebuilding = {.told = ""};
-    json_t *reply = NULL;
-    bool again = true;
-
-    if (code != SAGA_YES)
-        return code;
-    if (saga->word_count == 0)
-        return saga_missing(saga, "VIEW or SERVICE");
-    i = service_of_view(saga, saga->words[0]);
-    if (i < 0)
-        return no_view(saga, saga->words[0]);
-    rebuilding.service = (unsigned)i;
-    for (int times = 0;
-         times < REBUILD_TIMES && again && rebuilding.awaits < REBUILD_AWAITS;
-         times++)
-        reply = ask_rebuild(saga, &rebuilding, &again, &code);
-    if (reply == NULL && again)
-        return saga_fail(saga, SAGA_TRY_AGAIN,
-                         "the %s view is still rebuilding; it continues by "
-                         "itself ('./saga status' shows when it is done)%s%s",
-                         saga_view(saga, rebuilding.service),
-                         rebuilding.awaits > 0 ? "; " : "",
-                         rebuilding.awaits > 0 ? rebuilding.told : "");
-    if (reply == NULL)
-        return code;
-    if (saga->json) {
-        saga_print_json(reply);
-        return SAGA_YES;
-    }
-    print_rebuilt(reply);
-    json_decref(reply);
-    return SAGA_YES;
-}
-
-const struct verb verb_rebuild = {
-    .name = "rebuild",
-    .group = OPERATION,
-    .examples = "rebuild SERVICE",
-    .summary = "rebuild a view from the logs, beside the old one",
-    .args = "VIEW|SERVICE",
-    .words_max = 1,
-    .notes = "VIEW is what SERVICE calls its view.\n"
-             "exits 75 if the rebuild goes on without this command: a service "
-             "whose events it needs has been away for half a minute, or an "
-             "hour has passed",
-    .run = run_rebuild};
 
 /* ---- shutdown ----------------------------------------------------------- */
 

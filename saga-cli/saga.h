@@ -195,6 +195,10 @@ json_t *saga_ask(struct saga *saga, const char *service, const json_t *request,
 json_t *saga_ask_file(const struct saga *saga, const char *service,
                       const json_t *request);
 
+/* A service that is asked to do something that may take long is asked first
+ * whether it answers at all; if not, stderr says whom the verb waits for. */
+void saga_tell_whom_we_wait_for(struct saga *saga, const char *service);
+
 /* Asks any socket, never a file; again, for SAGA_PATIENCE_MS, while the answer
  * says that its error passes ("again"), as that of a service which has just
  * started does. */

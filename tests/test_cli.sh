@@ -227,6 +227,8 @@ fault clear
 fault clear bakery
 parked bakery
 redrive order --seq 0
+redrive --timeout 0
+rebuild order --timeout 1.5
 redrive order --source bakery
 accept order
 accept order bakery

@@ -220,6 +220,36 @@ Test(modes, controls_are_answered_as_the_table_says)
         controls_in((enum shell_mode)mode);
 }
 
+/* Room for some of them only. */
+Test(modes, what_was_redriven_before_the_disk_was_full_is_told)
+{
+    const char *state = modes[SHELL_FULL].state;
+    json_int_t redriven, left;
+    json_t *reply;
+
+    enter(SHELL_RUNNING);
+    run_sql(store_connection(cluster->writers[PAYMENT_SVC].shell->store),
+            "PRAGMA max_page_count=1");
+    reply = cluster_control(cluster, PAYMENT_SVC, "{\"do\":\"redrive\"}");
+    redriven = json_integer_value(json_object_get(reply, "redriven"));
+    left = json_integer_value(json_object_get(reply, "left"));
+    cr_expect_gt(redriven, 0);
+    cr_expect_gt(left, 0);
+    cr_expect_eq(redriven + left, PARKED);
+    cr_expect_eq((json_int_t)json_array_size(json_object_get(reply, "events")),
+                 redriven);
+    cr_expect_str_eq(json_string_value(json_object_get(reply, "stopped")),
+                     state);
+    json_decref(reply);
+    make_room();
+    cluster->mono_ms += 1000;
+    reply = cluster_control(cluster, PAYMENT_SVC, "{\"do\":\"redrive\"}");
+    cr_expect_eq(json_integer_value(json_object_get(reply, "redriven")), left);
+    cr_expect_null(json_object_get(reply, "stopped"));
+    json_decref(reply);
+    leave();
+}
+
 /* What was recorded is answered as the first time, whether the batch fails or
  * is turned away; what was not is not. */
 static void repeats_in(enum shell_mode mode)

@@ -786,6 +786,40 @@ paused_is_named() {
     ends inventory
     end payment KILL
 }
+# --timeout is of the whole verb, however many are paused, and says for whom.
+frozen_and_bounded() {
+    local began pid
+    start_all
+    seed
+    kill -STOP "${pids[order]}" "${pids[payment]}"
+    began=$SECONDS
+    asked 75 redrive --timeout 3
+    [ $((SECONDS - began)) -le 5 ]
+    for pid in "${pids[order]}" "${pids[payment]}"; do
+        shows "$said" "^saga: (order|payment)-svc \(pid $pid\) is running but does not answer; if it is paused: kill -CONT $pid "
+    done
+    asked_json 75 redrive --timeout 2
+    has inventory.left 0 # who answers is asked first
+    has order.code 75
+    has payment.code 75
+    began=$SECONDS
+    asked 75 rebuild order --timeout 2
+    [ $((SECONDS - began)) -le 4 ]
+    shows "$said" "^saga: waiting for order-svc \(pid ${pids[order]}\)"
+    shows "$said" "^saga: order-svc \(pid ${pids[order]}\) is running but does "
+    echo 'one whose events are needed is away'
+    kill -CONT "${pids[order]}"
+    within 30 "$saga" status order
+    began=$SECONDS
+    asked 75 rebuild order --timeout 4
+    [ $((SECONDS - began)) -le 7 ]
+    shows "$said" "^saga: the order view is still rebuilding; .*payment-svc \(pid ${pids[payment]}\) does not answer; if it is paused: kill -CONT ${pids[payment]}"
+    asked_json 75 rebuild order --timeout 1
+    kill -CONT "${pids[payment]}"
+    all_up
+    asked 0 rebuild order --timeout 30
+    asked 0 redrive --timeout 30
+}
 rebuild_is_bounded() {
     local began
     start_all
@@ -845,6 +879,8 @@ it 'a paused service is named with its pid, and keeps no other waiting' \
     in_shop paused-one paused_is_named
 it 'a rebuild does not wait for ever for a service that is away' \
     in_shop bounded rebuild_is_bounded
+it 'a time limit is of the whole redrive or rebuild, whoever is paused' \
+    in_shop frozen frozen_and_bounded
 it 'a fault that has fired as often as it was to is used up' \
     in_shop used-up used_up
 it 'a line without a quantity is shown what a line is' empty_quantity

@@ -87,6 +87,7 @@ static enum evt_status redrive(void *ctx, const json_t *request, json_t **reply)
     json_t *events;
     json_int_t redriven = 0;
     uint64_t left = 0;
+    enum shell_mode stopped;
     enum evt_status rc;
 
     if (mode != SHELL_RUNNING) {
@@ -110,11 +111,15 @@ static enum evt_status redrive(void *ctx, const json_t *request, json_t **reply)
                               "seq", (json_int_t)parked->at.seq, "order",
                               parked->order_id, "result", result));
     }
-    if (rc == EVT_NONE)
+    stopped = modes_of_failure(rc);
+    if (rc == EVT_NONE || (stopped != SHELL_RUNNING && redriven > 0))
         rc = store_parked_count(shell->store, &left);
     if (rc == EVT_OK)
         *reply = json_pack("{s:I,s:I,s:O}", "redriven", redriven, "left",
                            (json_int_t)left, "events", events);
+    if (rc == EVT_OK && stopped != SHELL_RUNNING) /* what is done is done */
+        json_object_set_new(*reply, "stopped",
+                            json_string(modes[stopped].state));
     json_decref(events);
     return rc;
 }
