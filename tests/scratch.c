@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void scratch_open(struct scratch *scratch)
@@ -41,6 +42,32 @@ const char *scratch_file(const struct scratch *scratch, const char *name)
 
     snprintf(path, sizeof paths[0], "%s/%s", scratch->path, name);
     return path;
+}
+
+char *scratch_text(const char *path)
+{
+    FILE *in = fopen(path, "r");
+    char *text = NULL;
+    size_t bytes = 0;
+
+    if (in != NULL && getdelim(&text, &bytes, '\0', in) < 0)
+        *text = '\0';
+    if (in != NULL)
+        fclose(in);
+    return text != NULL ? text : strdup("");
+}
+
+void scratch_copy(const char *from, const char *to)
+{
+    char bytes[4096];
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    size_t count;
+
+    cr_assert(in != NULL && out != NULL, "%s %s", from, to);
+    while ((count = fread(bytes, 1, sizeof bytes, in)) > 0)
+        cr_assert_eq(fwrite(bytes, 1, count, out), count);
+    fclose(in);
+    cr_assert_eq(fclose(out), 0);
 }
 
 void scratch_sql(const char *path, const char *sql)

@@ -19,6 +19,11 @@ void scratch_close(struct scratch *scratch);
 /* @name in the directory; borrowed until eight more were asked for. */
 const char *scratch_file(const struct scratch *scratch, const char *name);
 
+/* The text of a file, "" if there is none; the caller frees it. */
+char *scratch_text(const char *path);
+/* Copies a file to one that it makes or empties. */
+void scratch_copy(const char *from, const char *to);
+
 /* Runs SQL on the database file @path, on a connection of its own. */
 void scratch_sql(const char *path, const char *sql);
 /* The first column of the first row, as a number. */

@@ -81,14 +81,19 @@ start_jumping() { # SERVICE [OPTION...]
     start_by=()
 }
 
-set_back() {
-    start_jumping order --order-deadline-ms 3000
+# Orders have so long, by a clock that can jump, and one waits for payment-svc.
+one_waits() { # DEADLINE_MS
+    start_jumping order --order-deadline-ms "$1"
     start inventory
     start payment
     all_up
     seed
     end payment
     order_waits o-running
+}
+
+set_back() {
+    one_waits 3000
     jump -1h
     within 30 has_event order OrderCancelling o-running
     echo 'while it is down'
@@ -104,13 +109,7 @@ set_back() {
 }
 
 set_forward() {
-    start_jumping order --order-deadline-ms 1800000
-    start inventory
-    start payment
-    all_up
-    seed
-    end payment
-    order_waits o-running
+    one_waits 1800000
     jump +1h
     begun=${EPOCHREALTIME/./}
     within 30 passed 2000

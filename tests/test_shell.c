@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "cluster.h"
 #include "payment-svc/payment.h"
+#include "scratch.h"
 #include "write/shell_internal.h"
 
 #include <criterion/criterion.h>
@@ -788,15 +789,6 @@ Test(shell, what_the_process_answers_it_is_asked)
     cluster_remove(cluster);
 }
 
-static void copy_file(const char *from, const char *to)
-{
-    char command[1400];
-
-    snprintf(command, sizeof command, "rm -f %s-wal %s-shm; cp %s %s", to, to,
-             from, to);
-    cr_assert_eq(system(command), 0);
-}
-
 /* Copies the log of a service to @backup while the service is down, and starts
  * it again. */
 static void back_up(struct cluster *cluster, unsigned service, char backup[300])
@@ -805,7 +797,7 @@ static void back_up(struct cluster *cluster, unsigned service, char backup[300])
 
     snprintf(backup, 300, "%s.backup", path);
     cluster_stop(cluster, service);
-    copy_file(path, backup);
+    scratch_copy(path, backup);
     cr_assert_eq(cluster_start(cluster, service), EVT_OK);
 }
 
@@ -813,8 +805,15 @@ static void back_up(struct cluster *cluster, unsigned service, char backup[300])
 static void restore(struct cluster *cluster, unsigned service,
                     const char *backup)
 {
+    const char *path = cluster->writers[service].path;
+    char beside[400];
+
     cluster_stop(cluster, service);
-    copy_file(backup, cluster->writers[service].path);
+    for (int i = 0; i < 2; i++) {
+        snprintf(beside, sizeof beside, "%s-%s", path, i == 0 ? "wal" : "shm");
+        unlink(beside);
+    }
+    scratch_copy(backup, path);
     unlink(backup);
 }
 

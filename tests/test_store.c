@@ -930,19 +930,6 @@ Test(store, an_old_reader_is_in_no_starts_way) /* HC54 F25 real */
     cr_assert_eq(expect_whole_file(), 9);
 }
 
-static void copy_file(const char *from, const char *to)
-{
-    char bytes[4096];
-    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
-    size_t count;
-
-    cr_assert(in != NULL && out != NULL, "%s %s", from, to);
-    while ((count = fread(bytes, 1, sizeof bytes, in)) > 0)
-        cr_assert_eq(fwrite(bytes, 1, count, out), count);
-    fclose(in);
-    cr_assert_eq(fclose(out), 0);
-}
-
 static uint64_t sum_of(const char *name)
 {
     FILE *file = fopen(name, "r");
@@ -1045,10 +1032,10 @@ Test(store, a_start_checkpoints_all_that_was_left) /* HC51 */
     struct store *store;
 
     leave_hot(40);
-    copy_file(path, alone);
+    scratch_copy(path, alone);
     cr_assert_eq(scratch_ask(alone, "SELECT count(*) FROM event"), 0);
     store = open_it();
-    copy_file(path, alone);
+    scratch_copy(path, alone);
     cr_assert_eq(scratch_ask(alone, "SELECT count(*) FROM event"), 40);
     store_close(store);
 }
@@ -1217,8 +1204,8 @@ static void breaks_at_every(unsigned which, int code)
         enum evt_status when;
         uint64_t head;
 
-        copy_file(hot, path);
-        copy_file(hot_wal, wal);
+        scratch_copy(hot, path);
+        scratch_copy(hot_wal, wal);
         faultvfs_set(which, nth, code, true);
         if (live(BATCH, &when)) {
             cr_assert_eq(when, EVT_OK);

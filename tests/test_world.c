@@ -1,6 +1,7 @@
 /* test_world.c - whole sagas through the three real domains, told as
  * transcripts and compared with tests/transcripts/ (UPDATE_GOLDEN=1 writes
  * them again: then read the diff).  Next: test_worlds.c, every interleaving. */
+#include "scratch.h"
 #include "world.h"
 
 #include <criterion/criterion.h>
@@ -81,20 +82,6 @@ static void print_shelf(struct tale *tale, const char *sku)
     fputc('\n', tale->out);
 }
 
-/* The text of a file, "" if there is none; the caller frees it. */
-static char *text_of(const char *path)
-{
-    FILE *in = fopen(path, "r");
-    char *text = NULL;
-    size_t bytes = 0;
-
-    if (in != NULL && getdelim(&text, &bytes, '\0', in) < 0)
-        *text = '\0';
-    if (in != NULL)
-        fclose(in);
-    return text != NULL ? text : strdup("");
-}
-
 /* Settles, sums up, and compares with the transcript of that name. */
 static void end(struct tale *tale, const char *name, unsigned orders)
 {
@@ -122,7 +109,7 @@ static void end(struct tale *tale, const char *name, unsigned orders)
         fputs(tale->text, out);
         fclose(out);
     }
-    golden = text_of(path);
+    golden = scratch_text(path);
     cr_assert_str_eq(tale->text, golden, "%s differs; now it reads:\n%s", path,
                      tale->text);
     free(golden);

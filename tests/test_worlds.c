@@ -11,6 +11,7 @@
  * builds this file with patched domains (lab/), passes their names in
  * $LAB_WITHOUT, and lab/worlds.txt says what the search has to find.  Next:
  * world.c, which does the walking. */
+#include "scratch.h"
 #include "world.h"
 
 #include <criterion/criterion.h>
@@ -254,20 +255,6 @@ static void print_worlds(FILE *out, const struct small_world *worlds,
     }
 }
 
-/* The text of a file, "" if there is none; the caller frees it. */
-static char *text_of(const char *path)
-{
-    FILE *in = fopen(path, "r");
-    char *text = NULL;
-    size_t bytes = 0;
-
-    if (in != NULL && getdelim(&text, &bytes, '\0', in) < 0)
-        *text = '\0';
-    if (in != NULL)
-        fclose(in);
-    return text != NULL ? text : strdup("");
-}
-
 /* Compares @text with the part of @name (as seen from this file) that begins
  * with the line "== @part", or writes it where @write_to says. */
 static void compare(const char *name, const char *write_to, const char *part,
@@ -286,7 +273,7 @@ static void compare(const char *name, const char *write_to, const char *part,
         return;
     }
     snprintf(path, sizeof path, "%s/%s", dirname(here), name);
-    golden = text_of(path);
+    golden = scratch_text(path);
     from = strstr(golden, head);
     cr_assert_not_null(from, "%s has no part '%s'", path, part);
     from += strlen(head);
