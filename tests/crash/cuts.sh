@@ -12,8 +12,8 @@
 # or not.  So a copy has all that has left the page cache of the file system in
 # it, and nothing of what is still dirty there: what write() has taken but no
 # fsync() has sent on.  That is a power cut with a disk that writes in order and
-# whose own cache survives; torn and reordered sectors are the simulation's
-# (tests/sim).  It has teeth: with an fdatasync() that lies, events are lost.
+# whose own cache survives; torn and reordered sectors are torn.sh's and
+# the simulation's (tests/sim).  It has teeth: with an fdatasync() that lies, events are lost.
 # shellcheck source=tests/crash/common.sh
 . "$(dirname "$0")/common.sh"
 

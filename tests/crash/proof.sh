@@ -31,7 +31,8 @@ kill_lane() {
 }
 other_lane() {
     while [ "$(left)" -gt 30 ]; do
-        attempt other cuts 60
+        attempt other torn 100
+        [ "$(left)" -lt 60 ] || attempt other cuts 60
         [ "$(left)" -lt 60 ] || attempt other strangers 20000
         [ "$(left)" -lt 60 ] || attempt other errors --sample 10
         [ "$(left)" -lt 120 ] || attempt other outsiders

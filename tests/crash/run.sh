@@ -2,7 +2,7 @@
 # run.sh smoke|all - the tests of tests/crash, two at a time, and counted.
 #
 # smoke is what CI runs: every kill point of the happy scenario and a sample of
-# the others, 30 power cuts, 20,000 bad inputs, a sample of I/O errors,
+# the others, 40 power cuts, 20,000 bad inputs, a sample of I/O errors,
 # partitions.  all takes every point of everything.  The last line is "N
 # passed, N failed" and, if any were, ", N skipped"; what was skipped and why
 # stands above it.
@@ -22,7 +22,8 @@ case ${1:-} in
              kills --sample 25 recovery creation
              strangers 20000
              outsiders 20'
-            'cuts 30
+            'cuts 20
+             torn 20
              errors --sample 20
              partitions'
         )
@@ -32,6 +33,7 @@ case ${1:-} in
         lanes=(
             'kills'
             'cuts 300
+             torn 1000
              strangers 100000
              outsiders 100
              partitions
