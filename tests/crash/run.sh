@@ -24,6 +24,7 @@ case ${1:-} in
              outsiders 20'
             'cuts 20
              torn 20
+             again 20
              errors --sample 20
              partitions'
         )
@@ -34,6 +35,7 @@ case ${1:-} in
             'kills'
             'cuts 300
              torn 1000
+             again 1000
              strangers 100000
              outsiders 100
              partitions
