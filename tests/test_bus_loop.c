@@ -162,6 +162,53 @@ Test(bus, a_few_passed_frames_may_wait_but_many_or_a_request_may_not)
     bus_release(bus);
 }
 
+/* Frames of 8 KiB: a few of them, but more than one step takes.  No step of a
+ * loop that works them off may wait, until what is left is less than that. */
+Test(bus, a_backlog_of_passed_frames_is_not_lingered_over)
+{
+    enum { FRAME = 8192, A_STEP = PASSED_BYTES / FRAME, STEPS = 3 };
+    static struct input inputs[INPUTS_MAX];
+    static const char frame[FRAME];
+    size_t left = STEPS * A_STEP, steps = 0, lingered = 0;
+
+    settle();
+    for (size_t i = 0; i < left; i++)
+        bus_pass(bus, 0, frame, sizeof frame);
+    for (; left > 0; steps++) {
+        size_t count;
+
+        (void)bus_wait(bus, -1, 5000);
+        lingered += bus_may_linger(bus);
+        count = bus_gather(bus, inputs, INPUTS_MAX);
+        cr_assert_gt(count, 0, "woken for nothing");
+        left -= count;
+        bus_release(bus);
+    }
+    cr_assert_eq(steps, STEPS);
+    cr_assert_eq(lingered, 0, "in %zu of %zu steps", lingered, steps);
+}
+
+/* A wait for more ends when there is enough for a step. */
+Test(bus, a_loop_that_lingers_wakes_when_a_step_is_full)
+{
+    static struct input inputs[INPUTS_MAX];
+    static const char frame[PASSED_BYTES / 8];
+    uint64_t begun;
+
+    settle();
+    bus_pass(bus, 0, frame, sizeof frame);
+    (void)bus_wait(bus, -1, 5000);
+    cr_assert(bus_may_linger(bus));
+    for (int i = 1; i < 8; i++)
+        bus_pass(bus, 0, frame, sizeof frame);
+    begun = now_ms();
+    (void)bus_wait(bus, -1, 5000);
+    cr_assert_lt(now_ms(), begun + 2500, "it is not woken");
+    cr_assert(!bus_may_linger(bus));
+    cr_assert_eq(gather(inputs, INPUTS_MAX), 8);
+    bus_release(bus);
+}
+
 /* LeakSanitizer sees here what it is told to overlook in test_bus.c: that a
  * message which nobody takes is freed. */
 Test(bus, what_nobody_takes_neither_waits_nor_stays)

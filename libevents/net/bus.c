@@ -29,6 +29,13 @@ static nng_msg *message_of(const void *bytes, size_t count)
     return msg;
 }
 
+/* Whether they can wait for more: neither many nor as much as one step takes.
+ * Under the mutex. */
+static bool passed_are_few(const struct bus *bus)
+{
+    return bus->passed_count < PASSED_MANY && bus->passed_bytes < PASSED_BYTES;
+}
+
 void bus_pass(struct bus *bus, uint64_t from, const void *bytes, size_t count)
 {
     bool wake = false;
@@ -36,10 +43,12 @@ void bus_pass(struct bus *bus, uint64_t from, const void *bytes, size_t count)
     pthread_mutex_lock(&bus->mutex);
     if (bus->passed_count < bus->passed_max) {
         size_t last = (bus->passed_first + bus->passed_count) % PASSED_MAX;
+        bool few = passed_are_few(bus);
 
         bus->passed[last] = (struct passed){from, message_of(bytes, count)};
         bus->passed_count++;
-        wake = bus->passed_count == 1 || bus->passed_count == PASSED_MANY;
+        bus->passed_bytes += count;
+        wake = bus->passed_count == 1 || few != passed_are_few(bus);
     }
     pthread_mutex_unlock(&bus->mutex);
     if (wake)
@@ -54,7 +63,7 @@ bool bus_may_linger(struct bus *bus)
         ready = ready || bus->links[i].sub_ready || bus->links[i].req_ready;
     pthread_mutex_lock(&bus->mutex);
     linger = !ready && bus->first == NULL && bus->passed_count > 0 &&
-             bus->passed_count < PASSED_MANY;
+             passed_are_few(bus);
     pthread_mutex_unlock(&bus->mutex);
     return linger;
 }
@@ -240,6 +249,7 @@ static size_t gather_passed(struct bus *bus, struct input inputs[], size_t max)
                     passed->msg);
         bus->passed_first = (bus->passed_first + 1) % PASSED_MAX;
     }
+    bus->passed_bytes -= bytes;
     more = bus->passed_count > 0;
     pthread_mutex_unlock(&bus->mutex);
     if (more) /* in the next step: requests come in between */

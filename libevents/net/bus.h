@@ -19,8 +19,9 @@ enum {
     INPUTS_MAX = 2048,   /* gathered for one step */
     FRAMES_MAX = 128,    /* of one publisher, gathered for one step */
     LINKS_MAX = 8,
-    PASSED_MAX = 512, /* frames that another loop may leave here */
-    WATCH_MS = 3000,  /* silence that makes us dial or listen anew */
+    PASSED_MAX = 512,      /* frames that another loop may leave here */
+    PASSED_BYTES = 524288, /* of them, gathered for one step: about a batch */
+    WATCH_MS = 3000,       /* silence that makes us dial or listen anew */
     /* A peer that is away is dialled again after up to so long, doubled each
      * time; after that silence it is dialled seldom: it costs little then. */
     DIAL_MS = 10,
@@ -81,8 +82,9 @@ void bus_wake(struct bus *bus);
  * room. */
 void bus_pass(struct bus *bus, uint64_t from, const void *bytes, size_t count);
 
-/* Whether nothing has come but a few passed frames: they can wait a moment for
- * more.  bus_wait then waits for anything else, or for many of them. */
+/* Whether nothing has come but a few passed frames, less than one step takes:
+ * they can wait a moment for more.  bus_wait then waits for anything else, or
+ * until they are enough. */
 bool bus_may_linger(struct bus *bus);
 
 /* Collects what has arrived, at most @max.  Bytes are borrowed until

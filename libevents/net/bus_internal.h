@@ -13,8 +13,7 @@
 
 enum {
     BUFFERED_FRAMES = 512,
-    PASSED_MANY = 256,     /* are worth a wake */
-    PASSED_BYTES = 524288, /* and so many are taken at once: about one batch */
+    PASSED_MANY = 256, /* are worth a wake */
     SLOTS = REQUESTS_MAX + SPARE_MAX
 };
 
@@ -64,7 +63,7 @@ struct bus {
         uint64_t from;
         nng_msg *msg;
     } passed[PASSED_MAX]; /* a ring */
-    size_t passed_first, passed_count, passed_max;
+    size_t passed_first, passed_count, passed_max, passed_bytes;
 
     nng_msg *messages[INPUTS_MAX]; /* behind the inputs last gathered */
     size_t message_count;
