@@ -231,7 +231,7 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 # Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
 SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
-tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) $(PRELOADS) $(BUILD)/bench/layers ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) $(PRELOADS) $(BUILD)/bench/layers $(BUILD)/bench/floor ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 

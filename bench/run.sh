@@ -19,6 +19,9 @@ trap 'kill -9 "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
 value() { # NAME JSON: the number behind its first "NAME":
     grep -oE "\"$1\":-?[0-9.]+" <<<"$2" | head -n 1 | cut -d: -f2
 }
+member() { # NAME JSON: the object behind its first "NAME":
+    grep -oE "\"$1\":\{[^}]*\}" <<<"$2" | head -n 1
+}
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
@@ -57,28 +60,37 @@ stop() {
 
 saga() { "$build/bin/saga" bench --no-check --json "$@"; }
 
+one_alone() { # fresh|warm: what the files of the services are by now
+    local alone
+    alone=$(saga --sagas 500 --inflight 1)
+    value median "$alone" >>"$work/$1_ms"
+    value p99 "$alone" >>"$work/$1_p99_ms"
+}
+
 turn() {
-    local all alone
+    local all alone files
     all=$(floor --sagas "$sagas" --group 1000)
     alone=$(floor --in-a-row 500)
     value sagas_per_second "$all" >>"$work/floor_rate"
     value cpu_us_per_saga "$all" >>"$work/floor_cpu"
-    value median "$alone" >>"$work/floor_alone"
-    value p99 "$alone" >>"$work/floor_p99"
-    # both lines hold the time of a synced page as their last median
-    grep -oE '"sync_us":\{"median":[0-9.]+' <<<"$all$alone" |
-        grep -oE '[0-9.]+$' >>"$work/sync"
+    for files in fresh warm; do
+        value median "$(member ${files}_us "$alone")" >>"$work/floor_$files"
+        value p99 "$(member ${files}_us "$alone")" >>"$work/floor_${files}_p99"
+    done
+    value median "$(member sync_us "$all")" >>"$work/sync"
+    value median "$(member sync_us "$alone")" >>"$work/sync"
 
     start
-    alone=$(saga --sagas 500 --inflight 1)
+    one_alone fresh
     all=$(saga --sagas "$sagas" --inflight 1000)
-    value median "$alone" >>"$work/alone_ms"
-    value p99 "$alone" >>"$work/alone_p99_ms"
     value sagas_per_second "$all" >>"$work/rate"
     value cpu_us_per_saga "$all" >>"$work/cpu"
+    value catch_up_ms "$all" >>"$work/behind"
     all=$(saga --sagas $((2 * sagas)) --inflight 10000 --batch 64)
     value sagas_per_second "$all" >>"$work/batched"
     value cpu_us_per_saga "$all" >>"$work/batched_cpu"
+    value catch_up_ms "$all" >>"$work/batched_behind"
+    one_alone warm # behind all that load
     stop
 }
 
@@ -88,26 +100,23 @@ for ((i = 1; i <= turns; i++)); do
 done
 
 of() { median <"$work/$1"; }
-awk -v floor="$(of floor_rate)" -v floor_cpu="$(of floor_cpu)" \
-    -v sync="$(of sync)" -v floor_alone="$(of floor_alone)" \
-    -v floor_p99="$(of floor_p99)" -v rate="$(of rate)" -v cpu="$(of cpu)" \
-    -v batched="$(of batched)" -v batched_cpu="$(of batched_cpu)" \
-    -v alone="$(of alone_ms)" -v p99="$(of alone_p99_ms)" \
-    -v turns="$turns" 'BEGIN {
-    printf "medians of %d turns; a page and its fdatasync: %.0f us\n", \
-        turns, sync
-    row = "  %-34s %8s %8s %7s\n"
-    printf row, "", "floor", "saga", "ratio"
-    row = "  %-34s %8.0f %8.0f %7.2f\n"
-    printf row, "sagas/s, 1,000 in flight", floor, rate, rate / floor
-    printf row, "sagas/s, 10,000 in flight, batched", floor, batched, \
-        batched / floor
-    printf row, "CPU us a saga, 1,000 in flight", floor_cpu, cpu, \
-        cpu / floor_cpu
-    printf row, "CPU us a saga, batched", floor_cpu, batched_cpu, \
-        batched_cpu / floor_cpu
-    printf row, "one in flight, median us", floor_alone, alone * 1000, \
-        alone * 1000 / floor_alone
-    printf row, "one in flight, p99 us", floor_p99, p99 * 1000, \
-        p99 * 1000 / floor_p99
-}'
+row() { # WHAT FLOOR SAGA, then for the saga's: times what it is
+    awk -v what="$1" -v floor="$2" -v saga="$3" -v times="${4:-1}" 'BEGIN {
+        printf "  %-36s %8.0f %8.0f %7.2f\n", what, floor, saga * times,
+            saga * times / floor }'
+}
+printf 'medians of %d turns; a page and its fdatasync: %.0f us\n' \
+    "$turns" "$(of sync)"
+printf '  %-36s %8s %8s %7s\n' '' floor saga ratio
+row 'sagas/s, 1,000 in flight' "$(of floor_rate)" "$(of rate)"
+row 'sagas/s, 10,000 in flight, batched' "$(of floor_rate)" "$(of batched)"
+row 'CPU us a saga, 1,000 in flight' "$(of floor_cpu)" "$(of cpu)"
+row 'CPU us a saga, batched' "$(of floor_cpu)" "$(of batched_cpu)"
+for files in fresh warm; do
+    row "one in flight, $files files, median us" "$(of floor_$files)" \
+        "$(of ${files}_ms)" 1000
+    row "one in flight, $files files, p99 us" "$(of floor_${files}_p99)" \
+        "$(of ${files}_p99_ms)" 1000
+done
+printf '  %-36s %8s %8.0f\n' 'views behind at the end, ms' '' "$(of behind)" \
+    'the same, batched' '' "$(of batched_behind)"

@@ -250,6 +250,12 @@ int saga_columns(const char *text);
 /* Milliseconds on a clock that only goes forward. */
 uint64_t saga_mono_ms(void);
 
+/* Whether every cursor and every view is saved at the head of the log that it
+ * reads, by two looks with the same heads; if not, @what says which is not.  No
+ * service is asked any more after @deadline_ms, by saga_mono_ms(). */
+bool saga_is_quiet(struct saga *saga, int64_t deadline_ms, char *what,
+                   size_t size);
+
 /* A member's text ("" when there is none) or whole number (0). */
 const char *json_text(const json_t *object, const char *name);
 int64_t json_number(const json_t *object, const char *name);

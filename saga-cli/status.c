@@ -29,9 +29,96 @@ static json_t *ask(struct saga *saga, const char *service, const char *what,
 
 struct health {
     bool asked;
+    json_t *before; /* what it said first, for the head of its log; owned */
     json_t *status; /* NULL: it does not answer; owned */
     enum evt_status rc;
 };
+
+/* Whether this one is looked at: a lone read side is of one service. */
+static bool looked_at(const struct saga *saga, const char *service)
+{
+    char path[4096];
+
+    if (saga->read_side == NULL)
+        return true;
+    snprintf(path, sizeof path, "%s/%s.qry", saga->read_side, service);
+    return access(path, F_OK) == 0;
+}
+
+/* Asks the services for the heads of their logs: a reader knows only of what it
+ * has heard.  This is before the positions are asked for, so that no lag is
+ * greater than it is.  The @only service (-1: none) says both at once. */
+static void ask_for_heads(struct saga *saga, struct health health[], int only)
+{
+    json_t *request = json_pack("{s:s}", "get", "status");
+
+    for (unsigned i = 0; i < saga_services(); i++)
+        if ((int)i != only || saga->read_side != NULL)
+            health[i].rc = client_ask(saga->client, saga_service(i), "qry",
+                                      request, 1000, &health[i].before);
+    json_decref(request);
+}
+
+/* What has not answered by now is not waited for again. */
+static void ask_for_health(struct saga *saga, struct health health[], int only)
+{
+    for (unsigned i = 0; i < saga_services(); i++) {
+        const char *service = saga_service(i);
+
+        health[i].asked =
+            (only < 0 || i == (unsigned)only) && looked_at(saga, service);
+        if (health[i].asked && (health[i].before != NULL || (int)i == only ||
+                                saga->read_side != NULL))
+            health[i].status =
+                ask(saga, service, "status", 1000, &health[i].rc);
+    }
+}
+
+/* The head of @source's log, if it is the log named @id; otherwise 0. */
+static int64_t told_head(const struct health health[], const char *source,
+                         const char *id)
+{
+    int i = saga_service_number(source);
+    const json_t *log;
+
+    if (i < 0)
+        return 0;
+    log = json_object_get(
+        health[i].before != NULL ? health[i].before : health[i].status, "log");
+    return strcmp(json_text(log, "id"), id) == 0 ? json_number(log, "head") : 0;
+}
+
+static int64_t raise_head(json_t *object, const char *name, int64_t head)
+{
+    if (head > json_number(object, name))
+        json_object_set_new(object, name, json_integer(head));
+    return json_number(object, name);
+}
+
+/* Counts the lag in @status to the logs' heads, not to those heard. */
+static void count_to_heads(json_t *status, const struct health health[])
+{
+    json_t *view = json_object_get(status, "view"), *at, *feed;
+    const char *source;
+    int64_t lag = 0, head;
+    size_t i;
+
+    json_object_foreach(json_object_get(view, "positions"), source, at)
+    {
+        head = raise_head(json_object_get(view, "heads"), source,
+                          told_head(health, source, json_text(at, "log")));
+        if (head > json_number(at, "seq"))
+            lag += head - json_number(at, "seq");
+    }
+    if (view != NULL)
+        json_object_set_new(view, "lag", json_integer(lag));
+    json_array_foreach(json_object_get(status, "feeds"), i, feed)
+    {
+        head = told_head(health, json_text(feed, "source"),
+                         json_text(feed, "log"));
+        (void)raise_head(feed, "head", head);
+    }
+}
 
 /* "this, that": whom the service has heard from of late. */
 static void heard_text(const json_t *status, char *text, size_t size)
@@ -176,17 +263,6 @@ static void print_service(const struct saga *saga, const char *service,
            saga->read_side != NULL ? "-" : log, read_side, heard);
 }
 
-/* Whether this one is looked at: a lone read side is of one service. */
-static bool looked_at(const struct saga *saga, const char *service)
-{
-    char path[4096];
-
-    if (saga->read_side == NULL)
-        return true;
-    snprintf(path, sizeof path, "%s/%s.qry", saga->read_side, service);
-    return access(path, F_OK) == 0;
-}
-
 static int print_health(const struct saga *saga, const struct health health[])
 {
     json_t *services = json_object();
@@ -235,16 +311,15 @@ static int run_status(struct saga *saga)
         only = saga_service_number(saga->words[0]);
     if (saga->word_count == 1 && only < 0)
         return saga_no_service(saga, saga->words[0]);
-    for (unsigned i = 0; i < saga_services(); i++) {
-        health[i].asked = (only < 0 || i == (unsigned)only) &&
-                          looked_at(saga, saga_service(i));
-        if (health[i].asked)
-            health[i].status =
-                ask(saga, saga_service(i), "status", 1000, &health[i].rc);
-    }
-    code = print_health(saga, health);
+    ask_for_heads(saga, health, only);
+    ask_for_health(saga, health, only);
     for (unsigned i = 0; i < saga_services(); i++)
+        count_to_heads(health[i].status, health);
+    code = print_health(saga, health);
+    for (unsigned i = 0; i < saga_services(); i++) {
         json_decref(health[i].status);
+        json_decref(health[i].before);
+    }
     return code;
 }
 
@@ -409,8 +484,8 @@ static bool take_look(struct saga *saga, int64_t deadline_ms, struct look *look,
 
 /* Twice in a row with the same heads: an event that was on its way during the
  * first look has been appended or consumed by the second. */
-static bool is_quiet(struct saga *saga, int64_t deadline_ms, char *what,
-                     size_t size)
+bool saga_is_quiet(struct saga *saga, int64_t deadline_ms, char *what,
+                   size_t size)
 {
     struct look first, second;
 
@@ -432,7 +507,7 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
     struct timespec pause = {.tv_nsec = 20000000};
     char what[STORE_WHY_BYTES] = "the services answered too slowly";
 
-    while (!is_quiet(saga, deadline, what, sizeof what)) {
+    while (!saga_is_quiet(saga, deadline, what, sizeof what)) {
         if ((int64_t)saga_mono_ms() >= deadline)
             return saga_fail(saga, SAGA_TRY_AGAIN,
                              "not quiet after %" PRId64

@@ -152,6 +152,62 @@ kernel_agrees() {
                     whole * whole < 1e-6) }'
     done
 }
+
+# The lag of order's view, as status says it and as its file and the logs say.
+told_lag() { "$saga" status order --json | "$tools/json" services.order.view.lag; }
+true_lag() {
+    local s lag=0 at
+    for s in "${services[@]}"; do
+        at=$(sqlite3 -readonly "$SAGA_DIR/order/view.db" \
+            "SELECT seq FROM position WHERE source = '$s'")
+        lag=$((lag + $(events "$s") - ${at:-0}))
+    done
+    echo $lag
+}
+confirmed() { [ "$(events order OrderConfirmed)" -eq "$1" ]; }
+
+# It hears nothing, not even that there is something to hear.
+deaf_view() {
+    start_all
+    seed
+    asked 0 place widget:1
+    asked 0 wait --quiet
+    same '0 0' "$(told_lag) $(true_lag)"
+    asked 0 fault set order view/drop
+    asked 0 place widget:1 --no-wait
+    asked 0 place widget:1 --no-wait
+    within 30 settled
+    [ "$(true_lag)" -ge 10 ]
+    same "$(true_lag)" "$(told_lag)"
+    asked 0 status
+    shows "$said" "^  order .* $(true_lag) behind "
+    asked 0 fault clear --all
+    asked 0 wait --quiet
+    same 0 "$(told_lag)"
+}
+# Two orders and what follows from them.
+settled() { [ "$(events inventory StockShipped)" -eq 3 ]; }
+
+# A bench ends with its last view.
+late_view() {
+    local bench code=0
+    start_all
+    asked 0 fault set order view/drop
+    "$saga" bench --sagas 300 --no-check --json >"$work/told" &
+    bench=$!
+    others+=("$bench")
+    within 30 confirmed 300
+    sleep 1 # the time that the view is late, by our own doing
+    asked 0 fault clear --all
+    wait "$bench" || code=$?
+    [ $code -eq 0 ]
+    same 0 "$(true_lag)"
+    said=$(cat "$work/told")
+    has confirmed 300
+    echo "caught up after $(field catch_up_ms) ms"
+    [ "$(field catch_up_ms | cut -d. -f1)" -ge 900 ]
+}
+
 # Two peers that are away are dialled again and again, over eight connections:
 # by the write side, the read side, and a rebuild that may come.
 alone() {
@@ -165,6 +221,19 @@ alone() {
     echo "dialled $dialled times in 10 s"
     [ "$dialled" -gt 20 ]
     [ "$dialled" -lt 1000 ]
+}
+
+# ---- the floor --------------------------------------------------------------
+
+# It ends with an error itself when warm files are not warm.
+fresh_and_warm() {
+    local files
+    mkdir "$work/floor"
+    said=$("$SAGA_BUILD/bench/floor" --in-a-row 100 --json "$work/floor")
+    for files in fresh_us warm_us; do
+        "$tools/json" $files.median $files.p99 <<<"$said" |
+            awk '{ n += $1 > 0 } END { exit n != 2 }'
+    done
 }
 
 # ---- a whole service --------------------------------------------------------
@@ -208,6 +277,8 @@ it 'without all three services nothing is begun' in_shop away one_is_away
 it 'a closed loop confirms all, and the check holds' in_shop loop closed_loop
 it 'the declined are spread evenly' in_shop declined declined
 it 'an overload is answered busy, and nothing is lost' in_shop rate overload
+it 'a view that has not heard the newest events shows the lag' in_shop deaf deaf_view
+it 'a bench waits for a view that is late, and says how long' in_shop late late_view
 if can_trace; then
     it 'the kernel sees the syncs that are counted' in_shop syncs kernel_agrees
     it 'peers that are away for long are dialled seldom' in_shop alone alone
@@ -217,4 +288,5 @@ else
         skip "$test" 'strace cannot trace here, or is not there'
     done
 fi
+it 'the floor is measured on fresh files and on warm ones' fresh_and_warm
 it 'a service starts on logs that grow, and is measured' by_size

@@ -204,6 +204,17 @@ static void write_loop(struct host *host)
     free(inputs);
 }
 
+/* Nothing but questions, where a fault keeps all else from the read side. */
+static size_t sift_for_view(struct input inputs[], size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (inputs[i].kind == INPUT_REQUEST || !fault_fires("view/drop"))
+            inputs[kept++] = inputs[i];
+    return kept;
+}
+
 static void read_loop(struct host *host)
 {
     struct input *inputs = calloc(INPUTS_MAX, sizeof *inputs);
@@ -227,6 +238,7 @@ static void read_loop(struct host *host)
             watched_ms = now;
         }
         count = bus_gather(host->read_bus, inputs, INPUTS_MAX);
+        count = sift_for_view(inputs, count);
         if (projection_step(host->reader, inputs, count) != EVT_OK)
             die("read side", projection_error(host->reader));
         bus_release(host->read_bus);
@@ -376,6 +388,7 @@ static int open_read_side(struct host *host)
         bus.req_urls[i] = datadir_url(&host->datadir, name, "qry");
         bus.link_count++;
     }
+    fault_declare("view/drop", "a frame or a reply for the view is dropped");
     rc = bus_open(&bus, &host->read_bus, why, sizeof why);
     if (rc != EVT_OK)
         return complain(host, rc, why);
