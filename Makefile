@@ -65,7 +65,10 @@ ROSTER := shop/roster.c
 LIB_SOURCES := $(filter-out $(ROSTER),$(wildcard libevents/*/*.c \
     libevents/net/nng/*.c shop/*.c))
 # `saga bench` stands with the other measurements.
-CLI_SOURCES := $(wildcard saga-cli/*.c shop/cli/*.c) bench/saga_bench.c bench/use.c
+CLI_SOURCES := $(filter-out saga-cli/main.c,$(wildcard saga-cli/*.c)) \
+    $(wildcard shop/cli/*.c) bench/saga_bench.c bench/use.c
+# The same without a domain, as it is installed.
+GENERIC_SOURCES := $(wildcard saga-cli/*.c)
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
@@ -78,7 +81,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
 # Libraries that those preload into the services.
 PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
-SOURCES := $(LIB_SOURCES) $(ROSTER) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
+SOURCES := $(LIB_SOURCES) $(ROSTER) $(CLI_SOURCES) saga-cli/main.c $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
     $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
@@ -92,6 +95,7 @@ PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
     $(BUILD)/payment-svc/payment.o
 
 COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga
+GENERIC := $(BUILD)/saga-generic
 TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES))
 PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(PRELOAD_SOURCES))
@@ -103,7 +107,7 @@ NNG_TESTS := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
 # ---- building ---------------------------------------------------------------
 
 .PHONY: all
-all: $(COMMANDS) $(if $(filter build,$(BUILD)),saga) ## build everything
+all: $(COMMANDS) $(GENERIC) $(if $(filter build,$(BUILD)),saga) ## build everything
 
 # `make test` installs what is missing; any other goal says what to install.
 PACKAGES := $(if $(filter test,$(MAKECMDGOALS)),install test,check build)
@@ -134,7 +138,8 @@ $(LIB) $(HELPERS):
 $(foreach s,$(SERVICES),$(eval $(BUILD)/bin/$(s): \
     $(call objects,$(filter $(s)/%,$(SVC_SOURCES)))))
 $(BUILD)/bin/saga: $(call objects,$(CLI_SOURCES)) $(DOMAINS)
-$(COMMANDS): $(LIB)
+$(GENERIC): $(call objects,$(GENERIC_SOURCES))
+$(COMMANDS) $(GENERIC): $(LIB)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(NNG) $(LIBS)

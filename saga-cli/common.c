@@ -123,7 +123,7 @@ static bool has_services(const struct saga *saga)
     return false;
 }
 
-static int no_services(const struct saga *saga, int code)
+int saga_no_services(const struct saga *saga, int code)
 {
     const char *usual = saga_usual_directory();
     char start[START_BYTES], path[4096] = "";
@@ -146,7 +146,7 @@ static int no_answer(const struct saga *saga, const char *service,
     int pid = rc == EVT_BUSY ? saga_pid(saga, service) : 0;
 
     if (rc == EVT_NONE && !has_services(saga))
-        return no_services(saga, SAGA_NOT_RUNNING);
+        return saga_no_services(saga, SAGA_NOT_RUNNING);
     if (rc == EVT_NONE)
         return saga_fail(saga, SAGA_NOT_RUNNING,
                          "%s-svc is not running; start it with '%s'%s", service,
@@ -203,7 +203,7 @@ struct store *saga_open_log(struct saga *saga, const char *service, int *code)
         *code = has_services(saga)
                     ? saga_fail(saga, SAGA_NO_SUCH, "%s-svc has no log in %s",
                                 service, saga->directory)
-                    : no_services(saga, SAGA_NO_SUCH);
+                    : saga_no_services(saga, SAGA_NO_SUCH);
     else
         *code = saga_fail(saga,
                           rc == EVT_BUSY ? SAGA_TRY_AGAIN

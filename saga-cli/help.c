@@ -194,6 +194,14 @@ int help_print_verb(const struct saga *saga, const struct verb *verb)
 
 /* ---- all of them -------------------------------------------------------- */
 
+bool help_group_is_empty(int group)
+{
+    for (size_t i = 0; verbs[i] != NULL; i++)
+        if ((int)verbs[i]->group == group)
+            return false;
+    return true;
+}
+
 void help_print(FILE *out)
 {
     fputs("usage: saga", out);
@@ -202,6 +210,8 @@ void help_print(FILE *out)
                 o->arg ? o->arg : "");
     fputs(" VERB ...\n", out);
     for (int group = 0; group < GROUPS; group++) {
+        if (help_group_is_empty(group))
+            continue;
         fprintf(out, "\n%s:\n", group_titles[group]);
         for (size_t i = 0; verbs[i] != NULL; i++)
             if ((int)verbs[i]->group == group)

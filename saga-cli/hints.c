@@ -1,5 +1,6 @@
 /* hints.c - what to type next: where run.sh and saga are as seen from here, and
- * which data directory they take by themselves. */
+ * which data directory they take by themselves.  A program that is installed
+ * has no run.sh above it, and is found by its name. */
 #include "saga-cli/saga.h"
 
 #include <limits.h>
@@ -53,6 +54,16 @@ static const char *root(void)
     return path;
 }
 
+bool hint_is_installed(void)
+{
+    static int known; /* 1: it is, -1: it is not */
+    char path[PATH_MAX];
+
+    if (known == 0)
+        known = saga_find_above("run.sh", path) ? -1 : 1;
+    return known > 0;
+}
+
 const char *saga_usual_directory(void)
 {
     static char path[PATH_MAX + 8];
@@ -87,6 +98,19 @@ static void print_quoted(FILE *out, const char *word)
     fputc('\'', out);
 }
 
+/* What starts a service without run.sh, by the custom of names: for "restart
+ * NAME --faults", "NAME-svc --faults". */
+static void print_program(FILE *out, const char *words)
+{
+    static const char restart[] = "restart ";
+    const char *name = strncmp(words, restart, sizeof restart - 1) == 0
+                           ? words + sizeof restart - 1
+                           : "SERVICE";
+    size_t length = strcspn(name, " ");
+
+    fprintf(out, "%.*s-svc%s", (int)length, name, name + length);
+}
+
 const char *run_hint(const struct saga *saga, const char *words,
                      char text[START_BYTES])
 {
@@ -100,9 +124,13 @@ const char *run_hint(const struct saga *saga, const char *words,
         print_quoted(out, saga->directory);
         fputc(' ', out);
     }
-    snprintf(program, sizeof program, "%srun.sh", root());
-    print_quoted(out, program);
-    fprintf(out, "%s%s", words[0] != '\0' ? " " : "", words);
+    if (hint_is_installed()) {
+        print_program(out, words);
+    } else {
+        snprintf(program, sizeof program, "%srun.sh", root());
+        print_quoted(out, program);
+        fprintf(out, "%s%s", words[0] != '\0' ? " " : "", words);
+    }
     fclose(out);
     text[START_BYTES - 1] = '\0';
     return text;
@@ -116,7 +144,7 @@ const char *start_hint(const struct saga *saga, const char *service,
 
     for (unsigned i = 0; i < saga_services(); i++)
         others = others || saga_runs(saga, saga_service(i));
-    if (others)
+    if (others || hint_is_installed())
         snprintf(words, sizeof words, "restart %s", service);
     return run_hint(saga, words, text);
 }
@@ -124,7 +152,7 @@ const char *start_hint(const struct saga *saga, const char *service,
 void hint_from_here(char *text, size_t size)
 {
     static const char written[] = "./saga ";
-    const char *there = root();
+    const char *there = hint_is_installed() ? "" : root();
     char rest[2 * START_BYTES];
 
     if (strcmp(there, "./") == 0)

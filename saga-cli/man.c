@@ -104,6 +104,8 @@ static void put_page(void)
     puts(".SH OPTIONS\nThese may stand before or after any verb.");
     put_options(global_options);
     for (int group = 0; group < GROUPS; group++) {
+        if (help_group_is_empty(group))
+            continue;
         put_title(group_titles[group]);
         for (size_t i = 0; verbs[i] != NULL; i++)
             if ((int)verbs[i]->group == group)

@@ -249,6 +249,14 @@ static bool looks(const struct saga *saga)
            (group == COMMANDS || group == QUERIES || group == OPERATION);
 }
 
+/* All that look but those that end what there may be. */
+static bool needs_services(const struct saga *saga)
+{
+    return looks(saga) && saga->verb->run != verb_pids.run &&
+           saga->verb->run != verb_signal.run &&
+           saga->verb->run != verb_shutdown.run;
+}
+
 static int open_client(struct saga *saga)
 {
     int code = SAGA_YES;
@@ -264,6 +272,8 @@ static int open_client(struct saga *saga)
     for (unsigned i = 0; looks(saga) && i < saga_services(); i++)
         if (code == SAGA_YES)
             code = check_access(saga, saga_service(i));
+    if (code == SAGA_YES && needs_services(saga) && saga_services() == 0)
+        code = saga_no_services(saga, SAGA_NOT_RUNNING);
     return code;
 }
 

@@ -33,6 +33,8 @@ static int no_view(struct saga *saga, const char *name)
     size_t at = 0;
     unsigned count = saga_own_services();
 
+    if (count == 0)
+        return saga_no_services(saga, SAGA_NO_SUCH);
     for (unsigned i = 0; i < count && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
                                i == 0           ? ""

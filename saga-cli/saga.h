@@ -81,6 +81,8 @@ json_t *saga_descriptions(struct saga *saga);
 struct store;
 char *saga_description_of(const struct saga *saga, const struct store *log);
 
+/* Reports that there is none at all; returns @code. */
+int saga_no_services(const struct saga *saga, int code);
 /* Reports that there is no such service; returns SAGA_USAGE. */
 int saga_no_service(const struct saga *saga, const char *name);
 /* The service that the first word names; *only stays as it is without one. */
@@ -103,6 +105,8 @@ bool saga_find_above(const char *wanted, char *path);
 /* The data directory that run.sh and saga take by themselves: var beside
  * run.sh, wherever we are. */
 const char *saga_usual_directory(void);
+/* Whether no run.sh is above this program, which is typed by its name then. */
+bool hint_is_installed(void);
 /* Each "./saga " in @text becomes what is to be typed where we are. */
 void hint_from_here(char *text, size_t size);
 

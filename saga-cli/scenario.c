@@ -2,9 +2,9 @@
  * run the files of scenarios/ and docs/tutorial/.
  *
  * There is no language and no interpreter here: both are Markdown whose
- * commands are what a reader types.  Scripts and files lie in the repository
- * that this program was built in.  Asked for JSON, it runs the script and makes
- * one value of what that says. */
+ * commands are what a reader types.  Scripts and files lie in the source tree,
+ * above the program that was built there.  Asked for JSON, it runs the script
+ * and makes one value of what that says. */
 #include "saga-cli/verbs.h"
 
 #include <errno.h>
@@ -114,9 +114,9 @@ static int become(struct saga *saga, const char *wanted, const char *list)
 
     if (!saga_find_above(wanted, path))
         return saga_fail(saga, SAGA_NO_SUCH,
-                         "no %s above this program, which has to stay in the "
-                         "repository that it was built in",
-                         wanted);
+                         "%s needs the source tree: there is no %s above this "
+                         "program; clone and build it there",
+                         saga->verb->name, wanted);
     argv[0] = path;
     memcpy(argv + 1, saga->words, saga->word_count * sizeof *argv);
     if (saga->json)

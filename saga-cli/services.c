@@ -309,6 +309,8 @@ int saga_no_service(const struct saga *saga, const char *name)
     char list[SERVICES_MAX * (SERVICE_BYTES + 6)] = "";
     size_t at = 0;
 
+    if (count == 0)
+        return saga_no_services(saga, SAGA_NO_SUCH);
     for (unsigned i = 0; i < count; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
                                i == 0           ? ""

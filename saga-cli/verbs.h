@@ -83,6 +83,8 @@ int saga_unexpected(const struct saga *saga, const char *word);
  * caller frees. */
 char *help_synopsis(const struct verb *verb);
 void help_print(FILE *out);
+/* Whether no verb is in @group: a program without a domain has no COMMANDS. */
+bool help_group_is_empty(int group);
 /* @head, and the verb's examples, each on a line behind @lead. */
 void help_print_examples(FILE *out, const struct verb *verb, const char *head,
                          const char *lead);
