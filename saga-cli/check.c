@@ -178,7 +178,21 @@ static int exit_code(enum evt_status rc)
     }
 }
 
-/* The exit code: one broken promise outweighs all that is under way. */
+static bool knows_domain(const struct verdict_run *run)
+{
+    return run->options.invariants != NULL;
+}
+
+/* Whether only a domain could tell. */
+static bool is_unknown(const struct verdict_run *run, enum check_id id)
+{
+    const char *skipped = run->summary.skipped[id];
+
+    return skipped != NULL && strcmp(skipped, CHECK_UNKNOWN) == 0;
+}
+
+/* The exit code: one broken promise outweighs all that is under way, and what
+ * was not checked is not well. */
 static int verdict_of(const struct verdict_run *run)
 {
     int code = SAGA_YES;
@@ -186,7 +200,7 @@ static int verdict_of(const struct verdict_run *run)
     for (enum check_id id = 0; id < CHECK_IDS; id++) {
         if (run->summary.broken[id] > 0)
             return SAGA_NO;
-        if (run->under_way[id] > 0)
+        if (run->under_way[id] > 0 || is_unknown(run, id))
             code = SAGA_TRY_AGAIN;
     }
     return code;
@@ -210,7 +224,7 @@ static bool is_asked(const struct verdict_run *run, enum check_id id)
     }
 }
 
-/* "1 order", "62 charges": appended to @text. */
+/* "1 timer", "62 causes": appended to @text. */
 static void add_many(char *text, size_t size, uint64_t many, const char *what)
 {
     size_t used = strlen(text);
@@ -227,9 +241,11 @@ static void count_text(const struct check_summary *s, enum check_id id,
 
     text[0] = '\0';
     if (id == CHECK_S1) {
-        snprintf(text, size,
-                 "order %" PRIu64 " · inventory %" PRIu64 " · payment %" PRIu64,
-                 s->heads[0], s->heads[1], s->heads[2]);
+        for (unsigned i = 0; i < SERVICES; i++) {
+            used = strlen(text);
+            snprintf(text + used, size - used, "%s%s %" PRIu64,
+                     i > 0 ? " · " : "", saga_service(i), s->heads[i]);
+        }
     } else if (id == CHECK_S2 || id == CHECK_S9) {
         add_many(text, size, s->causes, "cause");
     } else if (id == CHECK_S3) {
@@ -419,6 +435,37 @@ static void print_given_up(const struct verdict_run *run)
         printf("        and %zu more (--json has them all)\n", i - SHOWN_MAX);
 }
 
+/* What was not checked without a domain: the ids, and what belongs to others'
+ * parts. */
+static json_t *unknown_json(const struct verdict_run *run)
+{
+    json_t *unknown = json_array();
+
+    for (enum check_id id = 0; id < CHECK_IDS; id++)
+        if (is_unknown(run, id))
+            json_array_append_new(unknown, json_string(check_name(id)));
+    if (!knows_domain(run)) { /* parts of S1 and S7 */
+        json_array_append_new(unknown, json_string("tags"));
+        json_array_append_new(unknown, json_string("snapshots"));
+    }
+    return unknown;
+}
+
+/* How the verdict ends that is not ok only because of them. */
+static void print_unknown(const struct verdict_run *run)
+{
+    json_t *unknown = unknown_json(run);
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(unknown, i, one)
+        printf("%s%s", i == 0 ? "Without their domain, not checked: " : ", ",
+               json_string_value(one));
+    if (i > 0)
+        putchar('\n');
+    json_decref(unknown);
+}
+
 static void print_text(const struct saga *saga, const struct verdict_run *run)
 {
     unsigned broken = 0, under_way = 0, checked = 0;
@@ -433,6 +480,7 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
                    run->summary.skipped[id] == NULL;
     }
     print_given_up(run);
+    print_unknown(run);
     if (broken > 0 && under_way > 0)
         printf("%u of %u broken, %u under way\n", broken, checked, under_way);
     else if (broken > 0)
@@ -442,7 +490,8 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
                "('./saga wait --quiet' returns when it is done)\n",
                under_way, checked);
     else
-        printf("all %u hold%s\n", checked,
+        printf("all %u%s hold%s\n", checked,
+               knows_domain(run) ? "" : " that were checked",
                json_array_size(run->given_up) > 0
                    ? ", but for the losses given up"
                    : "");
@@ -450,8 +499,9 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
 
 static void print_json(const struct verdict_run *run)
 {
-    json_t *list = json_array(), *verdict;
+    json_t *list = json_array(), *unknown = unknown_json(run), *verdict;
     int code = verdict_of(run);
+    bool under_way = false;
 
     for (enum check_id id = 0; id < CHECK_IDS; id++) {
         json_t *one = json_pack("{s:s, s:s, s:I, s:I}", "id", check_name(id),
@@ -459,15 +509,20 @@ static void print_json(const struct verdict_run *run)
                                 (json_int_t)run->summary.broken[id],
                                 "under_way", (json_int_t)run->under_way[id]);
 
+        under_way = under_way || run->under_way[id] > 0;
+
         if (run->summary.skipped[id] != NULL)
             json_object_set_new(one, "skipped",
                                 json_string(run->summary.skipped[id]));
         json_array_append_new(list, one);
     }
-    verdict =
-        json_pack("{s:b, s:b, s:o, s:O, s:O}", "holds", code == SAGA_YES,
-                  "under_way", code == SAGA_TRY_AGAIN, "invariants", list,
-                  "violations", run->violations, "given_up", run->given_up);
+    verdict = json_pack("{s:b, s:b, s:o, s:O, s:O}", "holds", code == SAGA_YES,
+                        "under_way", under_way && code == SAGA_TRY_AGAIN,
+                        "invariants", list, "violations", run->violations,
+                        "given_up", run->given_up);
+    if (json_array_size(unknown) > 0)
+        json_object_set(verdict, "unchecked", unknown);
+    json_decref(unknown);
     saga_print_json(verdict);
 }
 
@@ -491,12 +546,34 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* Whom it is about: those that we were built with, or else all.  What nobody
+ * describes cannot be judged; reported. */
+static int choose_services(struct saga *saga, struct verdict_run *run)
+{
+    struct check_options *options = &run->options;
+
+    options->invariants = saga_tool()->invariants;
+    options->views = saga_tool()->views;
+    options->services = saga_tables(saga);
+    if (!knows_domain(run) && options->journal != NULL)
+        return saga_fail(saga, SAGA_TRY_AGAIN,
+                         "%s: its commands are known to their domain alone, "
+                         "and this program has none",
+                         options->journal);
+    for (unsigned i = 0; i < saga_own_services(); i++)
+        if (saga_undescribed(i) != NULL)
+            return saga_fail(saga, SAGA_TRY_AGAIN,
+                             "%s-svc cannot be checked: %s", saga_service(i),
+                             saga_undescribed(i));
+    return SAGA_YES;
+}
+
 /* Reads what was given up, and looks.  Returns the exit code; not SAGA_YES: it
  * was reported why it could not. */
 static int judge(struct saga *saga, struct verdict_run *run)
 {
     char why[STORE_WHY_BYTES] = "";
-    int code = SAGA_YES;
+    int code = choose_services(saga, run);
 
     for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++)
         store_close(saga_open_log(saga, saga_service(i), &code));
@@ -523,10 +600,7 @@ static void forget(struct verdict_run *run)
 
 static int run_check(struct saga *saga)
 {
-    struct verdict_run run = {.options = {.invariants = saga_tool()->invariants,
-                                          .directory = saga->directory,
-                                          .services = saga_tool()->services,
-                                          .views = saga_tool()->views}};
+    struct verdict_run run = {.options = {.directory = saga->directory}};
     int code = saga_parse(saga, &run);
 
     if (code == SAGA_YES)
@@ -561,7 +635,8 @@ const struct verb verb_check = {
              "\"under way\" if the service makes progress within five "
              "seconds, and broken otherwise.\n"
              "exits 0 if all hold, 1 if one is broken, 75 if work is under "
-             "way ('./saga wait --quiet' returns when it is done)",
+             "way ('./saga wait --quiet' returns when it is done) or if the "
+             "program has no domain, which it needs for some",
     .run = run_check};
 
 /* ---- acknowledge -------------------------------------------------------- */
@@ -632,7 +707,7 @@ static json_t *sign(const struct verdict_run *run, const char *reason)
     return losses;
 }
 
-static void print_signed(const struct saga *saga, json_t *losses)
+static void print_signed(const struct saga *saga, json_t *losses, bool known)
 {
     const json_t *loss;
     size_t i;
@@ -646,17 +721,15 @@ static void print_signed(const struct saga *saga, json_t *losses)
         printf("given up: %s, %s: %s\n", json_text(loss, "id"),
                json_text(loss, "subject"), json_text(loss, "text"));
     }
-    printf(i == 0 ? "Nothing is broken.\n"
-                  : "Recorded in losses.jsonl; './saga check' lists them.\n");
+    printf(i == 0 && !known ? "Nothing that was checked is broken.\n"
+           : i == 0         ? "Nothing is broken.\n"
+                    : "Recorded in losses.jsonl; './saga check' lists them.\n");
 }
 
 static int run_acknowledge(struct saga *saga)
 {
-    struct verdict_run run = {.options = {.invariants = saga_tool()->invariants,
-                                          .directory = saga->directory,
-                                          .services = saga_tool()->services,
-                                          .views = saga_tool()->views,
-                                          .final = true}};
+    struct verdict_run run = {
+        .options = {.directory = saga->directory, .final = true}};
     const char *reason = "";
     json_t *losses = NULL;
     int code = saga_parse(saga, &reason);
@@ -670,7 +743,9 @@ static int run_acknowledge(struct saga *saga)
     if (code == SAGA_YES && json_array_size(losses) > 0)
         code = losses_append(saga, losses);
     if (code == SAGA_YES)
-        print_signed(saga, losses);
+        print_signed(saga, losses, knows_domain(&run));
+    if (code == SAGA_YES && !knows_domain(&run))
+        code = SAGA_TRY_AGAIN;
     json_decref(losses);
     forget(&run);
     return code;

@@ -86,12 +86,13 @@ struct flow_verb {
     bool mermaid, asyncapi;
 };
 
-/* The picture, of those that we were built with: it has room for three. */
+/* The picture, of those that we were built with: who stands beside whom is
+ * known of them alone, and it has room for three. */
 static void print_ladder(struct saga *saga)
 {
     unsigned count = saga_own_services();
 
-    if (count == 0 || count > LADDER_MAX)
+    if (!saga_is_built_in(0) || count > LADDER_MAX)
         return;
     flow_print_ladder(stdout, saga_tables(saga), count);
     puts("\nIn full: who reacts to what, and with what.\n");

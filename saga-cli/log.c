@@ -124,8 +124,8 @@ static void print_cause(struct log_verb *verb, const struct event *event)
 
 /* ---- one event ---------------------------------------------------------- */
 
-/* The data of a message that this program knows by name only: its numbers and
- * its plain texts, "carrier dhl  pieces 2". */
+/* The data of a message that nobody has words for here: its numbers and its
+ * plain texts, "carrier dhl  pieces 2". */
 static void describe_data(json_t *data, char *text, size_t size)
 {
     const json_t *value;
@@ -159,9 +159,9 @@ static void describe(const json_t *json, struct event *event, char *text,
 
     json_t *data = json_object_get(json, "data");
 
-    if (rc == EVT_OK)
+    if (rc == EVT_OK && saga_tool()->say != NULL)
         saga_describe(event, text, size);
-    else if (rc == EVT_NONE && json_is_object(data))
+    else if (rc != EVT_BAD && rc != EVT_NEWER && json_is_object(data))
         describe_data(data, text, size);
     else
         snprintf(text, size, "(%s)", problem != NULL ? problem : "unreadable");

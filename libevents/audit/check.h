@@ -51,6 +51,9 @@ enum check_id {
 
 enum { CHECK_SLACK_MS = 5000, CHECK_TEXT_BYTES = 256 };
 
+/* Why something was skipped that only a domain can tell. */
+#define CHECK_UNKNOWN "not without its domain"
+
 /* "S1", and what it promises, in a few words. */
 const char *check_name(enum check_id id);
 const char *check_promise(enum check_id id);
@@ -91,13 +94,16 @@ struct check_invariants {
 };
 
 struct check_options {
-    const struct check_invariants *invariants; /* of the domain */
+    const struct check_invariants *invariants; /* of the domain, or NULL: then
+                            nobody knows S3 to S6, S8, L1 and Q1 */
     const char *directory; /* of <service>/log.db and <service>/view.db */
     const char *vfs;       /* NULL = the operating system's */
-    const struct service *const *services; /* SERVICES of them */
-    const struct view *const *views;       /* the same; NULL: Q3 is skipped */
-    bool final;                            /* all is quiet: Q1 to Q3 too */
-    bool order_runs;     /* order-svc is alive, so L1 is due */
+    /* SERVICES of them.  One without a domain is known from its description:
+     * its payloads, and so its tags and snapshots, are not looked at. */
+    const struct service *const *services;
+    const struct view *const *views; /* the same; NULL: Q3 is skipped */
+    bool final;                      /* all is quiet: Q1 to Q3 too */
+    bool order_runs;                 /* order-svc is alive, so L1 is due */
     int64_t now_ms;      /* on the clock of the timer rows: Unix time */
     const char *journal; /* a file, or NULL.  One line for each command that
                             was answered "done", written after the answer:

@@ -41,13 +41,15 @@ static const struct timer *timer_sending(const struct service *service,
     return NULL;
 }
 
-static bool command_allows(const struct service *service,
+static bool command_allows(const struct checked_log *log,
                            enum message_type type)
 {
+    const struct service *service = log->service;
+
     for (size_t i = 0; i < service->rule_count; i++) {
         enum message_type on = service->rules[i].on;
 
-        if (domain_message(service->domain, on)->is_command &&
+        if (check_message_of(log, on)->is_command &&
             timer_sending(service, on) == NULL &&
             rule_allows(service, on, type))
             return true;
@@ -74,7 +76,7 @@ static void check_declared(struct check *check, const struct checked_log *log,
     bool allowed;
 
     if (answer->cause_from == CAUSE_COMMAND)
-        allowed = command_allows(log->service, type);
+        allowed = command_allows(log, type);
     else if (answer->cause_from == (int)log->number)
         allowed = timer_allows(log->service, cause, type);
     else
@@ -83,10 +85,9 @@ static void check_declared(struct check *check, const struct checked_log *log,
         check_broken(check, CHECK_S9, answer->subject,
                      "%s #%" PRIu64 " %s follows %s: no rule of %s allows it",
                      log->service->name, answer->seq,
-                     domain_type_name(log->service->domain, type),
-                     cause == NO_MESSAGE
-                         ? "a command"
-                         : domain_type_name(log->service->domain, cause),
+                     check_message_of(log, type)->name,
+                     cause == NO_MESSAGE ? "a command"
+                                         : check_message_of(log, cause)->name,
                      log->service->name);
 }
 

@@ -50,9 +50,19 @@ static void check_chain(struct check *check, const struct checked_log *log,
     memcpy(previous, hash, HASH_BYTES); /* an edit is named once */
 }
 
+const struct message *check_message_of(const struct checked_log *log,
+                                       enum message_type type)
+{
+    return log->service->domain != NULL
+               ? domain_message(log->service->domain, type)
+               : shop_message(type);
+}
+
 enum message_type check_row_type(const struct checked_log *log,
                                  const struct row *row)
 {
+    if (log->service->domain == NULL)
+        return shop_type_named(row->type);
     const struct message *message = domain_message_named(
         log->service->domain, row->type, row->version, NULL);
 
@@ -66,6 +76,13 @@ bool check_decode(const struct checked_log *log, const struct row *row,
 
     *why = "its type is unknown";
     *field = NULL;
+    if (log->service->domain == NULL) {
+        memset(event, 0, sizeof *event);
+        event->type = check_row_type(log, row);
+        event->at.seq = row->seq;
+        text_copy(event->order_id, ID_BYTES, row->order_id);
+        return event->type != NO_MESSAGE;
+    }
     rc = codec_from_row(log->service->name, store_log_id(log->judged), row,
                         event, why, field);
     if (rc == EVT_NEWER)
@@ -204,9 +221,9 @@ static void finish_folds(struct check *check, struct checked_log *log)
     {
         if (folded->snapshot_seq != 0)
             compare_snapshot(check, log, folded);
-        check->options->invariants->state(check, log,
-                                          &log->service->kinds[folded->id.kind],
-                                          folded->id.key, folded->state);
+        check->invariants->state(check, log,
+                                 &log->service->kinds[folded->id.kind],
+                                 folded->id.key, folded->state);
     }
 }
 
@@ -231,10 +248,10 @@ static enum evt_status judge_once(struct check *check, struct checked_log *log,
                                   const struct row *row,
                                   const struct event *event)
 {
-    if (event != NULL) {
+    if (event != NULL && log->service->domain != NULL) {
         check_tags_add(log, event);
         fold_event(check, log, event);
-        check->options->invariants->sum(check, log, event);
+        check->invariants->sum(check, log, event);
     }
     return check_cause(check, log, row);
 }
@@ -253,7 +270,7 @@ static enum evt_status judge_row(struct check *check, struct checked_log *log,
         saga->last_seq[log->number] = event.at.seq;
         saga->last_type[log->number] = event.type;
         wind_timers(log, &event, saga);
-        check->options->invariants->judge(check, log, saga, &event);
+        check->invariants->judge(check, log, saga, &event);
     }
     return check->part > 0
                ? EVT_OK
@@ -320,7 +337,7 @@ static enum evt_status note_later(struct check *check, struct checked_log *log)
         struct checked_saga *saga = check_saga(check, row.order_id);
 
         if (saga != NULL && check_decode(log, &row, &event, &why, &field))
-            check->options->invariants->note(check, saga, &event);
+            check->invariants->note(check, saga, &event);
     }
     store_scan_end(log->later);
     return rc == EVT_NONE || rc == EVT_BAD ? EVT_OK : rc;
@@ -402,7 +419,7 @@ static enum evt_status check_whole(struct check *check, struct checked_log *log)
                       stray_event);
     if (rc == EVT_OK)
         rc = check_failed(check, log, judge(check, log));
-    if (rc == EVT_OK)
+    if (rc == EVT_OK && log->service->domain != NULL)
         rc = check_tags(check, log);
     if (rc == EVT_OK)
         rc = check_commands(check, log);

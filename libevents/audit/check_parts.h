@@ -48,6 +48,7 @@ struct checked_log {
 
 struct check {
     const struct check_options *options;
+    const struct check_invariants *invariants; /* of the domain, or empty */
     check_report_fn *report;
     void *ctx;
     struct check_summary *summary;
@@ -116,10 +117,14 @@ MUST_CHECK enum evt_status check_log(struct check *check,
                                      struct checked_log *log);
 void check_log_free(struct checked_log *log);
 
+/* The message of @type, in the domain of @log or as it was learned. */
+const struct message *check_message_of(const struct checked_log *log,
+                                       enum message_type type);
 /* The message type that a row names, or NO_MESSAGE if the name is unknown. */
 enum message_type check_row_type(const struct checked_log *log,
                                  const struct row *row);
-/* As the services decode it; false: *why and *field say why not. */
+/* As the services decode it; of one without a domain, its envelope.  False:
+ * *why and *field say why not. */
 bool check_decode(const struct checked_log *log, const struct row *row,
                   struct event *event, const char **why, const char **field);
 /* Whom a violation in @row is about. */

@@ -113,12 +113,12 @@ static void compare_facts(struct check *check, unsigned number, sqlite3 *db)
     const struct view *view = check->options->views[number];
     sqlite3_stmt *row = NULL;
 
-    if (sqlite3_prepare_v2(db, check->options->invariants->view_query(number),
-                           -1, &row, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db, check->invariants->view_query(number), -1, &row,
+                           NULL) != SQLITE_OK)
         unreadable(check, view, db);
     while (row != NULL && sqlite3_step(row) == SQLITE_ROW) {
         check->views->views[number].rows += check->part == 0;
-        if (!check->options->invariants->view_agrees(check, number, row))
+        if (!check->invariants->view_agrees(check, number, row))
             check_broken(check, CHECK_Q3, view->name,
                          "the fold of %s does not match its events",
                          check_text(row, 0));
@@ -129,7 +129,7 @@ static void compare_facts(struct check *check, unsigned number, sqlite3 *db)
 /* When all parts are counted. */
 static void compare_count(struct check *check, unsigned number)
 {
-    uint64_t expected = check->options->invariants->view_rows(check, number);
+    uint64_t expected = check->invariants->view_rows(check, number);
     uint64_t rows = check->views->views[number].rows;
 
     if (rows != expected)
@@ -332,7 +332,8 @@ enum evt_status check_views(struct check *check)
     enum evt_status rc = EVT_OK;
 
     if (check->options->views == NULL) {
-        check->summary->skipped[CHECK_Q3] = "no views were given";
+        if (check->summary->skipped[CHECK_Q3] == NULL)
+            check->summary->skipped[CHECK_Q3] = "no views were given";
         return EVT_OK;
     }
     if (top == NULL)

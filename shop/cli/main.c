@@ -32,6 +32,12 @@ static const struct verb_words words[] = {
               "not noticed yet.  Events that SERVICE consumed and SOURCE lost "
               "are not recovered; `saga check` then names the affected "
               "orders."},
+    {"check",
+     .notes = "With --final, work that a running service has still to do is "
+              "\"under way\" if the service makes progress within five "
+              "seconds, and broken otherwise.\n"
+              "exits 0 if all hold, 1 if one is broken, 75 if work is under "
+              "way ('./saga wait --quiet' returns when it is done)"},
     {"acknowledge",
      .notes = "For orders that `saga check` names after a log was restored and "
               "accepted.  A log that contradicts itself, or was not accepted, "
