@@ -45,33 +45,61 @@ static bool looked_at(const struct saga *saga, const char *service)
     return access(path, F_OK) == 0;
 }
 
-/* Asks the services for the heads of their logs: a reader knows only of what it
- * has heard.  This is before the positions are asked for, so that no lag is
- * greater than it is.  The @only service (-1: none) says both at once. */
-static void ask_for_heads(struct saga *saga, struct health health[], int only)
+/* Asks the services but @but (-1: all of them) for the heads of their logs: a
+ * reader knows only of what it has heard.  Returns whether none was waited for
+ * in vain. */
+static bool ask_for_heads(struct saga *saga, struct health health[], int but,
+                          int timeout_ms)
 {
     json_t *request = json_pack("{s:s}", "get", "status");
+    bool at_once = true;
 
     for (unsigned i = 0; i < saga_services(); i++)
-        if ((int)i != only || saga->read_side != NULL)
+        if ((int)i != but) {
             health[i].rc = client_ask(saga->client, saga_service(i), "qry",
-                                      request, 1000, &health[i].before);
+                                      request, timeout_ms, &health[i].before);
+            at_once = at_once && health[i].rc != EVT_BUSY;
+        }
     json_decref(request);
+    return at_once;
 }
 
-/* What has not answered by now is not waited for again. */
-static void ask_for_health(struct saga *saga, struct health health[], int only)
+static void ask_for_status(struct saga *saga, struct health health[],
+                           unsigned i)
 {
-    for (unsigned i = 0; i < saga_services(); i++) {
-        const char *service = saga_service(i);
+    health[i].asked = true;
+    health[i].status =
+        ask(saga, saga_service(i), "status", 1000, &health[i].rc);
+}
 
-        health[i].asked =
-            (only < 0 || i == (unsigned)only) && looked_at(saga, service);
-        if (health[i].asked && (health[i].before != NULL || (int)i == only ||
-                                saga->read_side != NULL))
-            health[i].status =
-                ask(saga, service, "status", 1000, &health[i].rc);
+/* The heads are asked for before the positions, so that no lag is greater than
+ * it is.  What has not answered by then is not waited for again. */
+static void ask_all(struct saga *saga, struct health health[])
+{
+    (void)ask_for_heads(saga, health, -1, 1000);
+    for (unsigned i = 0; i < saga_services(); i++) {
+        health[i].asked = looked_at(saga, saga_service(i));
+        if (health[i].asked &&
+            (health[i].before != NULL || saga->read_side != NULL))
+            ask_for_status(saga, health, i);
     }
+}
+
+/* How it is at this moment is told first, whoever else is paused. */
+static void ask_one(struct saga *saga, struct health health[], unsigned i)
+{
+    int but = saga->read_side == NULL ? (int)i : -1; /* it has no log */
+    json_t *first;
+
+    ask_for_status(saga, health, i);
+    first = health[i].status;
+    if (first == NULL || !ask_for_heads(saga, health, but, 250))
+        return;
+    ask_for_status(saga, health, i);
+    if (health[i].status != NULL)
+        json_decref(first);
+    else
+        health[i].status = first;
 }
 
 /* The head of @source's log, if it is the log named @id; otherwise 0. */
@@ -311,8 +339,10 @@ static int run_status(struct saga *saga)
         only = saga_service_number(saga->words[0]);
     if (saga->word_count == 1 && only < 0)
         return saga_no_service(saga, saga->words[0]);
-    ask_for_heads(saga, health, only);
-    ask_for_health(saga, health, only);
+    if (only < 0)
+        ask_all(saga, health);
+    else if (looked_at(saga, saga_service((unsigned)only)))
+        ask_one(saga, health, (unsigned)only);
     for (unsigned i = 0; i < saga_services(); i++)
         count_to_heads(health[i].status, health);
     code = print_health(saga, health);
