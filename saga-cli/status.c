@@ -85,7 +85,7 @@ static void ask_all(struct saga *saga, struct health health[])
     }
 }
 
-/* How it is at this moment is told first, whoever else is paused. */
+/* Its own state comes first: another service may be paused. */
 static void ask_one(struct saga *saga, struct health health[], unsigned i)
 {
     int but = saga->read_side == NULL ? (int)i : -1; /* it has no log */
