@@ -145,10 +145,35 @@ Test(probe, a_pause_of_our_own_is_not_held_against_it)
     probe_open(&probe, PROBE_PUB, url);
     cr_assert_not(probe_step(&probe, 10000));
     cr_assert_not(probe_step(&probe, 10000 + 10 * PROBE_DEAF_MS));
+    close(take_peer(said, sizeof said, &count)); /* from before the pause */
     fd = take_peer(said, sizeof said, &count);
     say(fd, 0x20, true);
     cr_assert_not(probe_step(&probe, 10100 + 10 * PROBE_DEAF_MS));
+    cr_assert_lt(probe_pollfd(&probe).fd, 0);
     close(fd);
+}
+
+/* Clients that gave up during the pause may have made it deaf. */
+Test(probe, after_a_pause_one_that_is_deaf_is_soon_found) /* F04 F36 real */
+{
+    uint64_t woken = 10100 + 10 * PROBE_DEAF_MS;
+    uint8_t said[64];
+    ssize_t count;
+    int fd;
+
+    probe_open(&probe, PROBE_REP, url);
+    cr_assert_not(probe_step(&probe, 10000));
+    fd = take_peer(said, sizeof said, &count);
+    say(fd, 0x31, true);
+    cr_assert_not(probe_step(&probe, 10100), "it hears");
+    close(fd);
+    cr_assert_not(probe_step(&probe, woken));
+    cr_assert_geq(probe_pollfd(&probe).fd, 0, "it is probed at once");
+    cr_assert_not(deaf_between(woken, woken + PROBE_WOKEN_MS));
+    cr_assert(probe_step(&probe, woken + PROBE_WOKEN_MS));
+    cr_assert_not(deaf_between(woken + PROBE_WOKEN_MS + 1,
+                               woken + PROBE_EVERY_MS + PROBE_DEAF_MS),
+                  "and from then on as ever");
 }
 
 Test(probe, it_probes_again_after_a_while)

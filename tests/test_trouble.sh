@@ -786,6 +786,22 @@ paused_is_named() {
     ends inventory
     end payment KILL
 }
+# It was asked while it was paused, by one who then gave up: NNG's listener is
+# deaf from that, and has to be opened anew before the next one gives up, too.
+woken_and_told() {
+    local n
+    start order
+    start inventory
+    for n in 1 2; do
+        start payment
+        all_up
+        kill -STOP "${pids[payment]}"
+        asked 75 shutdown payment
+        kill -CONT "${pids[payment]}"
+        asked 0 shutdown payment
+        ends payment
+    done
+}
 # --timeout is of the whole verb, however many are paused, and says for whom.
 frozen_and_bounded() {
     local began pid
@@ -877,6 +893,8 @@ it '--verbose logs every decision' in_shop verbose decisions
 it 'without --faults there are none' in_shop calm no_faults
 it 'a paused service is named with its pid, and keeps no other waiting' \
     in_shop paused-one paused_is_named
+it 'a service that was asked while it was paused hears the next who asks' \
+    in_shop woken woken_and_told # F04 real
 it 'a rebuild does not wait for ever for a service that is away' \
     in_shop bounded rebuild_is_bounded
 it 'a time limit is of the whole redrive or rebuild, whoever is paused' \

@@ -14,6 +14,7 @@ void probe_open(struct probe *probe, enum probe_kind kind, const char *url)
     memset(probe, 0, sizeof *probe);
     probe->kind = kind;
     probe->fd = -1;
+    probe->patience_ms = PROBE_DEAF_MS;
     if (strncmp(url, "ipc://", 6) == 0 && strlen(url + 6) < sizeof probe->path)
         strcpy(probe->path, url + 6);
 }
@@ -90,17 +91,29 @@ static void end(struct probe *probe, uint64_t now_ms)
     probe_close(probe);
     probe->begun_ms = 0;
     probe->next_ms = now_ms + PROBE_EVERY_MS;
+    probe->patience_ms = PROBE_DEAF_MS;
+}
+
+/* Clients that gave up meanwhile stand before a new probe in the listener's
+ * queue; a probe from before the pause says nothing about them. */
+static void begin_anew(struct probe *probe, uint64_t now_ms)
+{
+    end(probe, now_ms);
+    probe->next_ms = now_ms;
+    if (probe->kind == PROBE_REP)
+        probe->patience_ms = PROBE_WOKEN_MS;
 }
 
 bool probe_step(struct probe *probe, uint64_t now_ms)
 {
-    bool paused = now_ms > probe->stepped_ms + PROBE_DEAF_MS / 2;
+    bool paused =
+        probe->stepped_ms > 0 && now_ms > probe->stepped_ms + PROBE_PAUSED_MS;
 
     if (probe->path[0] == '\0')
         return false;
     probe->stepped_ms = now_ms;
-    if (probe->begun_ms != 0 && paused)
-        probe->begun_ms = now_ms; /* it was us who did not answer */
+    if (paused)
+        begin_anew(probe, now_ms);
     if (probe->begun_ms == 0) {
         if (now_ms < probe->next_ms)
             return false;
@@ -111,7 +124,7 @@ bool probe_step(struct probe *probe, uint64_t now_ms)
         end(probe, now_ms);
         return false;
     }
-    if (now_ms < probe->begun_ms + PROBE_DEAF_MS)
+    if (now_ms < probe->begun_ms + probe->patience_ms)
         return false;
     end(probe, now_ms);
     return true;

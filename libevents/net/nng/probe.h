@@ -19,13 +19,21 @@
 #define PROBE_REQUEST "{\"get\":\"ping\"}"
 
 enum probe_kind { PROBE_PUB, PROBE_REP };
-enum { PROBE_EVERY_MS = 2000, PROBE_DEAF_MS = 3000 };
+enum {
+    PROBE_EVERY_MS = 2000,
+    PROBE_DEAF_MS = 3000,
+    /* probe_step not called for so long: we were paused, and may have gone deaf
+     * by peers that did not wait for us.  It is probed at once, and a request
+     * gets an answer, which needs no loop, within so long. */
+    PROBE_PAUSED_MS = 1500,
+    PROBE_WOKEN_MS = 500
+};
 
 struct probe {
     enum probe_kind kind;
     char path[108]; /* "": nothing to probe (tcp does not go deaf) */
     int fd;         /* -1: none under way */
-    uint64_t begun_ms, next_ms, stepped_ms;
+    uint64_t begun_ms, next_ms, stepped_ms, patience_ms;
     uint8_t head[17]; /* the peer's header, and the start of a message */
     size_t got;
 };
