@@ -10,7 +10,7 @@ export SAGA_BUILD=${SAGA_BUILD:-$root/build}
 # shellcheck disable=SC2034 # used by those who source this
 saga=$SAGA_BUILD/bin/saga
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/saga-test.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/saga-test.XXXXXX") || exit 74
 trap 'rm -rf "$work"' EXIT
 
 # Runs COMMAND (a function with set -e) and reports it under a SENTENCE.
