@@ -62,13 +62,12 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 # Who knows all services; the library knows none of them.
 ROSTER := shop/roster.c
-LIB_SOURCES := $(filter-out $(ROSTER),$(wildcard libevents/*/*.c \
-    libevents/net/nng/*.c shop/*.c))
+# The `saga` that is installed is its verbs with an empty main.
+GENERIC_MAIN := saga-cli/main.c
+LIB_SOURCES := $(filter-out $(ROSTER) $(GENERIC_MAIN),$(wildcard \
+    libevents/*/*.c libevents/net/nng/*.c shop/*.c saga-cli/*.c))
 # `saga bench` stands with the other measurements.
-CLI_SOURCES := $(filter-out saga-cli/main.c,$(wildcard saga-cli/*.c)) \
-    $(wildcard shop/cli/*.c) bench/saga_bench.c bench/use.c
-# The same without a domain, as it is installed.
-GENERIC_SOURCES := $(wildcard saga-cli/*.c)
+CLI_SOURCES := $(wildcard shop/cli/*.c) bench/saga_bench.c bench/use.c
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
@@ -81,7 +80,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
 # Libraries that those preload into the services.
 PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
-SOURCES := $(LIB_SOURCES) $(ROSTER) $(CLI_SOURCES) saga-cli/main.c $(SVC_SOURCES) $(TEST_SOURCES) \
+SOURCES := $(LIB_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
     $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
@@ -138,7 +137,7 @@ $(LIB) $(HELPERS):
 $(foreach s,$(SERVICES),$(eval $(BUILD)/bin/$(s): \
     $(call objects,$(filter $(s)/%,$(SVC_SOURCES)))))
 $(BUILD)/bin/saga: $(call objects,$(CLI_SOURCES)) $(DOMAINS)
-$(GENERIC): $(call objects,$(GENERIC_SOURCES))
+$(GENERIC): $(call objects,$(GENERIC_MAIN))
 $(COMMANDS) $(GENERIC): $(LIB)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)

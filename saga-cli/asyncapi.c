@@ -39,7 +39,7 @@ static json_t *ref(const char *format, ...)
     return json_pack("{s:s}", "$ref", text);
 }
 
-/* "OrderPlaced.1": what a version of a message is called in the document. */
+/* "ThisHappened.1": what a version of a message is called in the document. */
 static const char *key_of(const json_t *message, char key[NAME_BYTES])
 {
     snprintf(key, NAME_BYTES, "%s.%lld", text_of(message, "name"),

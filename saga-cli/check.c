@@ -233,7 +233,7 @@ static void add_many(char *text, size_t size, uint64_t many, const char *what)
              used > 0 ? ", " : "", many, what, many == 1 ? "" : "s");
 }
 
-/* "62 charges, 4 refunds": what an "ok" rests on. */
+/* "62 causes, 4 timers": what an "ok" rests on. */
 static void count_text(const struct check_summary *s, enum check_id id,
                        char *text, size_t size)
 {
@@ -291,7 +291,7 @@ static void print_accepts(const struct verdict_run *run)
 
         if (strcmp(json_text(violation, "id"), check_name(CHECK_S10)) != 0 ||
             source == NULL)
-            continue; /* about an order */
+            continue; /* about a saga */
         source += strlen(mark);
         printf("             if %.*s's log was restored:  ./saga accept %s "
                "%.*s\n",
@@ -762,7 +762,7 @@ const struct verb verb_acknowledge = {
     .args = "",
     .options = acknowledge_options,
     .parse = saga_parse_value,
-    .notes = "For orders that `saga check` names after a log was restored and "
+    .notes = "For sagas that `saga check` names after a log was restored and "
              "accepted.  A log that contradicts itself, or was not accepted, "
              "cannot be given up; what is still under way is left out.  Each "
              "loss is recorded in losses.jsonl of the data directory, with "

@@ -132,7 +132,7 @@ int saga_no_services(const struct saga *saga, int code)
     if (!chosen && usual[0] == '.' && getcwd(path, sizeof path - 8) != NULL)
         strcat(path, "/var");
     return saga_fail(saga, code, "no %s in %s%s; start one with '%s'",
-                     saga_place(), path[0] != '\0' ? path : saga->directory,
+                     saga_together(), path[0] != '\0' ? path : saga->directory,
                      chosen ? ""
                             : " (looked there because SAGA_DIR is not set)",
                      run_hint(saga, "", start));

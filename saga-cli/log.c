@@ -1,6 +1,6 @@
 /* log.c - `saga log`: prints the events of one service or of all.
  *
- * Each event is one line: when, which order, who, what, and because of what.
+ * Each event is one line: when, which saga, who, what, and because of what.
  * merge.c reads, follows and orders the logs. */
 #include "core/json.h"
 #include "saga-cli/cloudevents.h"
@@ -37,7 +37,7 @@ struct log_verb {
 
     bool begun;
     int64_t first_ms; /* the time of the first event shown */
-    int order_width;
+    int id_width;
     struct known known[SERVICES_MAX][KNOWN_MAX];
 };
 
@@ -100,8 +100,8 @@ static const char *type_of(struct log_verb *verb, unsigned i, uint64_t seq)
     return known->seq == seq ? known->type : NULL;
 }
 
-/* "you", "OrderPlaced", "OrderPlaced (timer)"; of one log alone with where to
- * find it: "StockReserved (inventory #12)", "OrderPlaced (timer, #5)". */
+/* "you", "ThisHappened", "ThisHappened (timer)"; of one log alone with where to
+ * find it: "ThisHappened (NAME #12)", "ThisHappened (timer, #5)". */
 static void print_cause(struct log_verb *verb, const struct event *event)
 {
     const struct cause *cause = &event->cause;
@@ -187,20 +187,20 @@ static void print_offset(struct log_verb *verb, const struct event *event)
 static void print_line(struct log_verb *verb, const json_t *json)
 {
     const char *type = json_string_value(json_object_get(json, "type"));
-    const char *order, *dim = verb->saga->colour ? "\033[2m" : "";
+    const char *id, *dim = verb->saga->colour ? "\033[2m" : "";
     const char *plain = verb->saga->colour ? "\033[m" : "";
     struct event event;
     char says[512];
 
     describe(json, &event, says, sizeof says);
-    order = event.order_id[0] == '\0' ? "-" : clean(event.order_id, ID_BYTES);
-    if ((int)strlen(order) > verb->order_width)
-        verb->order_width = (int)strlen(order);
+    id = event.order_id[0] == '\0' ? "-" : clean(event.order_id, ID_BYTES);
+    if ((int)strlen(id) > verb->id_width)
+        verb->id_width = (int)strlen(id);
     if (verb->only >= 0)
         printf("%6llu", (unsigned long long)event.at.seq);
     fputs("  ", stdout);
     print_offset(verb, &event);
-    printf("%-*s  ", verb->order_width, order);
+    printf("%-*s  ", verb->id_width, id);
     if (verb->only < 0)
         printf("%-9s  ", clean(event.source, SERVICE_BYTES));
     printf("%-15s  %s%*s  %s<- ", clean(type, TYPE_BYTES), says,
@@ -400,9 +400,9 @@ static int run(struct saga *saga)
     code = saga_parse(saga, verb);
     if (code == SAGA_YES)
         code = check_words(verb);
-    /* What lies in a log begins with events of no order; what is yet to come
-     * seldom does.  20 is the length of an id that `saga place` makes. */
-    verb->order_width = verb->options.follow ? 3 : 20;
+    /* What lies in a log begins with events of no saga; what is yet to come
+     * seldom does.  20 is the length of an id that client_new_id() makes. */
+    verb->id_width = verb->options.follow ? 3 : 20;
     if (code == SAGA_YES && verb->cloudevents)
         verb->descriptions = saga_descriptions(saga);
     if (code == SAGA_YES)

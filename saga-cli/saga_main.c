@@ -47,9 +47,9 @@ const char *saga_noun(void)
     return strchr(saga_a_saga(), ' ') + 1;
 }
 
-const char *saga_place(void)
+const char *saga_together(void)
 {
-    return tool->a_place != NULL ? tool->a_place : "services";
+    return tool->together != NULL ? tool->together : "services";
 }
 
 /* ---- the list ------------------------------------------------------------ */

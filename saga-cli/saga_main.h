@@ -47,18 +47,18 @@ struct saga_tool {
 
     const struct verb *const *verbs; /* its own; ends with NULL */
     const struct verb_words *words;  /* ends with verb == NULL */
-    const char *about;    /* a sentence for the manual page, in lines */
-    const char *a_saga;   /* "an order" */
-    const char *a_place;  /* "shop": all services of a directory */
-    const char *unopened; /* what to call a saga without a status, in trace: */
-    const char *no_opening;              /* and in why: "has no OrderPlaced" */
+    const char *about;      /* a sentence for the manual page, in lines */
+    const char *a_saga;     /* what its people call one, with the article */
+    const char *together;   /* and what they call all services of a directory */
+    const char *unopened;   /* the status of a saga that has none, in trace, */
+    const char *no_opening; /* and a clause of it, in why */
     const char *timer_does, *timer_will; /* "cancels it", when its time is up */
 
     /* Says what @event tells, in a few words, and, beside it in its lane, what
      * is worth a word there; most events say nothing there. */
     void (*say)(FILE *out, const struct event *event);
     void (*note)(FILE *out, const struct event *event);
-    /* Describes the saga behind its id: " · alice · 2 widget". */
+    /* Describes the saga behind its id, from " · " on. */
     void (*describe)(FILE *out, const struct story *story);
     void (*end)(const struct story *story, struct story_end *end);
 
@@ -77,10 +77,10 @@ int saga_main(int argc, char **argv, const struct saga_tool *tool);
 
 /* What was handed in; never NULL. */
 const struct saga_tool *saga_tool(void);
-/* "an order", or "a saga"; the same without its article; "shop", or
- * "services". */
+/* What a saga is called, "a saga" if nobody says; the same without the article;
+ * and all services of a directory together. */
 const char *saga_a_saga(void);
 const char *saga_noun(void);
-const char *saga_place(void);
+const char *saga_together(void);
 
 #endif

@@ -72,7 +72,7 @@ int main(int argc, char **argv)
         .about = "Sends commands to the three services of a shop, asks their "
                  "read sides,\nand reads their logs.",
         .a_saga = "an order",
-        .a_place = "shop",
+        .together = "shop",
         .unopened = "NOT PLACED YET",
         .no_opening = "has no OrderPlaced in order's log; its",
         .timer_does = "cancels it",
