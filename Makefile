@@ -84,7 +84,7 @@ SOURCES := $(LIB_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(SVC_SOURCES
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
     $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
-    bench/*.sh)
+    bench/*.sh bench/*/*.sh)
 
 LIB := $(BUILD)/libevents.a
 HELPERS := $(BUILD)/tests/helpers.a
@@ -338,6 +338,38 @@ proof: all ## everything that tries to break it, MINUTES=10, then the fault matr
 bench: all $(BUILD)/bench/floor ## the system against the floor, in turn
 	$(Q)bench/run.sh $(BUILD)
 
+# The same saga on what others would take for it.  Their libraries are for this
+# target alone.
+PEERS := $(BUILD)/bench/peers
+PEER_PROGRAMS := $(PEERS)/redis $(PEERS)/postgres $(PEERS)/syncs.so
+PEER_BUGS := $(PEERS)/redis-bug $(PEERS)/postgres-bug
+.PHONY: bench-peers bench-peers-check peer-packages
+bench-peers: all $(BUILD)/bench/floor $(PEER_PROGRAMS) ## the system beside Redis and PostgreSQL: TURNS=5, SECONDS=5
+	$(Q)PEERS_TURNS=$(or $(TURNS),5) \
+	    PEERS_SECONDS=$(if $(filter file,$(origin SECONDS)),5,$(SECONDS)) \
+	    bench/peers/run.sh $(BUILD)
+bench-peers-check: $(PEER_PROGRAMS) $(PEER_BUGS) ## the peers' totals hold, and do not with a bug
+	$(Q)bench/peers/run.sh $(BUILD) check
+peer-packages:
+	$(Q)scripts/packages.sh install peers
+PEER_LIBS = $(shell pkg-config --cflags --libs hiredis libpq)
+$(PEERS)/%: bench/peers/%.c bench/peers/peer.c bench/peers/peer.h | peer-packages
+	@mkdir -p $(@D)
+	$(call say,ld,$@)
+	$(Q)$(COMPILE) -pie -o $@ $(filter %.c,$^) $(PEER_LIBS)
+$(PEERS)/%-bug: $(PEERS)/%-bug.c bench/peers/peer.c bench/peers/peer.h | peer-packages
+	$(call say,ld,$@)
+	$(Q)$(COMPILE) -Ibench/peers -pie -o $@ $(filter %.c,$^) $(PEER_LIBS)
+# A consumer of payment that is not idempotent.
+$(PEERS)/%-bug.c: bench/peers/%.c
+	@mkdir -p $(@D)
+	$(Q)sed -e "s/'StockReserved' and not state/'StockReserved'/" \
+	    -e "/INSERT INTO charges/s/charged') ON CONFLICT DO NOTHING/charged') ON CONFLICT DO NOTHING; PERFORM 1/" $< > $@
+	$(Q)! cmp -s $< $@
+$(PEERS)/syncs.so: bench/peers/syncs.c | peer-packages
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -fPIC -shared -o $@ $<
+
 .PHONY: bench-layers
 bench-layers: all $(BUILD)/bench/layers ## each layer alone, and cost against size
 	$(Q)bench/layers.sh $(BUILD)
@@ -414,7 +446,8 @@ check-layers: ## no arrow runs up, and every name says its module
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)$(ONLY_ON_12); clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
 	    $(addsuffix /*.h,libevents/* libevents/net/nng shop shop/cli saga-cli tests \
-	    tests/sim tests/fuzz bench $(SERVICES)))
+	    tests/sim tests/fuzz bench bench/peers $(SERVICES))) \
+	    $(wildcard bench/peers/*.c)
 
 .PHONY: check-flow
 check-flow: all ## the README's picture is what `saga flow` prints

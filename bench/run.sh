@@ -8,61 +8,14 @@
 # BENCH_DIR (where the data goes: the disk that is measured) may be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export LC_ALL=C.UTF-8
 build=$1
 turns=${BENCH_TURNS:-5} sagas=${BENCH_SAGAS:-30000}
-work=$(mktemp -d "${BENCH_DIR:-/tmp}/saga-bench-XXXXXX")
-export SAGA_DIR=$work/data
-pids=()
-trap 'kill -9 "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
-
-value() { # NAME JSON: the number behind its first "NAME":
-    grep -oE "\"$1\":-?[0-9.]+" <<<"$2" | head -n 1 | cut -d: -f2
-}
-member() { # NAME JSON: the object behind its first "NAME":
-    grep -oE "\"$1\":\{[^}]*\}" <<<"$2" | head -n 1
-}
-
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
-floor() { # the floor's JSON for these options
-    mkdir "$work/floor"
-    "$build/bench/floor" --json "$@" "$work/floor"
-    rm -r "$work/floor"
-}
-
-# Not through ./run.sh, which gives each service a session of its own: the
-# scheduler shares the machine out among sessions, and the floor is in ours.
-start() {
-    local service tries
-    mkdir -m 700 "$SAGA_DIR"
-    for service in order inventory payment; do
-        "$build/bin/$service-svc" --dir "$SAGA_DIR" 2>"$work/$service.log" &
-        pids+=($!)
-    done
-    for ((tries = 0; tries < 300; tries++)); do
-        if "$build/bin/saga" product warm-up 1.00 >/dev/null 2>&1 &&
-            "$build/bin/saga" wait --quiet >/dev/null 2>&1; then
-            return
-        fi
-        sleep 0.1
-    done
-    cat "$work"/*.log >&2
-    exit 69
-}
-
-stop() {
-    kill "${pids[@]}"
-    wait "${pids[@]}"
-    pids=()
-    rm -r "$SAGA_DIR"
-}
-
-saga() { "$build/bin/saga" bench --no-check --json "$@"; }
+# shellcheck source=bench/turns.sh
+. bench/turns.sh
 
 one_alone() { # fresh|warm: what the files of the services are by now
     local alone
-    alone=$(saga --sagas 500 --inflight 1)
+    alone=$(saga --no-check --sagas 500 --inflight 1)
     value median "$alone" >>"$work/$1_ms"
     value p99 "$alone" >>"$work/$1_p99_ms"
 }
@@ -82,11 +35,11 @@ turn() {
 
     start
     one_alone fresh
-    all=$(saga --sagas "$sagas" --inflight 1000)
+    all=$(saga --no-check --sagas "$sagas" --inflight 1000)
     value sagas_per_second "$all" >>"$work/rate"
     value cpu_us_per_saga "$all" >>"$work/cpu"
     value catch_up_ms "$all" >>"$work/behind"
-    all=$(saga --sagas $((2 * sagas)) --inflight 10000 --batch 64)
+    all=$(saga --no-check --sagas $((2 * sagas)) --inflight 10000 --batch 64)
     value sagas_per_second "$all" >>"$work/batched"
     value cpu_us_per_saga "$all" >>"$work/batched_cpu"
     value catch_up_ms "$all" >>"$work/batched_behind"
@@ -99,7 +52,6 @@ for ((i = 1; i <= turns; i++)); do
     turn
 done
 
-of() { median <"$work/$1"; }
 row() { # WHAT FLOOR SAGA, then for the saga's: times what it is
     awk -v what="$1" -v floor="$2" -v saga="$3" -v times="${4:-1}" 'BEGIN {
         printf "  %-36s %8.0f %8.0f %7.2f\n", what, floor, saga * times,

@@ -7,7 +7,8 @@
 #   packages.sh release         prints 12 or 13: the release whose names it uses
 #
 # LEVEL is build (run.sh, make), test (make test) or ci (.ci/run); each includes
-# the one before it.  Exits with 69 when something is still missing.
+# the one before it.  peers (make bench-peers) includes build: servers, of which
+# none starts by itself.  Exits with 69 when something is still missing.
 # PACKAGES_ROOT is for the tests: where to look in place of /.
 set -eu
 
@@ -56,8 +57,18 @@ nodejs           node
 npm              npm
 '
 
+# redis-tools has the server as well, and no service; postgresql has one, but
+# without a cluster it runs nothing.
+peers='
+redis-tools      redis-check-rdb
+libhiredis-dev   /usr/include/hiredis/hiredis.h
+libpq-dev        /usr/include/postgresql/libpq-fe.h
+postgresql       /usr/lib/postgresql/*/bin/postgres
+util-linux       setpriv
+'
+
 usage() {
-    echo 'usage: packages.sh check|install build|test|ci, or release' >&2
+    echo 'usage: packages.sh check|install build|test|ci|peers, or release' >&2
     exit 64
 }
 
@@ -80,7 +91,8 @@ missing_of() {
         [ "${only:-$release}" = "$release" ] || continue
         case $proof in
             '') ;;
-            /*) [ -e "${PACKAGES_ROOT:-}$proof" ] || echo "$package" ;;
+            /*) compgen -G "${PACKAGES_ROOT:-}$proof" >/dev/null ||
+                echo "$package" ;;
             *) command -v "$proof" >/dev/null || echo "$package" ;;
         esac
     done <<<"$1"
@@ -95,6 +107,7 @@ case $2 in
     build) wanted=$build ;;
     test) wanted=$build$test ;;
     ci) wanted=$build$test$ci ;;
+    peers) wanted=$build$peers ;;
     *) usage ;;
 esac
 
@@ -153,6 +166,14 @@ apt() {
 }
 
 echo "  packages  installing ${packages[*]}"
+# Debian would make a cluster for PostgreSQL, and run it from now on.
+case " ${packages[*]} " in
+    *' postgresql '*)
+        # shellcheck disable=SC2016 # for that shell
+        ${as_root[@]+"${as_root[@]}"} sh -c 'mkdir -p "$1" &&
+            echo "create_main_cluster = false" >"$1/saga.conf"' - \
+            "${PACKAGES_ROOT:-}/etc/postgresql-common/createcluster.d" ;;
+esac
 # The lists are fetched only when apt cannot do without: that is what takes
 # time, and what needs the network most.
 if ! apt install --no-install-recommends "${packages[@]}"; then

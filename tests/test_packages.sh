@@ -145,4 +145,17 @@ it 'check installs nothing' check_only
 it 'Debian 12 and 13 are asked for packages by their own names' names_by_release
 it 'the release is read from /etc/os-release' release_is_read
 it 'without apt the compiler may judge, but nothing is installed' another_system
+# A server that runs from now on would be no business of a measurement.
+no_cluster() {
+    machine peers 0
+    ln -s "$(type -P sh)" "$(type -P mkdir)" "$machine/bin"
+    run_packages install peers || [ $? -eq 69 ] # nothing of it is there
+    shows "$(cat "$machine/calls")" 'install .* redis-tools libhiredis-dev libpq-dev postgresql( |$)'
+    shows "$(cat "$machine/etc/postgresql-common/createcluster.d/saga.conf")" \
+        '^create_main_cluster = false$'
+    machine others 0
+    run_packages install ci || [ $? -eq 69 ]
+    [ ! -e "$machine/etc/postgresql-common" ]
+}
+it 'PostgreSQL is installed for the peers alone, without a cluster' no_cluster
 it 'wrong arguments are refused' wrong_use
