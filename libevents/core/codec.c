@@ -1,105 +1,15 @@
 /* codec.c - payloads <-> msgpack maps, by the catalogue's field tables.
  *
  * One walk over a field table serves every message: it encodes, decodes,
- * checks, trims, compares.  Bytes of a stranger go through codec_check_bytes,
- * then msgpack-c, then the field table, and only then into a struct.  JSON is
- * in json.c. */
+ * checks, trims, compares.  msgpack-c writes; bytes of a stranger are read by
+ * unpack.c.  JSON is in json.c. */
 #include "core/codec.h"
+
+#include "core/unpack.h"
 
 #include <assert.h>
 #include <msgpack.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* ---- bytes of a stranger ------------------------------------------------ */
-
-static uint32_t big_endian(const uint8_t *bytes, unsigned count)
-{
-    uint32_t value = 0;
-
-    while (count-- > 0)
-        value = value << 8 | *bytes++;
-    return value;
-}
-
-/* What follows one msgpack head: @skip bytes of its own, then @kids objects.
- * False for what we never accept: extensions and the reserved byte. */
-struct head {
-    unsigned length_bytes; /* of the length behind the first byte */
-    uint32_t skip, kids;
-};
-
-static bool read_head(const uint8_t *at, size_t left, struct head *head)
-{
-    static const uint8_t wide[] = {1, 2, 4};
-    static const uint8_t number[] = {4, 8, 1, 2, 4, 8, 1, 2, 4, 8};
-    uint8_t b = *at;
-    uint32_t n;
-
-    memset(head, 0, sizeof *head);
-    if (b <= 0x7f || b >= 0xe0 || b == 0xc0 || b == 0xc2 || b == 0xc3)
-        return true; /* small integers, nil, booleans */
-    if (b >= 0x80 && b <= 0x9f) {
-        head->kids = b <= 0x8f ? (b & 0x0fu) * 2 : b & 0x0fu;
-        return true;
-    }
-    if (b >= 0xa0 && b <= 0xbf) {
-        head->skip = b & 0x1fu;
-        return true;
-    }
-    if (b >= 0xca && b <= 0xd3) {
-        head->skip = number[b - 0xca];
-        return true;
-    }
-    if (b >= 0xc4 && b <= 0xc6)
-        head->length_bytes = wide[b - 0xc4];
-    else if (b >= 0xd9 && b <= 0xdb)
-        head->length_bytes = wide[b - 0xd9];
-    else if (b >= 0xdc)
-        head->length_bytes = b & 1 ? 4 : 2;
-    else
-        return false;
-    if (head->length_bytes >= left)
-        return false;
-    n = big_endian(at + 1, head->length_bytes);
-    if (b < 0xdc)
-        head->skip = n;
-    else if (n > ITEMS_MAX)
-        return false;
-    else
-        head->kids = b >= 0xde ? n * 2 : n;
-    return true;
-}
-
-bool codec_check_bytes(const void *bytes, size_t count)
-{
-    const uint8_t *at = bytes, *end = at + count;
-    uint32_t left[DEPTH_MAX + 1] = {1}, items = 0;
-    unsigned depth = 0;
-
-    for (;;) {
-        struct head head;
-
-        while (left[depth] == 0) {
-            if (depth == 0)
-                return at == end;
-            depth--;
-        }
-        left[depth]--;
-        if (at == end || ++items > ITEMS_MAX ||
-            !read_head(at, (size_t)(end - at), &head))
-            return false;
-        at += 1 + head.length_bytes;
-        if (head.skip > (size_t)(end - at))
-            return false;
-        at += head.skip;
-        if (head.kids > (size_t)(end - at) ||
-            (head.kids > 0 && depth == DEPTH_MAX))
-            return false;
-        if (head.kids > 0)
-            left[++depth] = head.kids;
-    }
-}
 
 /* UTF-8 as RFC 3629 has it, without control characters. */
 static bool text_is_clean(const char *text, size_t count)
@@ -319,93 +229,107 @@ size_t codec_encode(const struct message *message,
 
 /* ---- decoding ----------------------------------------------------------- */
 
-/* Of msgpack-c's tree: more than an order with a line needs, and little enough
- * for malloc to hand out without a search; the 8 KiB that msgpack-c takes by
- * itself are not. */
-enum { ZONE_BYTES = 960 };
-
 struct problem {
     const char *why, *field;
 };
 
 static bool bad(struct problem *problem, const char *why, const char *field)
 {
-    problem->why = why;
-    problem->field = field;
+    *problem = (struct problem){why, field};
     return false;
 }
 
-static bool unpack_map(const struct field *fields, const msgpack_object *map,
+static bool take(struct unpack *in, struct element *element,
+                 struct problem *problem)
+{
+    if (unpack_next(in, element))
+        return true;
+    return bad(problem, "not a msgpack map", NULL);
+}
+
+static bool decode_map(const struct field *fields, struct unpack *in,
                        void *base, struct problem *problem);
 
-static bool unpack_list(const struct field *f, const msgpack_object *value,
-                        void *base, struct problem *problem)
+static bool decode_list(const struct field *f, const struct element *list,
+                        struct unpack *in, void *base, struct problem *problem)
 {
-    const msgpack_object_array *array = &value->via.array;
+    uint32_t count = (uint32_t)list->value;
 
-    if (value->type != MSGPACK_OBJECT_ARRAY)
+    if (list->kind != UNPACK_LIST)
         return bad(problem, "not a list", f->name);
-    if (array->size > f->max)
+    if (count > f->max)
         return bad(problem, "too many", f->name);
-    memcpy(at_field(base, f), &array->size, sizeof array->size);
-    for (uint32_t i = 0; i < array->size; i++)
-        if (!unpack_map(f->items, &array->ptr[i], at_item(base, f, i), problem))
+    memcpy(at_field(base, f), &count, sizeof count);
+    for (uint32_t i = 0; i < count; i++)
+        if (!decode_map(f->items, in, at_item(base, f, i), problem))
             return false;
     return true;
 }
 
-static bool unpack_field(const struct field *f, const msgpack_object *value,
-                         void *base, struct problem *problem)
+static bool decode_field(const struct field *f, struct unpack *in, void *base,
+                         struct problem *problem)
 {
-    if (f->kind == FIELD_LIST)
-        return unpack_list(f, value, base, problem);
-    if (f->kind == FIELD_INT) {
-        int64_t number = value->via.i64;
+    struct element element;
 
-        if (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER
-                ? value->via.u64 > INT64_MAX
-                : value->type != MSGPACK_OBJECT_NEGATIVE_INTEGER)
+    if (!take(in, &element, problem))
+        return false;
+    if (f->kind == FIELD_LIST)
+        return decode_list(f, &element, in, base, problem);
+    if (f->kind == FIELD_INT) {
+        if (element.kind == UNPACK_UINT ? element.value > INT64_MAX
+                                        : element.kind != UNPACK_INT)
             return bad(problem, "not a whole number", f->name);
-        memcpy(at_field(base, f), &number, sizeof number);
+        memcpy(at_field(base, f), &element.value, sizeof element.value);
         return true;
     }
-    if (value->type != MSGPACK_OBJECT_STR)
+    if (element.kind != UNPACK_TEXT)
         return bad(problem, "not text", f->name);
-    if (value->via.str.size >= f->size)
+    if (element.value >= f->size)
         return bad(problem, "too long", f->name);
-    if (memchr(value->via.str.ptr, '\0', value->via.str.size) != NULL)
+    if (memchr(element.bytes, '\0', element.value) != NULL)
         return bad(problem, "not clean UTF-8 text", f->name);
-    memcpy(at_field(base, f), value->via.str.ptr, value->via.str.size);
+    memcpy(at_field(base, f), element.bytes, element.value);
     return true;
 }
 
+/* The number of the field called @name; of the end, if there is none. */
+static unsigned find_field(const struct field *fields,
+                           const struct element *name)
+{
+    unsigned i = 0;
+
+    while (fields[i].name != NULL &&
+           (strlen(fields[i].name) != name->value ||
+            memcmp(fields[i].name, name->bytes, name->value) != 0))
+        i++;
+    return i;
+}
+
 /* Fields may come in any order, each once; a missing one stays zero. */
-static bool unpack_map(const struct field *fields, const msgpack_object *map,
+static bool decode_map(const struct field *fields, struct unpack *in,
                        void *base, struct problem *problem)
 {
+    struct element map, name;
     uint32_t seen = 0;
 
-    if (map->type != MSGPACK_OBJECT_MAP)
+    if (!take(in, &map, problem))
+        return false;
+    if (map.kind != UNPACK_MAP)
         return bad(problem, "not a map", NULL);
-    for (uint32_t i = 0; i < map->via.map.size; i++) {
-        const msgpack_object_kv *pair = &map->via.map.ptr[i];
-        const msgpack_object_str *key = &pair->key.via.str;
-        const struct field *f = fields;
-        uint32_t bit = 1;
+    while (map.value-- > 0) {
+        const struct field *f;
 
-        if (pair->key.type != MSGPACK_OBJECT_STR)
+        if (!take(in, &name, problem))
+            return false;
+        if (name.kind != UNPACK_TEXT)
             return bad(problem, "a field without a name", NULL);
-        while (f->name != NULL && (strlen(f->name) != key->size ||
-                                   memcmp(f->name, key->ptr, key->size) != 0)) {
-            f++;
-            bit <<= 1;
-        }
+        f = &fields[find_field(fields, &name)];
         if (f->name == NULL)
             return bad(problem, "unknown field", NULL);
-        if (seen & bit)
+        if (seen & UINT32_C(1) << (f - fields))
             return bad(problem, "given twice", f->name);
-        seen |= bit;
-        if (!unpack_field(f, &pair->val, base, problem))
+        seen |= UINT32_C(1) << (f - fields);
+        if (!decode_field(f, in, base, problem))
             return false;
     }
     return true;
@@ -417,21 +341,14 @@ enum evt_status codec_decode(const struct message *message,
                              const char **field)
 {
     struct problem problem = {"not a msgpack map", NULL};
+    struct unpack in = {bytes, bytes + count};
     struct payload decoded;
-    msgpack_object map;
-    msgpack_zone zone;
-    size_t used = 0;
-    bool good = false;
+    bool good;
 
     memset(&decoded, 0, sizeof decoded);
-    if (!msgpack_zone_init(&zone, ZONE_BYTES))
-        abort(); /* out of memory */
-    if (count <= DATA_MAX && codec_check_bytes(bytes, count) &&
-        msgpack_unpack((const char *)bytes, count, &used, &zone, &map) ==
-            MSGPACK_UNPACK_SUCCESS &&
-        used == count)
-        good = unpack_map(message->fields, &map, &decoded, &problem);
-    msgpack_zone_destroy(&zone);
+    good = decode_map(message->fields, &in, &decoded, &problem);
+    if (good && in.at != in.end)
+        good = bad(&problem, "not a msgpack map", NULL);
     if (good)
         good = codec_check(message, &decoded, &problem.why, &problem.field) ==
                EVT_OK;

@@ -1,25 +1,16 @@
 /* codec.h - event <-> row: payloads as msgpack maps, driven by the catalogue.
  *
  * No message has code of its own here: the field tables of the catalogue say
- * what is written and what is accepted.  Every byte from outside passes
- * codec_check_bytes before msgpack-c sees it, because msgpack-c 4.0.0 reserves
- * what an array header claims (5 bytes can ask for 16 GiB). */
+ * what is written and what is accepted. */
 #ifndef CODEC_H
 #define CODEC_H
 
 #include "core/event.h"
 
 enum {
-    DEPTH_MAX = 8,       /* nesting of any message we accept */
     MESSAGE_MAX = 65536, /* bytes of any frame, request or reply */
-    DATA_MAX = 2048,     /* bytes of one encoded payload */
-    ITEMS_MAX = 16384    /* objects in any message we accept */
+    DATA_MAX = 2048      /* bytes of one encoded payload */
 };
-
-/* Whether @bytes hold exactly one well-formed msgpack object within DEPTH_MAX
- * and ITEMS_MAX, whose every length fits the bytes that are there.  Does not
- * allocate.  Extension types and the reserved byte 0xc1 are refused. */
-bool codec_check_bytes(const void *bytes, size_t count);
 
 /* Encodes @payload as @message declares it: a map from field name to value,
  * fields in catalogue order.  Fields that hold their zero are left out, so a

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { ROW_ITEMS = 9 };
+enum { FRAME_ITEMS = 7, ROW_ITEMS = 9 };
 
 static void put_row(struct wire_out *out, const struct row *row)
 {
@@ -26,24 +26,20 @@ static void put_row(struct wire_out *out, const struct row *row)
 
 static void take_row(struct wire_in *in, struct row *row)
 {
-    struct wire_in columns;
     size_t count;
 
-    if (wire_take_list(in, &columns, ROW_ITEMS) != ROW_ITEMS) {
-        in->good = false;
-        return;
-    }
-    wire_take_text(&columns, row->type, sizeof row->type);
-    row->version = (uint32_t)wire_take_uint(&columns, UINT32_MAX);
-    wire_take_id(&columns, row->order_id, ID_BYTES);
-    row->time_ms = wire_take_int(&columns);
-    wire_take_id(&columns, row->cause_source, SERVICE_BYTES);
-    wire_take_fixed(&columns, row->cause_log, LOG_ID_BYTES, true);
-    row->cause_seq = wire_take_uint(&columns, INT64_MAX);
-    wire_take_id(&columns, row->command_id, ID_BYTES);
-    row->data = wire_take_bin(&columns, &count);
+    wire_take_list_of(in, ROW_ITEMS);
+    wire_take_text(in, row->type, sizeof row->type);
+    row->version = (uint32_t)wire_take_uint(in, UINT32_MAX);
+    wire_take_id(in, row->order_id, ID_BYTES);
+    row->time_ms = wire_take_int(in);
+    wire_take_id(in, row->cause_source, SERVICE_BYTES);
+    wire_take_fixed(in, row->cause_log, LOG_ID_BYTES, true);
+    row->cause_seq = wire_take_uint(in, INT64_MAX);
+    wire_take_id(in, row->command_id, ID_BYTES);
+    row->data = wire_take_bin(in, &count);
     row->data_bytes = (uint32_t)count;
-    in->good = columns.good && count <= DATA_MAX;
+    in->good = in->good && count <= DATA_MAX;
 }
 
 void frame_begin(struct frame_writer *frame, const char *source,
@@ -81,7 +77,7 @@ size_t frame_finish(const struct frame_writer *frame,
 {
     struct wire_out out;
 
-    wire_begin_message(&out, message, "f", 7);
+    wire_begin_message(&out, message, "f", FRAME_ITEMS);
     wire_put_text(&out, frame->source);
     wire_put_bin(&out, frame->log_id, LOG_ID_BYTES);
     wire_put_uint(&out, frame->first_seq);
@@ -93,18 +89,17 @@ size_t frame_finish(const struct frame_writer *frame,
 
 bool frame_read(const void *bytes, size_t count, struct frame *frame)
 {
-    struct wire_in in, rows;
+    struct wire_in in;
 
-    if (wire_open_message(&in, bytes, count, "f")) {
+    if (wire_open_message(&in, bytes, count, "f", FRAME_ITEMS)) {
         wire_take_id(&in, frame->source, SERVICE_BYTES);
         wire_take_fixed(&in, frame->log_id, LOG_ID_BYTES, false);
         frame->first_seq = wire_take_uint(&in, INT64_MAX - ROWS_MAX);
         wire_take_fixed(&in, frame->last_hash, HASH_BYTES, false);
-        frame->count = wire_take_list(&in, &rows, ROWS_MAX);
+        frame->count = wire_take_list(&in, ROWS_MAX);
         for (size_t i = 0; in.good && i < frame->count; i++) {
-            take_row(&rows, &frame->rows[i]);
+            take_row(&in, &frame->rows[i]);
             frame->rows[i].seq = frame->first_seq + i;
-            in.good = rows.good;
         }
         in.good = in.good && frame->first_seq > 0;
     }
@@ -126,9 +121,9 @@ bool frame_row_read(const void *bytes, size_t count, struct row *row)
 {
     struct wire_in in;
 
-    if (wire_open(&in, bytes, count)) {
-        row->seq = wire_take_uint(&in, INT64_MAX);
-        take_row(&in, row);
-    }
+    wire_open(&in, bytes, count);
+    wire_take_list_of(&in, 2);
+    row->seq = wire_take_uint(&in, INT64_MAX);
+    take_row(&in, row);
     return wire_close(&in);
 }

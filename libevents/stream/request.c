@@ -6,20 +6,22 @@
 #include <assert.h>
 #include <string.h>
 
+enum { REQUEST_ITEMS = 3, COMMAND_ITEMS = 4, ANSWER_ITEMS = 5 };
+
 size_t request_write(const struct command commands[], size_t count,
                      uint8_t message[MESSAGE_MAX])
 {
     struct wire_out out;
 
     assert(count <= COMMANDS_PER_REQUEST);
-    wire_begin_message(&out, message, "c", 3);
+    wire_begin_message(&out, message, "c", REQUEST_ITEMS);
     wire_put_list(&out, count);
     for (size_t i = 0; i < count; i++) {
         const struct message *type = shop_message(commands[i].type);
         uint8_t data[DATA_MAX];
         size_t bytes = codec_encode(type, &commands[i].data, data);
 
-        wire_put_list(&out, 4);
+        wire_put_list(&out, COMMAND_ITEMS);
         wire_put_text(&out, type->name);
         wire_put_text(&out, commands[i].command_id);
         wire_put_text(&out, commands[i].order_id);
@@ -38,22 +40,18 @@ static void set_bad(struct command *command, struct answer *answer,
 }
 
 /* One command of a request; what is wrong with it alone stays with it. */
-static void take_command(struct wire_in *list, struct command *command,
+static void take_command(struct wire_in in, struct command *command,
                          struct answer *answer)
 {
     const struct message *message;
     const char *why = "", *field = NULL;
     const uint8_t *data;
-    struct wire_in in;
     size_t bytes;
     char type[32];
 
     memset(command, 0, sizeof *command);
     memset(answer, 0, sizeof *answer);
-    if (wire_take_list(list, &in, 4) != 4) {
-        list->good = false;
-        return;
-    }
+    wire_take_list_of(&in, COMMAND_ITEMS);
     wire_take_text(&in, type, sizeof type);
     wire_take_id(&in, command->command_id, ID_BYTES);
     wire_take_id(&in, command->order_id, ID_BYTES);
@@ -77,15 +75,13 @@ bool request_read(const void *bytes, size_t count,
                   struct answer answers[COMMANDS_PER_REQUEST],
                   size_t *command_count)
 {
-    struct wire_in in, list;
+    struct wire_in in;
     size_t commands_in = 0;
 
-    if (wire_open_message(&in, bytes, count, "c")) {
-        commands_in = wire_take_list(&in, &list, COMMANDS_PER_REQUEST);
-        for (size_t i = 0; in.good && i < commands_in; i++) {
-            take_command(&list, &commands[i], &answers[i]);
-            in.good = list.good;
-        }
+    if (wire_open_message(&in, bytes, count, "c", REQUEST_ITEMS)) {
+        commands_in = wire_take_list(&in, COMMANDS_PER_REQUEST);
+        for (size_t i = 0; in.good && i < commands_in; i++)
+            take_command(wire_take_element(&in), &commands[i], &answers[i]);
         in.good = in.good && commands_in > 0;
     }
     if (!wire_close(&in))
@@ -100,10 +96,10 @@ size_t request_answers_write(const struct answer answers[], size_t count,
     struct wire_out out;
 
     assert(count <= COMMANDS_PER_REQUEST);
-    wire_begin_message(&out, message, "a", 3);
+    wire_begin_message(&out, message, "a", REQUEST_ITEMS);
     wire_put_list(&out, count);
     for (size_t i = 0; i < count; i++) {
-        wire_put_list(&out, 5);
+        wire_put_list(&out, ANSWER_ITEMS);
         wire_put_uint(&out, answers[i].code);
         wire_put_bin(&out, answers[i].at.log_id, LOG_ID_BYTES);
         wire_put_uint(&out, answers[i].at.seq);
@@ -117,21 +113,19 @@ bool request_answers_read(const void *bytes, size_t count,
                           struct answer answers[COMMANDS_PER_REQUEST],
                           size_t *answer_count)
 {
-    struct wire_in in, list, entry;
+    struct wire_in in;
     size_t answers_in = 0;
 
-    if (wire_open_message(&in, bytes, count, "a")) {
-        answers_in = wire_take_list(&in, &list, COMMANDS_PER_REQUEST);
+    if (wire_open_message(&in, bytes, count, "a", REQUEST_ITEMS)) {
+        answers_in = wire_take_list(&in, COMMANDS_PER_REQUEST);
         for (size_t i = 0; in.good && i < answers_in; i++) {
-            if (wire_take_list(&list, &entry, 5) != 5)
-                entry.good = false;
+            wire_take_list_of(&in, ANSWER_ITEMS);
             answers[i].code =
-                (enum answer_code)wire_take_uint(&entry, ANSWER_CODES - 1);
-            wire_take_fixed(&entry, answers[i].at.log_id, LOG_ID_BYTES, false);
-            answers[i].at.seq = wire_take_uint(&entry, INT64_MAX);
-            wire_take_text(&entry, answers[i].reason, sizeof answers[i].reason);
-            wire_take_text(&entry, answers[i].field, sizeof answers[i].field);
-            in.good = list.good && entry.good;
+                (enum answer_code)wire_take_uint(&in, ANSWER_CODES - 1);
+            wire_take_fixed(&in, answers[i].at.log_id, LOG_ID_BYTES, false);
+            answers[i].at.seq = wire_take_uint(&in, INT64_MAX);
+            wire_take_text(&in, answers[i].reason, sizeof answers[i].reason);
+            wire_take_text(&in, answers[i].field, sizeof answers[i].field);
         }
     }
     if (!wire_close(&in))

@@ -1,4 +1,5 @@
-/* wire.c - the elements of every message, on top of msgpack-c. */
+/* wire.c - the elements of every message: msgpack-c writes them, unpack.c reads
+ * them. */
 #include "stream/wire.h"
 
 #include <assert.h>
@@ -75,54 +76,47 @@ size_t wire_end(const struct wire_out *out)
 
 /* ---- reading ---- */
 
-static void walk(struct wire_in *in, const msgpack_object *array)
+static bool take(struct wire_in *in, enum unpack_kind kind,
+                 struct element *element)
 {
-    in->good = array->type == MSGPACK_OBJECT_ARRAY;
-    in->next = in->good ? array->via.array.ptr : NULL;
-    in->end = in->good ? in->next + array->via.array.size : NULL;
-}
-
-static const msgpack_object *take(struct wire_in *in, msgpack_object_type type)
-{
-    if (!in->good || in->next == in->end || in->next->type != type) {
-        in->good = false;
-        return NULL;
-    }
-    return in->next++;
+    in->good =
+        in->good && unpack_next(&in->left, element) && element->kind == kind;
+    return in->good;
 }
 
 uint64_t wire_take_uint(struct wire_in *in, uint64_t max)
 {
-    const msgpack_object *o = take(in, MSGPACK_OBJECT_POSITIVE_INTEGER);
+    struct element element;
 
-    if (o == NULL || o->via.u64 > max) {
+    if (!take(in, UNPACK_UINT, &element) || element.value > max) {
         in->good = false;
         return 0;
     }
-    return o->via.u64;
+    return element.value;
 }
 
 int64_t wire_take_int(struct wire_in *in)
 {
-    if (in->good && in->next != in->end &&
-        in->next->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
-        return in->next++->via.i64;
-    return (int64_t)wire_take_uint(in, INT64_MAX);
+    struct element element;
+
+    in->good = in->good && unpack_next(&in->left, &element) &&
+               (element.kind == UNPACK_INT ||
+                (element.kind == UNPACK_UINT && element.value <= INT64_MAX));
+    return in->good ? (int64_t)element.value : 0;
 }
 
 void wire_take_text(struct wire_in *in, char *text, size_t size)
 {
-    const msgpack_object *o = take(in, MSGPACK_OBJECT_STR);
+    struct element element;
 
     memset(text, 0, size);
-    if (o != NULL && o->via.str.size == 0)
-        return; /* msgpack-c has NULL for it */
-    if (o == NULL || o->via.str.size >= size ||
-        memchr(o->via.str.ptr, '\0', o->via.str.size) != NULL) {
-        in->good = false;
+    if (!take(in, UNPACK_TEXT, &element))
         return;
-    }
-    memcpy(text, o->via.str.ptr, o->via.str.size);
+    if (element.value >= size ||
+        memchr(element.bytes, '\0', element.value) != NULL)
+        in->good = false;
+    else
+        memcpy(text, element.bytes, element.value);
 }
 
 void wire_take_id(struct wire_in *in, char *text, size_t size)
@@ -134,71 +128,73 @@ void wire_take_id(struct wire_in *in, char *text, size_t size)
 void wire_take_fixed(struct wire_in *in, uint8_t *bytes, size_t size,
                      bool may_be_empty)
 {
-    const msgpack_object *o = take(in, MSGPACK_OBJECT_BIN);
+    struct element element;
 
     memset(bytes, 0, size);
-    if (o == NULL ||
-        (o->via.bin.size != size && !(may_be_empty && o->via.bin.size == 0))) {
-        in->good = false;
+    if (!take(in, UNPACK_BINARY, &element))
         return;
-    }
-    if (o->via.bin.size == size)
-        memcpy(bytes, o->via.bin.ptr, size);
+    if (element.value == size)
+        memcpy(bytes, element.bytes, size);
+    else
+        in->good = may_be_empty && element.value == 0;
 }
 
 const uint8_t *wire_take_bin(struct wire_in *in, size_t *count)
 {
-    const msgpack_object *o = take(in, MSGPACK_OBJECT_BIN);
+    struct element element;
 
-    *count = o == NULL ? 0 : o->via.bin.size;
-    if (*count == 0)
-        return (const uint8_t *)""; /* msgpack-c has NULL for it */
-    return (const uint8_t *)o->via.bin.ptr;
+    *count = 0;
+    if (!take(in, UNPACK_BINARY, &element))
+        return (const uint8_t *)"";
+    *count = element.value;
+    return element.bytes;
 }
 
-uint32_t wire_take_list(struct wire_in *in, struct wire_in *list, uint32_t max)
+uint32_t wire_take_list(struct wire_in *in, uint32_t max)
 {
-    const msgpack_object *o = take(in, MSGPACK_OBJECT_ARRAY);
+    struct element element;
 
-    if (o == NULL || o->via.array.size > max) {
+    if (!take(in, UNPACK_LIST, &element) || element.value > max) {
         in->good = false;
         return 0;
     }
-    walk(list, o);
-    return o->via.array.size;
+    return (uint32_t)element.value;
 }
 
-bool wire_open(struct wire_in *in, const void *bytes, size_t count)
+void wire_take_list_of(struct wire_in *in, uint32_t items)
 {
-    size_t used = 0;
+    if (wire_take_list(in, items) != items)
+        in->good = false;
+}
 
-    msgpack_unpacked_init(&in->unpacked);
-    in->good = count <= MESSAGE_MAX && codec_check_bytes(bytes, count) &&
-               msgpack_unpack_next(&in->unpacked, bytes, count, &used) ==
-                   MSGPACK_UNPACK_SUCCESS &&
-               used == count;
-    if (in->good)
-        walk(in, &in->unpacked.data);
-    return in->good;
+struct wire_in wire_take_element(struct wire_in *in)
+{
+    const uint8_t *from = in->left.at;
+
+    in->good = in->good && unpack_skip(&in->left);
+    return (struct wire_in){.left = {from, in->left.at}, .good = in->good};
+}
+
+void wire_open(struct wire_in *in, const void *bytes, size_t count)
+{
+    in->left = (struct unpack){bytes, (const uint8_t *)bytes + count};
+    in->good = count <= MESSAGE_MAX;
 }
 
 bool wire_open_message(struct wire_in *in, const void *bytes, size_t count,
-                       const char *letter)
+                       const char *letter, uint32_t items)
 {
     char got[4];
 
-    if (!wire_open(in, bytes, count))
-        return false;
+    wire_open(in, bytes, count);
+    wire_take_list_of(in, items);
     wire_take_text(in, got, sizeof got);
     in->good = in->good && strcmp(got, letter) == 0;
     in->good = wire_take_uint(in, PROTOCOL) == PROTOCOL && in->good;
     return in->good;
 }
 
-bool wire_close(struct wire_in *in)
+bool wire_close(const struct wire_in *in)
 {
-    bool good = in->good && in->next == in->end;
-
-    msgpack_unpacked_destroy(&in->unpacked);
-    return good;
+    return in->good && in->left.at == in->left.end;
 }

@@ -9,6 +9,7 @@
 #define WIRE_H
 
 #include "core/codec.h"
+#include "core/unpack.h"
 
 #include <msgpack.h>
 
@@ -37,23 +38,21 @@ size_t wire_end(const struct wire_out *out);
 
 /* ---- reading ---- */
 
-/* A checked message and a walk over its elements.  Text and binaries point into
- * the message itself (msgpack_unpack_next copies none of them), so they outlive
- * this struct. */
+/* What is left of a message.  Binaries point into the message itself, so they
+ * outlive this struct. */
 struct wire_in {
-    msgpack_unpacked unpacked;
-    const msgpack_object *next, *end;
-    bool good;
+    struct unpack left;
+    bool good; /* so far everything was as asked */
 };
 
-/* Unpacks @bytes; false when they are no msgpack that we accept.  wire_close is
- * due either way. */
-MUST_CHECK bool wire_open(struct wire_in *in, const void *bytes, size_t count);
-/* The same for a message that must begin with @letter and our version. */
+void wire_open(struct wire_in *in, const void *bytes, size_t count);
+/* The same for a message of @items elements, of which the first two are @letter
+ * and our version.  False when it is something else. */
 MUST_CHECK bool wire_open_message(struct wire_in *in, const void *bytes,
-                                  size_t count, const char *letter);
+                                  size_t count, const char *letter,
+                                  uint32_t items);
 /* True if everything was as asked and nothing is left over. */
-MUST_CHECK bool wire_close(struct wire_in *in);
+MUST_CHECK bool wire_close(const struct wire_in *in);
 
 uint64_t wire_take_uint(struct wire_in *in, uint64_t max);
 int64_t wire_take_int(struct wire_in *in);
@@ -65,8 +64,13 @@ void wire_take_fixed(struct wire_in *in, uint8_t *bytes, size_t size,
                      bool may_be_empty);
 /* A binary of any length; borrowed from the message. */
 const uint8_t *wire_take_bin(struct wire_in *in, size_t *count);
-/* A list of at most @max elements, to be walked with @list; returns how many.
- * Its failures are its own: see list->good. */
-uint32_t wire_take_list(struct wire_in *in, struct wire_in *list, uint32_t max);
+/* The head of a list of at most @max elements, which are taken next; returns
+ * how many. */
+uint32_t wire_take_list(struct wire_in *in, uint32_t max);
+/* The head of a list of exactly @items elements. */
+void wire_take_list_of(struct wire_in *in, uint32_t items);
+/* Any element, to be read by itself: what is wrong in it stays with it, unless
+ * it is no msgpack at all. */
+struct wire_in wire_take_element(struct wire_in *in);
 
 #endif
