@@ -264,19 +264,19 @@ enum evt_status client_command(struct client *client, const char *service,
 {
     struct answer read[COMMANDS_PER_REQUEST];
     uint8_t *message = malloc(MESSAGE_MAX), *reply = malloc(MESSAGE_MAX);
-    size_t bytes, answered = 0;
-    enum evt_status rc;
+    enum evt_status rc = EVT_BAD;
+    size_t bytes;
 
     if (message == NULL || reply == NULL)
         abort();
     bytes = request_write(commands, count, message);
-    rc = client_request(client, service, "cmd", message, bytes, timeout_ms,
-                        reply, &bytes);
-    if (rc == EVT_OK && (!request_answers_read(reply, bytes, read, &answered) ||
-                         (answered != count && answered != 1)))
-        rc = EVT_BAD;
-    for (size_t i = 0; rc == EVT_OK && i < count; i++)
-        answers[i] = read[answered == count ? i : 0]; /* busy: one for all */
+    if (bytes > 0)
+        rc = client_request(client, service, "cmd", message, bytes, timeout_ms,
+                            reply, &bytes);
+    if (rc == EVT_OK)
+        rc = request_answers_of(reply, bytes, count, read);
+    if (rc == EVT_OK)
+        memcpy(answers, read, count * sizeof *answers);
     free(reply);
     free(message);
     return rc;

@@ -44,7 +44,8 @@ MUST_CHECK enum evt_status client_ask_read_side(const char *directory,
                                                 const json_t *request,
                                                 int timeout_ms, json_t **reply);
 
-/* Sends commands (at most COMMANDS_PER_REQUEST) to @service. */
+/* Sends commands (at most COMMANDS_PER_REQUEST) to @service.  EVT_BAD: they are
+ * too long for one request, or the reply is no answer. */
 MUST_CHECK enum evt_status client_command(struct client *client,
                                           const char *service,
                                           const struct command commands[],

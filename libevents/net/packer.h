@@ -1,44 +1,46 @@
 /* packer.h - one request for many callers: what waits while a request is under
  * way goes into the next one.
  *
- * A service commits all that it has been asked at once (group commit; DeWitt
- * et al., "Implementation Techniques for Main Memory Database Systems", 1984);
- * a packer does the same on the other side, for programs in which many ask at
- * a time.  Nobody lingers for company: when no request is under way, a command
- * leaves at once.  Each command keeps its own id and its own answer, and
- * callers take turns, so that one with a thousand commands does not hold up one
- * with a single command.  All functions may be called from any thread. */
+ * A service commits at once all that it has been asked (group commit: DeWitt
+ * et al., "Implementation Techniques for Main Memory Database Systems", 1984).
+ * A packer does the same on the other side, in a program that asks for many.
+ * Nobody lingers for company: when no request is under way, a command leaves at
+ * once.  Each keeps its own id and gets its own answer; callers take turns, so
+ * that one with a thousand commands does not hold up one with a single command.
+ * All functions may be called from any thread. */
 #ifndef PACKER_H
 #define PACKER_H
 
 #include "net/client.h"
 
-struct packer;        /* of one service */
-struct packer_caller; /* has its turn */
+struct packer;        /* of one service; one request at a time */
+struct packer_caller; /* who takes turns */
 
-/* For commands to @service of @client, which must outlive the packer.  A
- * request that is not answered within @timeout_ms is given up. */
-struct packer *packer_open(struct client *client, const char *service,
-                           int timeout_ms);
-/* Whoever still waits hears EVT_BUSY first.  Frees all callers. */
+/* Opens a client of its own as client_open does.  A request that is not
+ * answered within @timeout_ms is given up. */
+MUST_CHECK enum evt_status packer_open(const char *directory, const char *bus,
+                                       const char *service, int timeout_ms,
+                                       struct packer **packer, char *why,
+                                       size_t why_bytes);
+/* Waits for the request that is under way.  What has not been sent hears
+ * EVT_NONE.  Frees the callers, too. */
 void packer_close(struct packer *packer);
 
-/* A new caller, owned by @packer. */
+/* A new caller; @packer's. */
 struct packer_caller *packer_join(struct packer *packer);
 
-/* What became of a command; called once for each, in a thread of NNG's or, when
- * nobody listens, in that of packer_submit; it may submit again, and must not
- * block.  EVT_OK: *@answer is the service's.  EVT_NONE: nobody listens there,
- * it was not sent.  EVT_BUSY, EVT_BAD: no answer in time, or one that is none:
- * it may be recorded; the same command may be sent again. */
+/* What became of a command, told once, in the packer's thread: it must not
+ * block, and may submit.  EVT_OK: *@answer is the service's.  EVT_NONE: it was
+ * not sent, nobody listens there.  Otherwise (EVT_BUSY: no answer in time) it
+ * may be recorded: only the same command under the same id is safe to send. */
 typedef void packer_done(void *ctx, enum evt_status rc,
                          const struct answer *answer);
-/* Sends a copy of @command in @caller's turn, and returns at once. */
+/* Sends a copy of @command when it is @caller's turn; returns at once. */
 void packer_submit(struct packer_caller *caller, const struct command *command,
                    packer_done *done, void *ctx);
 
-/* The same for a thread that waits for it, at most @timeout_ms; then EVT_BUSY:
- * it may be recorded, now or later. */
+/* The same, and waits for at most @timeout_ms; after that EVT_BUSY: it may be
+ * recorded, or be sent later yet. */
 MUST_CHECK enum evt_status packer_command(struct packer_caller *caller,
                                           const struct command *command,
                                           int timeout_ms,

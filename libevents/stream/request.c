@@ -8,26 +8,48 @@
 
 enum { REQUEST_ITEMS = 3, COMMAND_ITEMS = 4, ANSWER_ITEMS = 5 };
 
-size_t request_write(const struct command commands[], size_t count,
-                     uint8_t message[MESSAGE_MAX])
+size_t request_head_write(size_t count, uint8_t message[MESSAGE_MAX])
 {
     struct wire_out out;
 
     assert(count <= COMMANDS_PER_REQUEST);
     wire_begin_message(&out, message, "c", REQUEST_ITEMS);
     wire_put_list(&out, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct message *type = shop_message(commands[i].type);
-        uint8_t data[DATA_MAX];
-        size_t bytes = codec_encode(type, &commands[i].data, data);
-
-        wire_put_list(&out, COMMAND_ITEMS);
-        wire_put_text(&out, type->name);
-        wire_put_text(&out, commands[i].command_id);
-        wire_put_text(&out, commands[i].order_id);
-        wire_put_bin(&out, data, bytes);
-    }
     return wire_end(&out);
+}
+
+size_t request_command_write(const struct command *command,
+                             uint8_t bytes[COMMAND_BYTES])
+{
+    const struct message *type = shop_message(command->type);
+    uint8_t data[DATA_MAX];
+    size_t data_bytes = codec_encode(type, &command->data, data);
+    struct wire_out out;
+
+    wire_begin(&out, bytes, COMMAND_BYTES);
+    wire_put_list(&out, COMMAND_ITEMS);
+    wire_put_text(&out, type->name);
+    wire_put_text(&out, command->command_id);
+    wire_put_text(&out, command->order_id);
+    wire_put_bin(&out, data, data_bytes);
+    return wire_end(&out);
+}
+
+size_t request_write(const struct command commands[], size_t count,
+                     uint8_t message[MESSAGE_MAX])
+{
+    size_t bytes = request_head_write(count, message);
+
+    for (size_t i = 0; i < count; i++) {
+        uint8_t command[COMMAND_BYTES];
+        size_t more = request_command_write(&commands[i], command);
+
+        if (more > MESSAGE_MAX - bytes)
+            return 0;
+        memcpy(message + bytes, command, more);
+        bytes += more;
+    }
+    return bytes;
 }
 
 static void set_bad(struct command *command, struct answer *answer,
@@ -132,4 +154,18 @@ bool request_answers_read(const void *bytes, size_t count,
         return false;
     *answer_count = answers_in;
     return true;
+}
+
+enum evt_status request_answers_of(const void *bytes, size_t byte_count,
+                                   size_t count,
+                                   struct answer answers[COMMANDS_PER_REQUEST])
+{
+    size_t answered = 0;
+
+    if (!request_answers_read(bytes, byte_count, answers, &answered) ||
+        (answered != count && answered != 1))
+        return EVT_BAD;
+    for (size_t i = answered; i < count; i++) /* busy: one for all */
+        answers[i] = answers[0];
+    return EVT_OK;
 }

@@ -7,7 +7,11 @@
 
 #include "core/codec.h"
 
-enum { COMMANDS_PER_REQUEST = 64 };
+enum {
+    COMMANDS_PER_REQUEST = 64,
+    REQUEST_HEAD_BYTES = 16,       /* most that stands before the commands */
+    COMMAND_BYTES = DATA_MAX + 160 /* of one command with its envelope */
+};
 
 struct command {
     enum message_type type;
@@ -34,8 +38,14 @@ struct answer {
     char field[32];
 };
 
+/* 0: together they are longer than MESSAGE_MAX. */
 size_t request_write(const struct command commands[], size_t count,
                      uint8_t message[MESSAGE_MAX]);
+/* The same in pieces: what stands before @count commands, and one of them.
+ * Both return their bytes. */
+size_t request_head_write(size_t count, uint8_t message[MESSAGE_MAX]);
+size_t request_command_write(const struct command *command,
+                             uint8_t bytes[COMMAND_BYTES]);
 /* False: not a request at all; nothing was written.  A single command that is
  * malformed does not spoil the others: its answers[i] is set to ANSWER_BAD with
  * the reason (and commands[i].type to NO_MESSAGE), all others' code to
@@ -50,5 +60,10 @@ MUST_CHECK bool
 request_answers_read(const void *bytes, size_t count,
                      struct answer answers[COMMANDS_PER_REQUEST],
                      size_t *answer_count);
+/* The answers to @count commands: a service that is busy gives one for all.
+ * EVT_BAD: these are none. */
+MUST_CHECK enum evt_status
+request_answers_of(const void *bytes, size_t byte_count, size_t count,
+                   struct answer answers[COMMANDS_PER_REQUEST]);
 
 #endif
