@@ -1,21 +1,31 @@
-/* view.c - the order view: one row an order, joined from all three logs, and
+/* view.c - the order view: one row an order, joined from all three logs, with
  * its timeline.
  *
  * The logs come in any interleaving: a row may learn that its stock is
  * reserved before it learns what was ordered.  So each column belongs to one
  * log alone, or is a sum or a maximum, and every event makes the row or changes
  * it: whatever the order of arrival, the same rows come out.  A row is listed
- * once its OrderPlaced is there.  Next: libevents/read/projection.c, which
- * drives this. */
+ * once its OrderPlaced is there.
+ *
+ * Events of one order come close together.  What they change is noted, and
+ * written as one row for each transaction.  Next: libevents/read/projection.c,
+ * which drives this. */
 #include "order-svc/order.h"
 
 #include "core/json.h"
 #include "read/view.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
-enum { LIST_DEFAULT = 50, LIST_MAX = 200 };
+enum { LIST_DEFAULT = 50, LIST_MAX = 200, TIMELINE_MAX = 100 };
+
+enum source { FROM_ORDER, FROM_INVENTORY, FROM_PAYMENT, SOURCES };
+static const char *const sources[SOURCES + 1] = {"order", "inventory",
+                                                 "payment", NULL};
 
 static const char schema[] =
     "CREATE TABLE orders (order_id TEXT PRIMARY KEY,"
@@ -26,82 +36,270 @@ static const char schema[] =
     " reason TEXT NOT NULL DEFAULT '', placed_ms INTEGER NOT NULL DEFAULT 0,"
     " placed_seq INTEGER NOT NULL DEFAULT 0,"
     /* of inventory, of payment: */
-    " stock TEXT NOT NULL DEFAULT 'NONE',"
-    " payment TEXT NOT NULL DEFAULT 'NONE',"
+    " stock TEXT NOT NULL, payment TEXT NOT NULL,"
     /* of several: */
-    " ended_ms INTEGER NOT NULL DEFAULT 0, events INTEGER NOT NULL)"
-    " WITHOUT ROWID;"
+    " ended_ms INTEGER NOT NULL, events INTEGER NOT NULL,"
+    /* of each its part, JSON arrays with a comma behind each: see add_entry */
+    " order_timeline TEXT NOT NULL, inventory_timeline TEXT NOT NULL,"
+    " payment_timeline TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX orders_newest ON orders (placed_seq);"
-    "CREATE INDEX orders_by_status ON orders (status, placed_seq);"
-    "CREATE TABLE timeline (order_id TEXT, source TEXT, seq INTEGER,"
-    " type TEXT NOT NULL, time_ms INTEGER NOT NULL,"
-    " cause_source TEXT NOT NULL, cause_log TEXT NOT NULL,"
-    " cause_seq INTEGER NOT NULL, command_id TEXT NOT NULL,"
-    " data_json TEXT NOT NULL,"
-    /* by rowid: events are added at the end, only their keys among others */
-    " PRIMARY KEY (order_id, source, seq));";
+    "CREATE INDEX orders_by_status ON orders (status, placed_seq);";
 
-static const char *const tables[] = {"orders", "timeline", NULL};
+static const char *const tables[] = {"orders", NULL};
 
 enum sql {
     PLACED,
     STATUS,
     NEW_STATUS,
-    STOCK,
-    NEW_STOCK,
-    PAYMENT,
-    NEW_PAYMENT,
-    TIMELINE,
+    OTHER,
+    NEW_OTHER,
     ORDER,
-    ORDER_TIMELINE,
     NEWEST,
     NEWEST_BY_STATUS,
     PLACED_SEQ,
     STATEMENTS
 };
 
+/* Parameters have the same numbers in all that write: those of write_note. */
+#define OTHER_COLUMNS                                                          \
+    "order_id, stock, payment, ended_ms, events, order_timeline,"              \
+    " inventory_timeline, payment_timeline"
+#define OTHER_VALUES                                                           \
+    "?1, ifnull(?2, 'NONE'), ifnull(?3, 'NONE'), ?4, ?5, ?6, ?7, ?8"
+#define SET_OTHER                                                              \
+    "stock = ifnull(?2, stock), payment = ifnull(?3, payment),"                \
+    " ended_ms = max(ended_ms, ?4), events = events + ?5,"                     \
+    " order_timeline = order_timeline || ?6,"                                  \
+    " inventory_timeline = inventory_timeline || ?7,"                          \
+    " payment_timeline = payment_timeline || ?8"
+#define SET_STATUS SET_OTHER ", status = ?9, reason = ?10"
+
 #define ORDER_COLUMNS                                                          \
-    "SELECT order_id AS \"order\", status, customer, total_cents, lines_json," \
+    "order_id AS \"order\", status, customer, total_cents, lines_json,"        \
     " reason, stock, payment, placed_ms, nullif(ended_ms, 0) AS ended_ms,"     \
-    " events FROM orders "
+    " events"
 
 static const char *const statements[STATEMENTS] = {
     [PLACED] =
-        "INSERT INTO orders (order_id, status, customer, total_cents,"
-        " lines_json, placed_ms, placed_seq, events)"
-        " VALUES (?1, 'PENDING', ?2, ?3, ?4, ?5, ?6, 1)"
-        " ON CONFLICT DO UPDATE SET status = 'PENDING', customer = ?2,"
-        " total_cents = ?3, lines_json = ?4, placed_ms = ?5, placed_seq = ?6,"
-        " events = events + 1",
-    [STATUS] = "UPDATE orders SET status = ?2, reason = ?3,"
-               " ended_ms = max(ended_ms, ?4), events = events + 1"
-               " WHERE order_id = ?1",
-    [NEW_STATUS] =
-        "INSERT INTO orders (order_id, status, reason, ended_ms, events)"
-        " VALUES (?1, ?2, ?3, ?4, 1)",
-    [STOCK] = "UPDATE orders SET stock = ?2, ended_ms = max(ended_ms, ?3),"
-              " events = events + 1 WHERE order_id = ?1",
-    [NEW_STOCK] = "INSERT INTO orders (order_id, stock, ended_ms, events)"
-                  " VALUES (?1, ?2, ?3, 1)",
-    [PAYMENT] = "UPDATE orders SET payment = ?2, events = events + 1"
-                " WHERE order_id = ?1",
-    [NEW_PAYMENT] = "INSERT INTO orders (order_id, payment, events)"
-                    " VALUES (?1, ?2, 1)",
-    [TIMELINE] = "INSERT INTO timeline VALUES (?,?,?,?,?,?,?,?,?,?)",
-    [ORDER] = ORDER_COLUMNS "WHERE order_id = ? AND placed_seq > 0",
-    [ORDER_TIMELINE] =
-        "SELECT source, seq, type, time_ms, cause_source, cause_log, cause_seq,"
-        " command_id, data_json FROM timeline WHERE order_id = ?"
-        " ORDER BY time_ms, seq, source LIMIT 100",
-    [NEWEST] = ORDER_COLUMNS "WHERE placed_seq > 0 AND placed_seq < ?"
-                             " ORDER BY placed_seq DESC LIMIT ?",
+        "INSERT INTO orders (" OTHER_COLUMNS ", status, reason, customer,"
+        " total_cents, lines_json, placed_ms, placed_seq) VALUES (" OTHER_VALUES
+        ", ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+        " ON CONFLICT DO UPDATE SET " SET_STATUS ", customer = ?11,"
+        " total_cents = ?12, lines_json = ?13, placed_ms = ?14,"
+        " placed_seq = ?15",
+    [STATUS] = "UPDATE orders SET " SET_STATUS " WHERE order_id = ?1",
+    [NEW_STATUS] = "INSERT INTO orders (" OTHER_COLUMNS ", status, reason)"
+                   " VALUES (" OTHER_VALUES ", ?9, ?10)",
+    [OTHER] = "UPDATE orders SET " SET_OTHER " WHERE order_id = ?1",
+    [NEW_OTHER] =
+        "INSERT INTO orders (" OTHER_COLUMNS ") VALUES (" OTHER_VALUES ")",
+    [ORDER] = "SELECT " ORDER_COLUMNS ", order_timeline, inventory_timeline,"
+              " payment_timeline FROM orders"
+              " WHERE order_id = ? AND placed_seq > 0",
+    [NEWEST] = "SELECT " ORDER_COLUMNS " FROM orders"
+               " WHERE placed_seq > 0 AND placed_seq < ?"
+               " ORDER BY placed_seq DESC LIMIT ?",
     [NEWEST_BY_STATUS] =
-        ORDER_COLUMNS "WHERE placed_seq > 0 AND placed_seq < ? AND status = ?3"
-                      " ORDER BY placed_seq DESC LIMIT ?2",
+        "SELECT " ORDER_COLUMNS " FROM orders"
+        " WHERE placed_seq > 0 AND placed_seq < ? AND status = ?3"
+        " ORDER BY placed_seq DESC LIMIT ?2",
     [PLACED_SEQ] = "SELECT placed_seq FROM orders WHERE order_id = ?",
 };
 
+/* ---- notes ----------------------------------------------------------------
+ */
+
+/* A growing text; NULL is an empty one. */
+struct growing {
+    char *text;
+    size_t used, size;
+};
+
+/* What the events of a transaction have changed in one order. */
+struct note {
+    char order_id[ID_BYTES];
+    const char *status, *stock, *payment; /* NULL: none of them did */
+    char reason[REASON_BYTES];            /* of status */
+    int64_t ended_ms, events;
+    struct growing timeline[SOURCES];
+    struct event *placed; /* its OrderPlaced, or NULL */
+    UT_hash_handle hh;
+};
+
+struct notes {
+    struct note *by_order;
+};
+
+static void free_note(struct notes *notes, struct note *note)
+{
+    HASH_DEL(notes->by_order, note);
+    for (size_t i = 0; i < SOURCES; i++)
+        free(note->timeline[i].text);
+    free(note->placed);
+    free(note);
+}
+
+static void forget(void *all)
+{
+    struct notes *notes = all;
+
+    while (notes->by_order != NULL)
+        free_note(notes, notes->by_order);
+}
+
+static struct note *note_of(struct notes *notes, const char *order_id)
+{
+    struct note *note;
+
+    HASH_FIND_STR(notes->by_order, order_id, note);
+    if (note == NULL) {
+        note = calloc(1, sizeof *note);
+        if (note == NULL)
+            abort();
+        text_copy(note->order_id, sizeof note->order_id, order_id);
+        HASH_ADD_STR(notes->by_order, order_id, note);
+    }
+    return note;
+}
+
+/* Writes what printf would at the end; true, or @growing had no room for it. */
+static void append(struct growing *growing, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void append(struct growing *growing, const char *format, ...)
+{
+    for (;;) {
+        size_t room = growing->size - growing->used;
+        va_list arguments;
+        int count;
+
+        va_start(arguments, format);
+        count =
+            vsnprintf(growing->text + growing->used, room, format, arguments);
+        va_end(arguments);
+        if ((size_t)count < room) {
+            growing->used += (size_t)count;
+            return;
+        }
+        growing->size += (size_t)count + 256;
+        growing->text = realloc(growing->text, growing->size);
+        if (growing->text == NULL)
+            abort();
+    }
+}
+
+/* [seq,type,time_ms,cause_source,cause_log,cause_seq,command_id,data], */
+static void add_entry(struct growing *timeline, const struct event *event)
+{
+    const struct cause *cause = &event->cause;
+    char log[2 * LOG_ID_BYTES + 1] = "";
+    char text[FIELDS_TEXT_MAX];
+
+    (void)json_write_fields(shop_message(event->type)->fields, &event->data,
+                            text);
+    if (cause->source[0] != '\0')
+        text_hex(cause->at.log_id, LOG_ID_BYTES, log);
+    append(timeline, "[%llu,\"%s\",%lld,\"%s\",\"%s\",%llu,\"%s\",%s],",
+           (unsigned long long)event->at.seq, shop_type_name(event->type),
+           (long long)event->time_ms, cause->source, log,
+           (unsigned long long)cause->at.seq, cause->command_id, text);
+}
+
 /* ---- folding ------------------------------------------------------------- */
+
+static void place(struct note *note, const struct event *event)
+{
+    if (note->placed == NULL)
+        note->placed = malloc(sizeof *event);
+    if (note->placed == NULL)
+        abort();
+    *note->placed = *event;
+    note->status = "PENDING";
+}
+
+static void set_status(struct note *note, const struct event *event,
+                       const char *status)
+{
+    note->status = status;
+    memcpy(note->reason, event->data.reason, sizeof note->reason);
+}
+
+static void ended(struct note *note, const struct event *event)
+{
+    if (event->time_ms > note->ended_ms)
+        note->ended_ms = event->time_ms;
+}
+
+static void set_columns(struct note *note, const struct event *event)
+{
+    switch (event->type) {
+    case ORDER_PLACED:
+        place(note, event);
+        break;
+    case ORDER_CANCELLING:
+        set_status(note, event, "CANCELLING");
+        break;
+    case ORDER_CONFIRMED:
+        set_status(note, event, "CONFIRMED");
+        break;
+    case ORDER_CANCELLED:
+        set_status(note, event, "CANCELLED");
+        ended(note, event);
+        break;
+    case STOCK_RESERVED:
+        note->stock = "RESERVED";
+        break;
+    case STOCK_REJECTED:
+        note->stock = "REJECTED";
+        break;
+    case STOCK_RELEASED:
+        note->stock = "RELEASED";
+        break;
+    case STOCK_SHIPPED:
+        note->stock = "SHIPPED";
+        ended(note, event);
+        break;
+    case PAYMENT_CHARGED:
+        note->payment = "CHARGED";
+        break;
+    case PAYMENT_DECLINED:
+        note->payment = "DECLINED";
+        break;
+    case PAYMENT_REFUNDED:
+        note->payment = "REFUNDED";
+        break;
+    case PAYMENT_VOIDED:
+        note->payment = "VOIDED";
+        break;
+    default:
+        break;
+    }
+}
+
+/* The part of its timeline that the log of @source has. */
+static struct growing *part_of(struct note *note, const char *source)
+{
+    unsigned i = 0;
+
+    while (i < SOURCES - 1 && strcmp(sources[i], source) != 0)
+        i++;
+    return &note->timeline[i];
+}
+
+static enum evt_status project(struct view_db *db, const struct event *event)
+{
+    struct note *note;
+
+    if (event->order_id[0] == '\0')
+        return EVT_OK; /* not about an order */
+    note = note_of(view_notes(db), event->order_id);
+    set_columns(note, event);
+    note->events++;
+    add_entry(part_of(note, event->source), event);
+    return EVT_OK;
+}
+
+/* ---- writing --------------------------------------------------------------
+ */
 
 enum { LINES_TEXT_MAX = LINES_MAX * (SKU_BYTES + 96) };
 
@@ -125,96 +323,46 @@ static const char *lines_text(const struct payload *data,
     return text;
 }
 
-static enum evt_status place(struct view_db *db, const struct event *event)
+static const char *text_of(const struct growing *growing)
 {
-    const struct payload *data = &event->data;
+    return growing->text != NULL ? growing->text : "";
+}
+
+#define OTHER_TYPES "tttiittt"
+#define OTHER_OF(note)                                                         \
+    (note)->order_id, (note)->stock, (note)->payment, (note)->ended_ms,        \
+        (note)->events, text_of(&(note)->timeline[FROM_ORDER]),                \
+        text_of(&(note)->timeline[FROM_INVENTORY]),                            \
+        text_of(&(note)->timeline[FROM_PAYMENT])
+
+static enum evt_status write_note(struct view_db *db, const struct note *note)
+{
     char lines[LINES_TEXT_MAX];
+    const struct payload *data;
 
-    return view_run(db, PLACED, "ttitii", event->order_id, data->customer,
-                    data->total_cents, lines_text(data, lines), event->time_ms,
-                    (int64_t)event->at.seq);
+    if (note->status == NULL)
+        return view_update(db, OTHER, NEW_OTHER, OTHER_TYPES, OTHER_OF(note));
+    if (note->placed == NULL)
+        return view_update(db, STATUS, NEW_STATUS, OTHER_TYPES "tt",
+                           OTHER_OF(note), note->status, note->reason);
+    data = &note->placed->data;
+    return view_run(db, PLACED, OTHER_TYPES "tttitii", OTHER_OF(note),
+                    note->status, note->reason, data->customer,
+                    data->total_cents, lines_text(data, lines),
+                    note->placed->time_ms, (int64_t)note->placed->at.seq);
 }
 
-static enum evt_status set_status(struct view_db *db, const struct event *event,
-                                  const char *status)
+static enum evt_status write_notes(struct view_db *db, void *all)
 {
-    return view_update(db, STATUS, NEW_STATUS, "ttti", event->order_id, status,
-                       event->data.reason,
-                       event->type == ORDER_CANCELLED ? event->time_ms : 0);
-}
+    struct notes *notes = all;
+    enum evt_status rc = EVT_OK;
 
-static enum evt_status set_stock(struct view_db *db, const struct event *event,
-                                 const char *stock)
-{
-    return view_update(db, STOCK, NEW_STOCK, "tti", event->order_id, stock,
-                       event->type == STOCK_SHIPPED ? event->time_ms : 0);
-}
-
-static enum evt_status
-set_payment(struct view_db *db, const struct event *event, const char *payment)
-{
-    return view_update(db, PAYMENT, NEW_PAYMENT, "tt", event->order_id,
-                       payment);
-}
-
-static enum evt_status set_row(struct view_db *db, const struct event *event)
-{
-    switch (event->type) {
-    case ORDER_PLACED:
-        return place(db, event);
-    case ORDER_CANCELLING:
-        return set_status(db, event, "CANCELLING");
-    case ORDER_CONFIRMED:
-        return set_status(db, event, "CONFIRMED");
-    case ORDER_CANCELLED:
-        return set_status(db, event, "CANCELLED");
-    case STOCK_RESERVED:
-        return set_stock(db, event, "RESERVED");
-    case STOCK_REJECTED:
-        return set_stock(db, event, "REJECTED");
-    case STOCK_RELEASED:
-        return set_stock(db, event, "RELEASED");
-    case STOCK_SHIPPED:
-        return set_stock(db, event, "SHIPPED");
-    case PAYMENT_CHARGED:
-        return set_payment(db, event, "CHARGED");
-    case PAYMENT_DECLINED:
-        return set_payment(db, event, "DECLINED");
-    case PAYMENT_REFUNDED:
-        return set_payment(db, event, "REFUNDED");
-    case PAYMENT_VOIDED:
-        return set_payment(db, event, "VOIDED");
-    default:
-        return EVT_NONE;
+    while (notes->by_order != NULL && rc == EVT_OK) {
+        rc = write_note(db, notes->by_order);
+        free_note(notes, notes->by_order);
     }
+    return rc;
 }
-
-static enum evt_status add_to_timeline(struct view_db *db,
-                                       const struct event *event)
-{
-    const struct cause *cause = &event->cause;
-    char log[2 * LOG_ID_BYTES + 1] = "";
-    char text[FIELDS_TEXT_MAX];
-
-    (void)json_write_fields(shop_message(event->type)->fields, &event->data,
-                            text);
-    if (cause->source[0] != '\0')
-        text_hex(cause->at.log_id, LOG_ID_BYTES, log);
-    return view_run(db, TIMELINE, "ttitittitt", event->order_id, event->source,
-                    (int64_t)event->at.seq, shop_type_name(event->type),
-                    event->time_ms, cause->source, log, (int64_t)cause->at.seq,
-                    cause->command_id, text);
-}
-
-static enum evt_status project(struct view_db *db, const struct event *event)
-{
-    enum evt_status rc = set_row(db, event);
-
-    if (rc == EVT_NONE)
-        return EVT_OK; /* not about an order */
-    return rc == EVT_OK ? add_to_timeline(db, event) : rc;
-}
-
 /* ---- queries ------------------------------------------------------------- */
 
 static bool is(const json_t *object, const char *name, const char *value)
@@ -237,27 +385,118 @@ static bool has_ended(const json_t *order)
              !is(order, "payment", "CHARGED")));
 }
 
+/* ---- an order with its timeline -------------------------------------------
+ */
+
+/* An entry as it is answered. */
+static json_t *entry_object(const char *source, const json_t *entry)
+{
+    static const char *const names[] = {
+        "seq",       "type",      "time_ms",    "cause_source",
+        "cause_log", "cause_seq", "command_id", "data"};
+    json_t *object = json_pack("{s:s}", "source", source);
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        json_object_set(object, names[i], json_array_get(entry, i));
+    return object;
+}
+
+static int compare_member(const json_t *a, const json_t *b, const char *name)
+{
+    json_int_t of_a = json_integer_value(json_object_get(a, name));
+    json_int_t of_b = json_integer_value(json_object_get(b, name));
+
+    return (of_a > of_b) - (of_a < of_b);
+}
+
+/* By time, then by position, then by service. */
+static int compare_entries(const void *one, const void *other)
+{
+    const json_t *a = *(json_t *const *)one, *b = *(json_t *const *)other;
+    int order = compare_member(a, b, "time_ms");
+
+    if (order == 0)
+        order = compare_member(a, b, "seq");
+    return order != 0 ? order
+                      : strcmp(json_string_value(json_object_get(a, "source")),
+                               json_string_value(json_object_get(b, "source")));
+}
+
+/* Adds the entries of @source's part of @order's timeline to @all, and takes it
+ * out of @order.  False: somebody edited the file. */
+static bool read_part(json_t *order, const char *source, json_t *all)
+{
+    struct growing text = {.text = NULL};
+    char column[SERVICE_BYTES + 16];
+    json_t *entries, *entry;
+    size_t i;
+
+    snprintf(column, sizeof column, "%s_timeline", source);
+    append(&text, "[%s", json_string_value(json_object_get(order, column)));
+    if (text.used > 1) /* the comma behind the last */
+        text.used--;
+    append(&text, "]");
+    entries = json_loads(text.text, 0, NULL);
+    free(text.text);
+    json_array_foreach(entries, i, entry)
+        json_array_append_new(all, entry_object(source, entry));
+    json_object_del(order, column);
+    json_decref(entries);
+    return entries != NULL;
+}
+
+static json_t *first_entries(const json_t *all)
+{
+    size_t count = json_array_size(all);
+    json_t **sorted = calloc(count + 1, sizeof(json_t *));
+    json_t *first = json_array();
+
+    if (sorted == NULL)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = json_array_get(all, i);
+    qsort(sorted, count, sizeof(json_t *), compare_entries);
+    for (size_t i = 0; i < count && i < TIMELINE_MAX; i++)
+        json_array_append(first, sorted[i]);
+    free(sorted);
+    return first;
+}
+
+static json_t *answer_order(json_t *order)
+{
+    json_t *all = json_array(), *answer;
+    bool good = true;
+
+    for (size_t i = 0; i < SOURCES; i++)
+        good = read_part(order, sources[i], all) && good;
+    answer = good ? json_pack("{s:O, s:b, s:o}", "order", order, "ended",
+                              has_ended(order), "timeline", first_entries(all))
+                  : view_error(74, "the timeline is damaged ('./saga rebuild "
+                                   "order' makes the view anew)");
+    json_decref(all);
+    return answer;
+}
+
 static json_t *query_order(struct view_db *db, const json_t *request)
 {
     const char *id = NULL;
-    json_t *orders, *timeline, *answer;
+    json_t *orders, *answer;
 
     if (!view_request_id(request, "order", &id) || id == NULL)
         return view_error(65, "order must be an order's id");
     orders = view_select(db, ORDER, "t", id);
-    timeline = view_select(db, ORDER_TIMELINE, "t", id);
-    if (orders == NULL || timeline == NULL)
+    if (orders == NULL)
         answer = view_unreadable(db);
     else if (json_array_size(orders) == 0)
         answer = view_error(66, "no order %s", id);
     else
-        answer = json_pack(
-            "{s:O, s:b, s:O}", "order", json_array_get(orders, 0), "ended",
-            has_ended(json_array_get(orders, 0)), "timeline", timeline);
+        answer = answer_order(json_array_get(orders, 0));
     json_decref(orders);
-    json_decref(timeline);
     return answer;
 }
+
+/* ---- lists ----------------------------------------------------------------
+ */
 
 /* What "before" names, as a place in the list; NULL or an error. */
 static json_t *read_before(struct view_db *db, const json_t *request,
@@ -315,16 +554,17 @@ static json_t *query(struct view_db *db, const json_t *request)
     return NULL;
 }
 
-static const char *const sources[] = {"order", "inventory", "payment", NULL};
-
 const struct view order_view = {
     .name = "order",
     .sources = sources,
-    .revision = 2,
+    .revision = 3,
     .schema = schema,
     .tables = tables,
     .sql = statements,
     .sql_count = STATEMENTS,
     .project = project,
+    .notes_bytes = sizeof(struct notes),
+    .write = write_notes,
+    .forget = forget,
     .query = query,
 };

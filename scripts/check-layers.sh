@@ -49,7 +49,7 @@ msgpack  core stream
 nng      net net/nng
 sodium   base core read net host saga-cli
 sqlite3  log read audit
-uthash   write audit
+uthash   write audit order-svc
 END
 }
 

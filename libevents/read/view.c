@@ -57,6 +57,11 @@ enum evt_status view_update(struct view_db *db, unsigned update,
     return rc;
 }
 
+void *view_notes(struct view_db *db)
+{
+    return db->notes;
+}
+
 /* "lines_json": the column's name without that suffix; 0: it has none. */
 static size_t json_suffix(const char *name)
 {

@@ -30,6 +30,12 @@ struct view {
      * rows alone, whatever the interleaving. */
     enum evt_status (*project)(struct view_db *db, const struct event *event);
 
+    /* A view may note what events come to, and write a row once a transaction:
+     * project() finds its notes by view_notes.  NULL, or both are there. */
+    size_t notes_bytes; /* zeroed at first */
+    enum evt_status (*write)(struct view_db *db, void *notes); /* and empties */
+    void (*forget)(void *notes); /* empties: the transaction was given up */
+
     /* Answers {"get": ...}: a new reference; NULL when the request is none of
      * this view's.  Errors as view_error makes them.  An answer with "ended":
      * true satisfies {"until": "ended"}. */
@@ -46,6 +52,9 @@ MUST_CHECK enum evt_status view_run(struct view_db *db, unsigned sql,
  * there this takes half of what an upsert does, which always inserts first. */
 MUST_CHECK enum evt_status view_update(struct view_db *db, unsigned update,
                                        unsigned insert, const char *types, ...);
+
+/* What this view has noted and not written yet. */
+void *view_notes(struct view_db *db);
 
 /* Runs a SELECT: each row becomes an object (column name -> string, integer,
  * null; a column called "..._json" is parsed and keeps its name without the

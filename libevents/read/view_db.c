@@ -257,7 +257,8 @@ static struct view_db *view_db_new(const struct view_files *files,
     if (db == NULL)
         abort();
     db->statements = calloc(files->view->sql_count, sizeof *db->statements);
-    if (db->statements == NULL)
+    db->notes = calloc(1, files->view->notes_bytes + 1);
+    if (db->statements == NULL || db->notes == NULL)
         abort();
     db->files = *files;
     db->generation = generation;
@@ -404,10 +405,18 @@ enum evt_status view_db_create(const struct view_files *files,
     return opened(db, rc, out, why);
 }
 
+/* What the view has noted, and will not write. */
+static void forget(struct view_db *db)
+{
+    if (db->files.view->forget != NULL)
+        db->files.view->forget(db->notes);
+}
+
 void view_db_close(struct view_db *db)
 {
     if (db == NULL)
         return;
+    forget(db);
     for (size_t i = 0; i < db->files.view->sql_count; i++)
         sqlite3_finalize(db->statements[i]);
     sqlite3_finalize(db->begin);
@@ -415,6 +424,7 @@ void view_db_close(struct view_db *db)
     sqlite3_finalize(db->set_position);
     sqlite3_close(db->sqlite);
     free(db->statements);
+    free(db->notes);
     free(db);
 }
 
@@ -448,11 +458,17 @@ enum evt_status view_db_begin(struct view_db *db)
 
 enum evt_status view_db_commit(struct view_db *db)
 {
-    return view_db_step(db, db->commit);
+    const struct view *view = db->files.view;
+    enum evt_status rc = EVT_OK;
+
+    if (view->write != NULL)
+        rc = view->write(db, db->notes);
+    return rc == EVT_OK ? view_db_step(db, db->commit) : rc;
 }
 
 void view_db_rollback(struct view_db *db)
 {
+    forget(db);
     /* A full disk makes SQLite roll back by itself. */
     if (!sqlite3_get_autocommit(db->sqlite))
         (void)run(db, "ROLLBACK");

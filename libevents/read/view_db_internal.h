@@ -17,6 +17,7 @@ struct view_db {
     sqlite3 *sqlite;
     sqlite3_stmt **statements; /* view->sql_count of them */
     sqlite3_stmt *begin, *commit, *set_position;
+    void *notes;              /* the view's own */
     ino_t inodes[VIEW_FILES]; /* of the file, its WAL and its shared memory */
     bool failed;
     char error[STORE_WHY_BYTES];

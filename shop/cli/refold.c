@@ -61,6 +61,21 @@ static int fold_all(struct saga *saga, struct view_db *db,
     return code;
 }
 
+static int fold_in_transaction(struct saga *saga, struct view_db *db,
+                               const struct view *view, const char *tag,
+                               json_t *as_of, json_t *from_files)
+{
+    int code = SAGA_IO;
+
+    if (view_db_begin(db) == EVT_OK) {
+        code = fold_all(saga, db, view, tag, as_of, from_files);
+        if (code != SAGA_YES || view_db_commit(db) == EVT_OK)
+            return code;
+    }
+    return saga_fail(saga, SAGA_IO, "the %s view: %s", view->name,
+                     view_db_error(db));
+}
+
 json_t *refold_answer(struct saga *saga, unsigned service, const char *tag,
                       json_t *request, int *code)
 {
@@ -74,7 +89,7 @@ json_t *refold_answer(struct saga *saga, unsigned service, const char *tag,
     if (view_db_create(&memory, 1, &db, why) != EVT_OK)
         *code = saga_fail(saga, SAGA_IO, "%s view: %s", view->name, why);
     if (*code == SAGA_YES)
-        *code = fold_all(saga, db, view, tag, as_of, from_files);
+        *code = fold_in_transaction(saga, db, view, tag, as_of, from_files);
     if (*code == SAGA_YES) {
         answer = view->query(db, request);
         json_object_set(answer, "as_of", as_of);
