@@ -742,7 +742,8 @@ Test(projection, a_rebuild_swaps_while_events_arrive_and_tells_what_differed)
     cr_assert_eq(json_array_size(differences), 3);
     cr_assert(tells(differences, "orders o-7: status PENDING, rebuilt "
                                  "CONFIRMED; total_cents 1, rebuilt 1990"));
-    cr_assert(tells(differences, "orders o-8: payment_timeline '', rebuilt [8,"));
+    cr_assert(
+        tells(differences, "orders o-8: payment_timeline '', rebuilt [8,"));
     cr_assert(tells(differences, "orders o-x: not in the rebuilt view"));
 
     pass_ms(5000);

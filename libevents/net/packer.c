@@ -52,7 +52,7 @@ static void must(int error)
 
 /* ---- the thread that packs ----------------------------------------------- */
 
-/* Of whoever's turn it is, the next item; NULL: it does not fit any more. */
+/* The next item, of the caller whose turn it is.  NULL: it does not fit. */
 static struct item *take_turn(struct packer *packer, size_t room)
 {
     struct packer_caller *caller = TAILQ_FIRST(&packer->turns);
