@@ -107,6 +107,25 @@ overload() {
     all_is_well
 }
 
+# Orders that were due while the client itself was held up.
+held_up() {
+    local bench
+    start_all
+    "$saga" bench --sagas 600 --rate 200 --no-check --json >"$work/told" &
+    bench=$!
+    others+=("$bench")
+    within 30 placed_some
+    kill -STOP "$bench"
+    sleep 1
+    kill -CONT "$bench"
+    wait "$bench"
+    said=$(cat "$work/told")
+    has sagas 600
+    echo "p90 $(field latency_ms.p90) ms, max $(field latency_ms.max) ms"
+    [ "$(field latency_ms.p90 | cut -d. -f1)" -ge 300 ]
+}
+placed_some() { [ "$(events order OrderPlaced)" -ge 50 ]; }
+
 # ---- what it counts ---------------------------------------------------------
 
 # SYNCS of a service so far, by its own count.
@@ -277,6 +296,7 @@ it 'without all three services nothing is begun' in_shop away one_is_away
 it 'a closed loop confirms all, and the check holds' in_shop loop closed_loop
 it 'the declined are spread evenly' in_shop declined declined
 it 'an overload is answered busy, and nothing is lost' in_shop rate overload
+it 'an order offered late counts from when it was due' in_shop held held_up
 it 'a view that has not heard the newest events shows the lag' in_shop deaf deaf_view
 it 'a bench waits for a view that is late, and says how long' in_shop late late_view
 if can_trace; then

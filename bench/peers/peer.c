@@ -2,14 +2,16 @@
  * what it came to.
  *
  *   NAME --dir DIR --server PID [--sagas N] [--inflight K] [--alone N]
+ *                                [--rate R]
  *
  * The server listens in DIR.  Two processes are inventory and payment, and this
  * one is order with a closed loop of K orders in it: other than a client of
  * `saga bench` it needs no requests.  First --alone orders go one at a time,
- * then --sagas.  Latency runs from placing to the answer that has made the
- * confirmation durable.  CPU is that of the three and of the server and its
- * children; syncs are counted by syncs.c, in DIR/syncs.  Prints JSON; exits
- * with 1 if the totals are wrong. */
+ * then --sagas, or R of these a second, whatever becomes of them; then latency
+ * runs from when an order was due.  Otherwise it runs from placing to the
+ * answer that has made the confirmation durable.  CPU is that of the three and
+ * of the server and its children; syncs are counted by syncs.c, in DIR/syncs.
+ * Prints JSON; exits with 1 if the totals are wrong. */
 #include "peer.h"
 
 #include <dirent.h>
@@ -25,11 +27,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GIVE_UP_S = 120 };
+enum { GIVE_UP_S = 120, WAIT_MS = 1000 };
 
 struct run {
     uint64_t placed, ended, limit, inflight;
-    uint64_t *begun_ns, *took_ns; /* by order */
+    uint64_t rate, first_ns, first; /* offered; 0: a closed loop */
+    uint64_t *begun_ns, *took_ns;   /* by order */
 };
 
 static const char *directory;
@@ -119,7 +122,7 @@ static void begin(enum peer_service service, pid_t *child)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     peer_open(directory, service);
     for (;;)
-        (void)peer_step(0, 0, true, NULL);
+        (void)peer_step(0, 0, WAIT_MS, NULL);
 }
 
 static void end_children(void)
@@ -132,24 +135,44 @@ static void end_children(void)
 
 /* ---- the loop ---- */
 
+/* When order @n is due, if orders are offered at a rate. */
+static uint64_t due_ns(const struct run *run, uint64_t n)
+{
+    return run->first_ns +
+           (uint64_t)((double)(n - run->first) * 1e9 / (double)run->rate);
+}
+
+/* How many orders may be placed now. */
+static uint64_t room(const struct run *run, uint64_t now)
+{
+    uint64_t most = run->limit - run->placed, few = 0;
+
+    if (most > STEP)
+        most = STEP;
+    if (run->rate == 0)
+        few = run->inflight - (run->placed - run->ended);
+    else
+        while (few < most && due_ns(run, run->placed + few) <= now)
+            few++;
+    return few < most ? few : most;
+}
+
 static void loop(struct run *run)
 {
-    static uint64_t ended[2 * STEP + 65536];
+    static uint64_t ended[4 * STEP];
     uint64_t last = now_ns();
+    int patience_ms = run->rate > 0 ? 1 : WAIT_MS;
 
+    run->first = run->placed;
+    run->first_ns = last;
     while (run->ended < run->limit) {
-        uint64_t room = run->inflight - (run->placed - run->ended), now;
+        uint64_t now = now_ns(), few = room(run, now);
         size_t count;
 
-        if (room > run->limit - run->placed)
-            room = run->limit - run->placed;
-        if (room > STEP)
-            room = STEP;
-        now = now_ns();
-        for (uint64_t i = 0; i < room; i++)
-            run->begun_ns[run->placed + i] = now;
-        count = peer_step(run->placed, room, room == 0, ended);
-        run->placed += room;
+        for (uint64_t n = run->placed; n < run->placed + few; n++)
+            run->begun_ns[n] = run->rate > 0 ? due_ns(run, n) : now;
+        count = peer_step(run->placed, few, few > 0 ? 0 : patience_ms, ended);
+        run->placed += few;
         now = now_ns();
         for (size_t i = 0; i < count; i++)
             run->took_ns[ended[i]] = now - run->begun_ns[ended[i]];
@@ -216,7 +239,8 @@ static double percentile_us(uint64_t took_ns[], uint64_t count, double p)
     return (double)took_ns[(size_t)(p * (double)(count - 1))] / 1e3;
 }
 
-static void measure(uint64_t alone, uint64_t sagas, uint64_t inflight)
+static void measure(uint64_t alone, uint64_t sagas, uint64_t inflight,
+                    uint64_t offered)
 {
     struct run run = {.limit = alone, .inflight = 1};
     uint64_t begun, synced, took;
@@ -230,6 +254,7 @@ static void measure(uint64_t alone, uint64_t sagas, uint64_t inflight)
     await_shipped(&run);
     run.limit = alone + sagas;
     run.inflight = inflight;
+    run.rate = offered;
     synced = syncs();
     cpu = cpu_us();
     begun = now_ns();
@@ -241,12 +266,15 @@ static void measure(uint64_t alone, uint64_t sagas, uint64_t inflight)
     cpu = (cpu_us() - cpu) / (double)sagas;
     printf("{\"sagas_per_second\":%.1f,\"cpu_us_per_saga\":%.2f,"
            "\"syncs_per_saga\":%.5f,\"alone_us\":{\"median\":%.1f,"
-           "\"p99\":%.1f},\"loaded_us\":{\"median\":%.1f,\"p99\":%.1f}}\n",
+           "\"p99\":%.1f},\"loaded_us\":{\"median\":%.1f,\"p99\":%.1f,"
+           "\"p999\":%.1f,\"max\":%.1f}}\n",
            rate, cpu, (double)(syncs() - synced) / (double)sagas,
            percentile_us(run.took_ns, alone, 0.5),
            percentile_us(run.took_ns, alone, 0.99),
            percentile_us(run.took_ns + alone, run.limit - alone, 0.5),
-           percentile_us(run.took_ns + alone, run.limit - alone, 0.99));
+           percentile_us(run.took_ns + alone, run.limit - alone, 0.99),
+           percentile_us(run.took_ns + alone, run.limit - alone, 0.999),
+           percentile_us(run.took_ns + alone, run.limit - alone, 1));
     end_children();
     peer_again();
     if (!check(&run))
@@ -274,8 +302,9 @@ int main(int argc, char **argv)
         {"sagas", required_argument, NULL, 's'},
         {"inflight", required_argument, NULL, 'i'},
         {"alone", required_argument, NULL, 'a'},
+        {"rate", required_argument, NULL, 'r'},
         {0}};
-    uint64_t sagas = 20000, inflight = 1000, alone = 500;
+    uint64_t sagas = 20000, inflight = 1000, alone = 500, rate = 0;
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -289,13 +318,15 @@ int main(int argc, char **argv)
             inflight = number(optarg, 65536);
         else if (c == 'a')
             alone = number(optarg, 100000);
+        else if (c == 'r')
+            rate = number(optarg, 1000000);
         else
             return 64;
     }
     if (directory == NULL || server == 0 || optind != argc) {
         fprintf(stderr,
                 "usage: %s --dir DIR --server PID [--sagas N]"
-                " [--inflight K] [--alone N]\n",
+                " [--inflight K] [--alone N] [--rate R]\n",
                 argv[0]);
         return 64;
     }
@@ -303,6 +334,6 @@ int main(int argc, char **argv)
     peer_seed();
     begin(INVENTORY, &children[0]);
     begin(PAYMENT, &children[1]);
-    measure(alone, sagas, inflight);
+    measure(alone, sagas, inflight, rate);
     return 0;
 }

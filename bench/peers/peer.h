@@ -28,11 +28,12 @@ void peer_open(const char *directory, enum peer_service service);
 void peer_seed(void);
 
 /* One step of the service: takes events that have come, at most STEP of each
- * stream, waiting for some if @wait.  order also places the orders @first to
+ * stream, waiting up to @wait_ms for some.  order also places the orders @first
+ * to
  * @first + @count - 1, for customer N % CUSTOMERS, sku N % SKUS, at a price of
  * 1, and writes the numbers of those that have ended to @ended.  Returns how
  * many; all of that is durable then. */
-size_t peer_step(uint64_t first, size_t count, bool wait, uint64_t ended[]);
+size_t peer_step(uint64_t first, size_t count, int wait_ms, uint64_t ended[]);
 
 /* Whether inventory has written what it has to for so many orders. */
 bool peer_caught_up(uint64_t orders);

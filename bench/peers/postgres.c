@@ -204,11 +204,11 @@ static bool notified(void)
     return any;
 }
 
-static void await_notice(void)
+static void await_notice(int wait_ms)
 {
     struct pollfd fd = {.fd = PQsocket(db), .events = POLLIN};
 
-    if (!notified() && poll(&fd, 1, 1000) < 0 && errno != EINTR)
+    if (!notified() && poll(&fd, 1, wait_ms) < 0 && errno != EINTR)
         peer_fail("poll", strerror(errno));
     (void)notified();
 }
@@ -225,13 +225,13 @@ static size_t ends_of(PGresult *result, uint64_t ended[])
     return (size_t)(rows - 1);
 }
 
-size_t peer_step(uint64_t first, size_t count, bool wait, uint64_t ended[])
+size_t peer_step(uint64_t first, size_t count, int wait_ms, uint64_t ended[])
 {
     char words[2][24];
     const char *const values[] = {words[0], words[1]};
 
-    if (wait && idle)
-        await_notice();
+    if (wait_ms > 0 && idle)
+        await_notice(wait_ms);
     snprintf(words[0], sizeof words[0], "%llu", (unsigned long long)first);
     snprintf(words[1], sizeof words[1], "%zu", count);
     return ends_of(PQexecPrepared(db, "step", 2, values, NULL, NULL, 0), ended);

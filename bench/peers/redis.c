@@ -182,15 +182,17 @@ static size_t append_messages(const redisReply *read)
     return count;
 }
 
-static void append_read(bool wait)
+static void append_read(int wait_ms)
 {
     const char *words[16] = {"XREADGROUP", "GROUP", names[me],
                              "1",          "COUNT", "512"};
+    char block[16];
     int count = 6, streams = sources[me][1] != NULL ? 2 : 1;
 
-    if (wait) {
+    if (wait_ms > 0) {
+        snprintf(block, sizeof block, "%d", wait_ms);
         words[count++] = "BLOCK";
-        words[count++] = "1000";
+        words[count++] = block;
     }
     words[count++] = "STREAMS";
     for (int i = 0; i < streams; i++)
@@ -200,7 +202,7 @@ static void append_read(bool wait)
     redisAppendCommandArgv(redis, count, words, NULL);
 }
 
-size_t peer_step(uint64_t first, size_t count, bool wait, uint64_t ended[])
+size_t peer_step(uint64_t first, size_t count, int wait_ms, uint64_t ended[])
 {
     size_t handled, ends = 0;
 
@@ -209,7 +211,7 @@ size_t peer_step(uint64_t first, size_t count, bool wait, uint64_t ended[])
                            shas[ORDER], "", "",
                            (unsigned long long)(first + i));
     handled = append_messages(messages) + count;
-    append_read(wait && handled == 0);
+    append_read(handled == 0 ? wait_ms : 0);
     for (size_t i = 0; i < handled; i++) {
         redisReply *reply = next_reply();
 
