@@ -343,11 +343,13 @@ bench: all $(BUILD)/bench/floor ## the system against the floor, in turn
 PEERS := $(BUILD)/bench/peers
 PEER_PROGRAMS := $(PEERS)/redis $(PEERS)/postgres $(PEERS)/syncs.so
 PEER_BUGS := $(PEERS)/redis-bug $(PEERS)/postgres-bug
-.PHONY: bench-peers bench-peers-check peer-packages
+.PHONY: bench-peers bench-peers-check bench-load peer-packages
 bench-peers: all $(BUILD)/bench/floor $(PEER_PROGRAMS) ## the system beside Redis and PostgreSQL: TURNS=5, SECONDS=5
 	$(Q)PEERS_TURNS=$(or $(TURNS),5) \
 	    PEERS_SECONDS=$(if $(filter file,$(origin SECONDS)),5,$(SECONDS)) \
 	    bench/peers/run.sh $(BUILD)
+bench-load: all $(PEER_PROGRAMS) ## rate by orders in flight, latency by offered rate, and the plots
+	$(Q)bench/load.sh $(BUILD)
 bench-peers-check: $(PEER_PROGRAMS) $(PEER_BUGS) ## the peers' totals hold, and do not with a bug
 	$(Q)bench/peers/run.sh $(BUILD) check
 peer-packages:

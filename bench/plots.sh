@@ -1,27 +1,11 @@
 #!/usr/bin/env bash
 # plots.sh OUT - draws OUT/*.svg with gnuplot, from the figures in
-# OUT/layers.tsv.
+# OUT/layers.tsv and in OUT/load.csv, of which either may be missing.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 out=$(readlink -f "$1")
 work=$(mktemp -d "${TMPDIR:-/tmp}/saga-plots-XXXXXX")
 trap 'rm -rf "$work"' EXIT
-
-points() { # WHAT FILE: its "for how much" and figure
-    awk -F '\t' -v what="$1" '$1 == what { print $2, $3 }' "$out/layers.tsv" \
-        >"$work/$2"
-}
-points append by_batch
-points 'append at' append
-points 'replay at' replay
-points 'query at' query
-points 'start at' start
-points 'memory at' memory
-points 'saga at' saga
-points 'catch-up at' catch_up
-points 'service start at' service
-points 'service start after a crash at' crashed
-points 'service memory at' resident
 
 plot() { # FILE, and the rest of the script on standard input
     {
@@ -42,6 +26,56 @@ curves() {
     done
     echo "${told%,}"
 }
+# The points of WHO in load.csv: its place and the median of a column, over the
+# turns.
+load() { # WHO WHAT COLUMN FILE
+    awk -F , -v who="$1" -v what="$2" -v column="$3" \
+        '$1 == who && $2 == what { print $3, $column }' "$out/load.csv" |
+        sort -k1,1g -k2,2g | awk '
+            function put() { if (n > 0) print at, v[int((n + 1) / 2)] }
+            $1 != at { put(); n = 0; at = $1 }
+            { v[++n] = $2 }
+            END { put() }' >"$work/$4"
+}
+if [ -e "$out/load.csv" ]; then
+    for who in saga redis postgres; do
+        load $who inflight 4 "$who-inflight"
+        load $who offered 5 "$who-median"
+        load $who offered 6 "$who-p99"
+    done
+    plot inflight <<END
+set title 'sagas a second, by orders in flight'
+$(curves saga-inflight "title 'this system'" redis-inflight "title 'Redis'" \
+        postgres-inflight "title 'PostgreSQL'")
+END
+    plot offered <<END
+set title 'latency in ms from when an order was due, by orders offered a second'
+unset logscale x; set format x '%g'; set logscale y; set yrange [*:*]
+$(curves saga-median "title 'this system' lc 1" \
+        saga-p99 "title 'p99' lc 1 dt 2" \
+        redis-median "title 'Redis' lc 2" redis-p99 "title 'p99' lc 2 dt 2" \
+        postgres-median "title 'PostgreSQL' lc 3" \
+        postgres-p99 "title 'p99' lc 3 dt 2")
+END
+fi
+[ -e "$out/layers.tsv" ] || exit 0
+
+points() { # WHAT FILE: its "for how much" and figure
+    awk -F '\t' -v what="$1" '$1 == what { print $2, $3 }' "$out/layers.tsv" \
+        >"$work/$2"
+}
+points append by_batch
+points 'append at' append
+points 'replay at' replay
+points 'query at' query
+points 'start at' start
+points 'memory at' memory
+points 'saga at' saga
+points 'catch-up at' catch_up
+points 'service start at' service
+points 'service start after a crash at' crashed
+points 'service memory at' resident
+
 plot append <<'END'
 set title 'append and commit: events a second, by events a transaction'
 set logscale y; set yrange [*:*]; unset key
