@@ -183,6 +183,18 @@ part_is_told() {
 
 # ---- before the effect ---------------------------------------------------------
 
+# Four clients write into one journal: whole lines, whoever was first.
+journal_of_many() {
+    local n clients=()
+    shop journals
+    for n in 1 2 3 4; do
+        "$saga" place gizmo:1 --count 200 --no-wait --journal "$work/shared" &
+        clients+=($!)
+    done
+    for n in "${clients[@]}"; do wait "$n" || return 1; done
+    same 800 "$(wc -l <"$work/shared")"
+    asked 0 check --journal "$work/shared"
+}
 journal_first() {
     shop
     asked 74 place widget:1 --id unplaced --journal /nonexistent/j
@@ -237,6 +249,7 @@ it 'one that hangs while they are sent: what is unknown, what was not sent' \
     hung_while_sending
 it 'one order and services that hang: the id is told in time' hung_alone
 it 'some of many are refused: how many, and which were placed' part_is_told
+it 'clients that share a journal write whole lines' journal_of_many
 it 'a journal that cannot be opened: nothing is placed' journal_first
 for signal in INT TERM HUP; do
     it "SIG$signal while an order is waited for: its id is told" \

@@ -175,6 +175,9 @@ static int open_journal(struct placing *placing)
     if (placing->acknowledged == NULL)
         return saga_fail(placing->saga, SAGA_IO, "%s: %s; no order was placed",
                          placing->journal, strerror(errno));
+    /* A line at a time: others may write to the same journal, and a client
+     * that is killed has written down what it was told. */
+    setvbuf(placing->acknowledged, NULL, _IOLBF, 0);
     return SAGA_YES;
 }
 
