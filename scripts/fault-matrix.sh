@@ -5,7 +5,10 @@
 # Each line of RESULTS has five columns, separated by tabs:
 #     fault   how              times  result         detail
 #     F01     real|simulated   188    ok|FAILED      a seed, or what did it
-# tests/faults.tsv names the faults, and says which do not apply and why.
+# tests/faults.tsv names the faults, and says which do not apply and why.  A
+# line for "hours" instead of a fault says how long the simulation ran, by its
+# own clock.  What the runs come to stands above the table, with what is aimed
+# at: power cuts are those of F14, executions those of fuzz targets.
 # Each file is a run, the oldest first.  A failure is not forgotten because
 # something else went well; only what did it can take it back, in a later run,
 # and then the matrix says that it failed before.  Exits with 1 when a failure
@@ -34,7 +37,7 @@ awk -F '\t' -v now="$(date -u '+%Y-%m-%d %H:%M UTC')" -v commit="$commit" \
         next
     }
     FNR == 1 { run++ }
-    NF != 5 || !($1 in fault) || ($2 != "real" && $2 != "simulated") ||
+    NF != 5 || !($1 in fault || $1 == "hours") || ($2 != "real" && $2 != "simulated") ||
     $3 !~ /^[0-9]+$/ || ($4 != "ok" && $4 != "FAILED") {
         printf "%s:%d: no result: %s\n", FILENAME, FNR, $0 >"/dev/stderr"
         senseless = 1
@@ -43,6 +46,8 @@ awk -F '\t' -v now="$(date -u '+%Y-%m-%d %H:%M UTC')" -v commit="$commit" \
     {
         key = $1 SUBSEP $2
         times[key] += $3
+        if ($5 ~ /^fuzz target /)
+            executions += $3
         last_run[key, $5] = run
         if ($4 == "FAILED")
             failed_in[key, $5] = run
@@ -89,6 +94,13 @@ awk -F '\t' -v now="$(date -u '+%Y-%m-%d %H:%M UTC')" -v commit="$commit" \
             text = text "; FAILED before, until mended: " failures(key, 1)
         return text ")"
     }
+    function count(id, how) {
+        return (id, how) in times ? times[id, how] : 0
+    }
+    function total(what, reached, goal) {
+        printf "| %s | %s | %s%s |\n", what, grouped(reached), grouped(goal),
+            reached < goal ? ", not reached" : ""
+    }
     END {
         if (senseless)
             exit 65
@@ -100,6 +112,13 @@ awk -F '\t' -v now="$(date -u '+%Y-%m-%d %H:%M UTC')" -v commit="$commit" \
         printf "%s, commit %s, on %s.\n", now, commit, machine
         if (about != "")
             print about
+        print ""
+        print "| in all | so many | aimed at |"
+        print "|---|---|---|"
+        total("power cuts, real", count("F14", "real"), 1000)
+        total("power cuts, simulated", count("F14", "simulated"), 1000000)
+        total("hours, simulated", count("hours", "simulated"), 1000)
+        total("executions of fuzz targets", executions, 100000000)
         print ""
         print "*Real*: real processes, files and sockets. *Simulated*: the" \
             " same code on a simulated clock, bus or disk. The"

@@ -34,6 +34,7 @@ weight_of() {
     case $1 in
         crash) echo 4 ;; # in two hours enough for every kill point
         sim) echo 3 ;;
+        fuzz) echo 2 ;;
         *) echo 1 ;;
     esac
 }

@@ -24,6 +24,25 @@ counts_and_failures() {
     shows "$(tail -n 1 "$work/matrix")" '^2 of [0-9]+ faults .* F02, F03'
 }
 
+totals() {
+    {
+        line F14 real 700 ok crash/cuts.sh
+        line F14 real 400 ok crash/torn.sh
+        line F14 simulated 999999 ok sim
+        line hours simulated 1200 ok sim
+        line F48 simulated 60000000 ok 'fuzz target codec'
+        line F34 simulated 50000000 ok 'fuzz target wire'
+        line F34 simulated 7 ok sim
+    } >"$work/results"
+    matrix
+    shows "$(cat "$work/matrix")" '^\| power cuts, real \| 1,100 \| 1,000 \|$'
+    shows "$(cat "$work/matrix")" \
+        '^\| power cuts, simulated \| 999,999 \| 1,000,000, not reached \|$'
+    shows "$(cat "$work/matrix")" '^\| hours, simulated \| 1,200 \| 1,000 \|$'
+    shows "$(cat "$work/matrix")" \
+        '^\| executions of fuzz targets \| 110,000,000 \| 100,000,000 \|$'
+}
+
 # What failed is taken back by the same, in a later run, and said all the same.
 later_runs() {
     {
@@ -179,6 +198,7 @@ sources_may_not_change() {
 }
 
 it 'counts add up, and a failure is not forgotten' counts_and_failures
+it 'totals stand beside what is aimed at' totals
 it 'what failed is taken back by the same in a later run only' later_runs
 it 'a run that went well says when and of what' all_is_well
 it 'a line that makes no sense is refused' senseless

@@ -31,7 +31,7 @@ kill_lane() {
 }
 other_lane() {
     while [ "$(left)" -gt 30 ]; do
-        attempt other torn 100
+        attempt other torn 300
         [ "$(left)" -lt 60 ] || attempt other cuts 60
         [ "$(left)" -lt 60 ] || attempt other strangers 20000
         [ "$(left)" -lt 60 ] || attempt other again 100

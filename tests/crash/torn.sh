@@ -31,15 +31,27 @@ start_torn() {
     start_by=()
 }
 
-# Orders of all kinds, as many as there is time for.
-customers() {
-    "$saga" place gizmo:1 --count 20 --no-wait --journal "$SAGA_DIR/journal"
-    "$saga" place gizmo:2 --customer bob --no-wait --journal "$SAGA_DIR/journal"
-    "$saga" place gadget:900 --no-wait --journal "$SAGA_DIR/journal"
-    "$saga" place gizmo:1 --id "cut-$1" --no-wait --journal "$SAGA_DIR/journal"
-    "$saga" cancel "cut-$1"
-    "$saga" place gizmo:1 --count 200 --no-wait --journal "$SAGA_DIR/journal"
-} >>"$SAGA_DIR/customers.log" 2>&1
+# Orders of all kinds, until the power fails.
+customers=()
+begin_customers() { # NUMBER
+    customer place gizmo:1 --count 200
+    customer place gizmo:2 --customer bob --count 5
+    customer place gadget:900 --count 5
+    customer place gizmo:1 --id "cut-$1"
+    customer cancel "cut-$(($1 - 1))" # it has long ended
+}
+customer() { # VERB...
+    local journal=()
+    [ "$1" != place ] || journal=(--no-wait --journal "$SAGA_DIR/journal")
+    "$saga" "$@" ${journal[@]+"${journal[@]}"} >>"$SAGA_DIR/customers.log" 2>&1 &
+    customers+=($!)
+    others+=($!)
+}
+end_customers() {
+    kill -KILL "${customers[@]}"
+    wait "${customers[@]}"
+    customers=()
+} 2>/dev/null
 
 # What another process can see of a log has been synced.
 seen_of() { # SERVICE
@@ -80,18 +92,16 @@ is_whole() {
 
 # Under load; and, every third time, again while they start.
 cut() { # NUMBER
-    local s customer before wanted
+    local s before wanted
     before=$(acknowledged) wanted=$((1 + (seed + $1 * 7) % 40))
-    customers "$1" &
-    customer=$!
-    others+=("$customer")
+    begin_customers "$1"
     within 30 flowing $((before + wanted)) || return 1
     for s in "${services[@]}"; do
         seen_of "$s" >"$SAGA_DIR/seen.$s"
         runs "${pids[$s]}" || return 1
     done
     power_fails "$1"
-    wait $customer || true
+    end_customers || true
     start_torn
     (($1 % 3)) || {
         read -r -t "0.0$(((seed + $1) % 10))" <&"$never" || true

@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     DISK = 0,          /* that of order-svc */
@@ -332,22 +333,28 @@ int main(int argc, char **argv)
     static const struct option known[] = {
         {"cuts", required_argument, NULL, 'c'},
         {"seed", required_argument, NULL, 's'},
+        {"seconds", required_argument, NULL, 't'}, /* at most */
         {0}};
     static struct cuts cuts = {.seed = 1};
     char directory[SCRATCH_BYTES];
-    uint64_t many = 20000;
+    uint64_t many = 20000, seconds = INT32_MAX;
+    time_t end;
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1)
-        if (c == '?' || !number(optarg, c == 'c' ? &many : &cuts.seed)) {
-            fprintf(stderr, "usage: cuts [--cuts N] [--seed S]\n");
+        if (c == '?' || !number(optarg, c == 'c'   ? &many
+                                        : c == 't' ? &seconds
+                                                   : &cuts.seed)) {
+            fprintf(stderr,
+                    "usage: cuts [--cuts N] [--seed S] [--seconds T]\n");
             return 64;
         }
     cuts.random = cuts.sample.random = cuts.seed;
     simvfs_open();
     scratch_make(directory);
     snprintf(cuts.path, sizeof cuts.path, "%s/order/log.db", directory);
-    while (cuts.done < many) {
+    end = time(NULL) + (time_t)seconds;
+    while (cuts.done < many && time(NULL) < end) {
         if (cuts.done >= cuts.next_world)
             begin_anew(&cuts);
         live(&cuts);
@@ -361,7 +368,7 @@ int main(int argc, char **argv)
            " batches acknowledged and kept, %" PRIu64 " kept unacknowledged, "
            "%" PRIu64 " starts beside a reader\n",
            cuts.done, cuts.sectors, cuts.batches, cuts.unacked, cuts.beside);
-    if (many >= 1000 &&
+    if (cuts.done >= 1000 &&
         (cuts.sectors == 0 || cuts.unacked == 0 || cuts.beside == 0)) {
         puts("the disk was too kind: nothing lost, nothing in doubt, or no "
              "reader");

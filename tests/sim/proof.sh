@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# proof.sh SECONDS - the simulation's part of `make proof`: new seeds on both
-# processors for so long, and what they injected, fault by fault.
+# proof.sh SECONDS - the simulation's part of `make proof`: on both processors
+# new seeds, and power cuts of one log for two fifths of the time; what they
+# injected, fault by fault, and how many hours went by in the simulation.
 #
 # Begins at a seed that no run has used: the date.  PROOF_SEED sets another.
 set -euo pipefail
@@ -10,7 +11,8 @@ make -s $sim build/tests/sim/cuts
 kept=build/proof/sim
 mkdir -p $kept
 seed=${PROOF_SEED:-$(date +%s)000}
-minutes=$(awk "BEGIN { print $1 / 60 }")
+cut_seconds=$(($1 * 2 / 5))
+minutes=$(awk "BEGIN { print ($1 - $cut_seconds) / 60 }")
 
 # Which fault a counter of sim.c counts; those that are no fault are not here.
 faults='
@@ -71,10 +73,21 @@ run_one "$seed" &
 first=$!
 run_one $other
 wait $first
-cuts=$(($1 * 100)) # a tenth of the time of one processor
+
+cut_one() { # SEED: into $kept/cuts.SEED
+    [ $cut_seconds -gt 0 ] || return 0
+    build/tests/sim/cuts --cuts 1000000000 --seconds $cut_seconds --seed "$1" \
+        >"$kept/cuts.$1" 2>&1
+}
 cut=ok
-build/tests/sim/cuts --cuts $cuts --seed "$seed" >$kept/cuts 2>&1 || cut=FAILED
-tail -n 1 $kept/cuts
+rm -f $kept/cuts.*
+cut_one "$seed" &
+first=$!
+cut_one $other || cut=FAILED
+wait $first || cut=FAILED
+cuts=$(sed -n 's/^\([0-9]*\) power cuts.*/\1/p' $kept/cuts.* 2>/dev/null | paste -sd+)
+cuts=$((${cuts:-0}))
+tail -qn 1 $kept/cuts.* 2>/dev/null || true
 grep -hE '^[0-9]+ runs' "$kept/$seed" "$kept/$other" || true
 
 result=ok
@@ -108,8 +121,13 @@ while read -r fault counter; do
         printf '%s\tsimulated\t%s\t%s\t%s\n' "$fault" "$times" $result \
             "$detail" >>"$PROOF_RESULTS"
 done <<<"$faults"
+hours=$(sed -n 's/^[0-9]* runs.* \([0-9.]*\) hours$/\1/p' "$kept/$seed" "$kept/$other" |
+    awk '{ sum += $1 } END { print int(sum) }')
+[ -z "${PROOF_RESULTS:-}" ] ||
+    printf 'hours\tsimulated\t%s\t%s\t%s\n' "$hours" $result "$detail" \
+        >>"$PROOF_RESULTS"
 for fault in F14 F15; do
-    [ -z "${PROOF_RESULTS:-}" ] ||
+    [ -z "${PROOF_RESULTS:-}" ] || [ $cut$cuts = ok0 ] ||
         printf '%s\tsimulated\t%s\t%s\tcuts of one log, seed %s\n' $fault \
             $cuts $cut "$seed" >>"$PROOF_RESULTS"
 done
