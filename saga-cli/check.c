@@ -283,7 +283,7 @@ static void print_accepts(const struct verdict_run *run)
     const json_t *violation;
     size_t i;
 
-    puts("             look:  ./saga verify");
+    hint_print("%s\n", "             look:  ./saga verify");
     json_array_foreach(run->violations, i, violation)
     {
         const char *text = json_text(violation, "text");
@@ -293,11 +293,11 @@ static void print_accepts(const struct verdict_run *run)
             source == NULL)
             continue; /* about a saga */
         source += strlen(mark);
-        printf("             if %.*s's log was restored:  ./saga accept %s "
-               "%.*s\n",
-               (int)strcspn(source, " "), source,
-               json_text(violation, "subject"), (int)strcspn(source, " "),
-               source);
+        hint_print("             if %.*s's log was restored:  ./saga accept %s "
+                   "%.*s\n",
+                   (int)strcspn(source, " "), source,
+                   json_text(violation, "subject"), (int)strcspn(source, " "),
+                   source);
     }
 }
 
@@ -336,15 +336,15 @@ static void print_hint(const struct saga *saga, const struct verdict_run *run,
     else if (is_service && (id == CHECK_Q2 || id == CHECK_Q3) && is_paused(pid))
         printf("             %s-svc is paused:  kill -CONT %d\n", subject, pid);
     else if (id == CHECK_Q3)
-        printf("             mend:  ./saga rebuild %s\n", subject);
+        hint_print("             mend:  ./saga rebuild %s\n", subject);
     else if (id == CHECK_S10 && is_service)
         print_accepts(run);
     else if (is_service)
-        printf("             look:  ./saga %s %s\n",
-               id == CHECK_S1 ? "verify" : "log", subject);
+        hint_print("             look:  ./saga %s %s\n",
+                   id == CHECK_S1 ? "verify" : "log", subject);
     else if (id != CHECK_J1 && id != CHECK_J2)
-        printf("             look:  ./saga %s %s\n", is_tag ? "show" : "trace",
-               subject);
+        hint_print("             look:  ./saga %s %s\n",
+                   is_tag ? "show" : "trace", subject);
 }
 
 static void print_violations(const struct saga *saga,
@@ -486,9 +486,9 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
     else if (broken > 0)
         printf("%u of %u broken\n", broken, checked);
     else if (under_way > 0)
-        printf("%u of %u under way, none broken  "
-               "('./saga wait --quiet' returns when it is done)\n",
-               under_way, checked);
+        hint_print("%u of %u under way, none broken  "
+                   "('./saga wait --quiet' returns when it is done)\n",
+                   under_way, checked);
     else
         printf("all %u%s hold%s\n", checked,
                knows_domain(run) ? "" : " that were checked",
@@ -721,9 +721,10 @@ static void print_signed(const struct saga *saga, json_t *losses, bool known)
         printf("given up: %s, %s: %s\n", json_text(loss, "id"),
                json_text(loss, "subject"), json_text(loss, "text"));
     }
-    printf(i == 0 && !known ? "Nothing that was checked is broken.\n"
-           : i == 0         ? "Nothing is broken.\n"
-                    : "Recorded in losses.jsonl; './saga check' lists them.\n");
+    hint_print(i == 0 && !known ? "Nothing that was checked is broken.\n"
+               : i == 0
+                   ? "Nothing is broken.\n"
+                   : "Recorded in losses.jsonl; './saga check' lists them.\n");
 }
 
 static int run_acknowledge(struct saga *saga)

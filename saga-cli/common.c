@@ -181,12 +181,14 @@ int saga_no_answer(const struct saga *saga, const char *service,
 int saga_no_view(const struct saga *saga, const char *service,
                  enum evt_status rc)
 {
+    char start[START_BYTES];
+
     if (saga->read_side == NULL || rc == EVT_BAD)
         return saga_no_answer(saga, service, rc);
     return saga_fail(saga, rc == EVT_NONE ? SAGA_NOT_RUNNING : SAGA_TRY_AGAIN,
-                     "no read side of %s answers in %s; start one with "
-                     "'build/bin/%s-svc --read-side %s'",
-                     service, saga->read_side, service, saga->read_side);
+                     "no read side of %s answers in %s; start one with '%s'",
+                     service, saga->read_side,
+                     read_side_hint(saga, service, start));
 }
 
 struct store *saga_open_log(struct saga *saga, const char *service, int *code)

@@ -18,12 +18,13 @@
 
 enum { EFFECT_BYTES = 512 };
 
-static char texts[2][EFFECT_BYTES];       /* the one told, and the next */
+static char texts[2][2 * START_BYTES];    /* the one told, and the next */
 static _Atomic(const char *) effect = ""; /* one of them, whole */
+static char written[EFFECT_BYTES];        /* the same, with hints as written */
 
 const char *saga_effect(void)
 {
-    return effect;
+    return written;
 }
 
 /* Calls only what signal-safety(7) allows. */
@@ -61,8 +62,10 @@ void saga_set_effect(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(next, EFFECT_BYTES, format, args);
+    vsnprintf(written, sizeof written, format, args);
     va_end(args);
+    snprintf(next, sizeof texts[0], "%s", written);
+    hint_from_here(next, sizeof texts[0]);
     effect = next;
     if (first)
         catch_signals();

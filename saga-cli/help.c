@@ -151,11 +151,15 @@ void help_print_examples(FILE *out, const struct verb *verb, const char *head,
 static void print_rest(FILE *out, const struct verb *verb)
 {
     struct filled line = {out, 0, 0};
+    char *lead = hint_example("  ./saga ");
+    char *notes = hint_example(verb->notes != NULL ? verb->notes : "");
 
     print_options(out, verb->options);
     if (verb->notes != NULL)
-        fill_text(&line, verb->notes);
-    help_print_examples(out, verb, "\nExamples:\n", "  ./saga ");
+        fill_text(&line, notes);
+    help_print_examples(out, verb, "\nExamples:\n", lead);
+    free(notes);
+    free(lead);
 }
 
 /* The same as one string; caller frees. */
@@ -204,6 +208,8 @@ bool help_group_is_empty(int group)
 
 void help_print(FILE *out)
 {
+    char *more;
+
     fputs("usage: saga", out);
     for (const struct argp_option *o = global_options; o->name; o++)
         fprintf(out, " [--%s%s%s]", o->name, o->arg ? " " : "",
@@ -220,10 +226,12 @@ void help_print(FILE *out)
     }
     fputs("\nBefore or after any verb:\n", out);
     print_options(out, global_options);
-    fputs("\n'./saga help VERB' shows more.  Exit codes: 0 yes, 1 no, 64 "
-          "usage,\n65 bad data, 66 no such thing, 69 not running, 74 I/O, "
-          "75 try again.\n",
-          out);
+    more = hint_example("'./saga help VERB' shows more.");
+    fprintf(out,
+            "\n%s  Exit codes: 0 yes, 1 no, 64 usage,\n65 bad data, 66 no "
+            "such thing, 69 not running, 74 I/O, 75 try again.\n",
+            more);
+    free(more);
 }
 
 /* {"verbs":[{"name","synopsis","summary"}]} */

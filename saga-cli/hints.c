@@ -3,7 +3,9 @@
  * has no run.sh above it, and is found by its name. */
 #include "saga-cli/saga.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +102,7 @@ static void print_quoted(FILE *out, const char *word)
 
 /* What starts a service without run.sh, by the custom of names: for "restart
  * NAME --faults", "NAME-svc --faults". */
-static void print_program(FILE *out, const char *words)
+static void print_service(FILE *out, const char *words)
 {
     static const char restart[] = "restart ";
     const char *name = strncmp(words, restart, sizeof restart - 1) == 0
@@ -111,6 +113,21 @@ static void print_program(FILE *out, const char *words)
     fprintf(out, "%.*s-svc%s", (int)length, name, name + length);
 }
 
+/* What the command looks at, if that is not what it takes by itself. */
+static void print_where(FILE *out, const struct saga *saga)
+{
+    if (!is_usual(saga->directory)) {
+        fputs("SAGA_DIR=", out);
+        print_quoted(out, saga->directory);
+        fputc(' ', out);
+    }
+    if (saga->bus != NULL) {
+        fputs("SAGA_BUS=", out);
+        print_quoted(out, saga->bus);
+        fputc(' ', out);
+    }
+}
+
 const char *run_hint(const struct saga *saga, const char *words,
                      char text[START_BYTES])
 {
@@ -119,13 +136,9 @@ const char *run_hint(const struct saga *saga, const char *words,
 
     if (out == NULL)
         abort();
-    if (!is_usual(saga->directory)) {
-        fputs("SAGA_DIR=", out);
-        print_quoted(out, saga->directory);
-        fputc(' ', out);
-    }
+    print_where(out, saga);
     if (hint_is_installed()) {
-        print_program(out, words);
+        print_service(out, words);
     } else {
         snprintf(program, sizeof program, "%srun.sh", root());
         print_quoted(out, program);
@@ -149,21 +162,112 @@ const char *start_hint(const struct saga *saga, const char *service,
     return run_hint(saga, words, text);
 }
 
-void hint_from_here(char *text, size_t size)
+const char *read_side_hint(const struct saga *saga, const char *service,
+                           char text[START_BYTES])
+{
+    FILE *out = fmemopen(text, START_BYTES, "w");
+    char name[SERVICE_BYTES + 8], path[PATH_MAX], here[PATH_MAX];
+    size_t cut = 0;
+
+    if (out == NULL)
+        abort();
+    snprintf(name, sizeof name, "%s-svc", service);
+    if (!saga_find_above(name, path))
+        snprintf(path, sizeof path, "%s", name);
+    if (getcwd(here, sizeof here) != NULL &&
+        strncmp(path, here, strlen(here)) == 0 && path[strlen(here)] == '/')
+        cut = strlen(here) + 1;
+    print_where(out, saga);
+    print_quoted(out, path + cut);
+    fputs(" --read-side ", out);
+    print_quoted(out, saga->read_side);
+    fclose(out);
+    text[START_BYTES - 1] = '\0';
+    return text;
+}
+
+/* ---- saga itself --------------------------------------------------------- */
+
+static const struct saga *asked; /* what hints are about */
+
+void hint_about(const struct saga *saga)
+{
+    asked = saga;
+}
+
+/* How this program is called from here: beside run.sh it is saga, an installed
+ * one has the name that was typed. */
+static void print_program(FILE *out)
+{
+    char path[PATH_MAX + 8];
+
+    snprintf(path, sizeof path, "%ssaga", root());
+    print_quoted(out, hint_is_installed() ? program_invocation_name : path);
+}
+
+/* Whether what is called with @words, up to the end of the hint, reads a data
+ * directory. */
+static bool looks_at_data(const char *words)
+{
+    static const char *const others[] = {"help", "--help", "completion",
+                                         "learn", "scenario"};
+    size_t length = strcspn(words, "')\n");
+    const char *help = strstr(words, "--help");
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strncmp(words, others[i], strlen(others[i])) == 0)
+            return false;
+    return help == NULL || help >= words + length;
+}
+
+/* A new string in which each "./saga " of @text is what to type here. */
+static char *from_here(const char *text, bool with_data)
 {
     static const char written[] = "./saga ";
-    const char *there = hint_is_installed() ? "" : root();
-    char rest[2 * START_BYTES];
+    char *made = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&made, &size);
 
-    if (strcmp(there, "./") == 0)
-        return;
-    for (char *at = text; (at = strstr(at, written)) != NULL;) {
-        size_t used = (size_t)(at - text);
-
-        text_copy(rest, sizeof rest, at + 2); /* behind its "./" */
-        snprintf(at, size - used, "%s%s", there, rest);
-        at += strlen(there);
-        if (at >= text + size)
-            return;
+    if (out == NULL)
+        abort();
+    for (const char *at; (at = strstr(text, written)) != NULL;) {
+        fwrite(text, 1, (size_t)(at - text), out);
+        text = at + strlen(written);
+        if (with_data && asked != NULL && looks_at_data(text))
+            print_where(out, asked);
+        print_program(out);
+        fputc(' ', out);
     }
+    fputs(text, out);
+    if (fclose(out) != 0)
+        abort();
+    return made;
+}
+
+void hint_from_here(char *text, size_t size)
+{
+    char *made = from_here(text, true);
+
+    snprintf(text, size, "%s", made);
+    free(made);
+}
+
+void hint_print(const char *format, ...)
+{
+    char *text = NULL, *made;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        abort();
+    va_end(args);
+    made = from_here(text, true);
+    fputs(made, stdout);
+    free(made);
+    free(text);
+}
+
+char *hint_example(const char *text)
+{
+    return from_here(text, false);
 }

@@ -70,7 +70,7 @@ static void print_all_parked(const json_t *all, bool more)
         print_parked(json_text(parked, "service"), parked);
     if (more)
         puts("... and more than one answer can hold");
-    puts("Once the program can read them:  ./saga redrive");
+    hint_print("%s\n", "Once the program can read them:  ./saga redrive");
 }
 
 static int run_parked(struct saga *saga)
@@ -309,12 +309,12 @@ static int run_accept(struct saga *saga)
         saga_print_json(reply);
         return SAGA_YES;
     }
-    printf("%s continues after #%" PRId64
-           " of %s's log; it had consumed the old one up to #%" PRId64
-           ".\nEvents that it consumed and %s lost are not recovered; list "
-           "the affected %ss:  ./saga check\n",
-           service, json_number(reply, "seq"), source,
-           json_number(reply, "was"), source, saga_noun());
+    hint_print("%s continues after #%" PRId64
+               " of %s's log; it had consumed the old one up to #%" PRId64
+               ".\nEvents that it consumed and %s lost are not recovered; list "
+               "the affected %ss:  ./saga check\n",
+               service, json_number(reply, "seq"), source,
+               json_number(reply, "was"), source, saga_noun());
     json_decref(reply);
     return SAGA_YES;
 }

@@ -97,16 +97,19 @@ static void tell_rebuilding(struct saga *saga, struct rebuilding *rebuilding,
         if (strlen(one) + 3 < left)
             at += snprintf(at, left, "%s%s", i == 0 ? ": " : ", ", one);
     }
-    if (strcmp(text, rebuilding->told) != 0)
-        fprintf(stderr, "saga: %s\n", text);
+    if (strcmp(text, rebuilding->told) == 0)
+        return;
     text_copy(rebuilding->told, sizeof rebuilding->told, text);
+    hint_from_here(text, sizeof text);
+    fprintf(stderr, "saga: %s\n", text);
 }
 
 static json_t *rebuild_request(const struct saga *saga,
                                const struct rebuilding *rebuilding)
 {
+    int left_ms = saga_within(saga, REBUILD_MS); /* and time for the answer */
     json_t *ask = json_pack("{s:s,s:i}", "do", "rebuild", "timeout_ms",
-                            saga_within(saga, REBUILD_MS));
+                            left_ms - (left_ms > 500 ? 250 : left_ms / 2));
 
     if (rebuilding->generation > 0)
         json_object_set_new(ask, "generation",
@@ -126,7 +129,10 @@ static json_t *ask_rebuild(struct saga *saga, struct rebuilding *rebuilding,
     rc =
         saga_ask_view(saga, service, ask, REBUILD_MS + REBUILD_LATE_MS, &reply);
     json_decref(ask);
-    *again = false;
+    *again = rc == EVT_BUSY && rebuilding->generation > 0 &&
+             saga_mono_ms() >= saga->deadline_ms;
+    if (*again)
+        return NULL;
     if (rc != EVT_OK) {
         *code = saga_no_view(saga, service, rc);
         return NULL;

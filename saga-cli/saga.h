@@ -11,6 +11,8 @@
 #include "saga-cli/saga_main.h"
 #include "shop/shop.h"
 
+#include <stdio.h>
+
 /* Exit codes, so that a script can tell "no" from "could not look". */
 enum {
     SAGA_YES = 0,
@@ -107,8 +109,17 @@ bool saga_find_above(const char *wanted, char *path);
 const char *saga_usual_directory(void);
 /* Whether no run.sh is above this program, which is typed by its name then. */
 bool hint_is_installed(void);
-/* Each "./saga " in @text becomes what is to be typed where we are. */
+/* Hints are written with "./saga ", and told with what is to be typed here:
+ * "SAGA_DIR=/tmp/x /opt/shop/saga ", or "./saga " in the directory of run.sh
+ * if the data directory is the usual one.  They are about what @saga looks at,
+ * which is borrowed. */
+void hint_about(const struct saga *saga);
+/* Does so in @text; what no longer fits is cut. */
 void hint_from_here(char *text, size_t size);
+/* To standard output. */
+void hint_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A new string, which says nothing of a data directory.  Caller frees. */
+char *hint_example(const char *text);
 
 /* What to type to have run.sh do @words ("restart NAME", or "") on the data
  * directory that is looked at: "SAGA_DIR=/tmp/x ./run.sh restart NAME", or
@@ -120,6 +131,10 @@ const char *run_hint(const struct saga *saga, const char *words,
  * run on that directory, './run.sh restart SERVICE'.  Returns @text. */
 const char *start_hint(const struct saga *saga, const char *service,
                        char text[START_BYTES]);
+
+/* What to type to have the read side that was asked for.  Returns @text. */
+const char *read_side_hint(const struct saga *saga, const char *service,
+                           char text[START_BYTES]);
 
 /* Ends processes by signals, the ones of saga->words or all: SIGTERM, and
  * SIGKILL for those that have not ended after a second.  @done takes what

@@ -246,6 +246,7 @@ int saga_main(int argc, char **argv, const struct saga_tool *handed)
 
     if (handed != NULL)
         tool = handed;
+    hint_about(&saga);
     list_verbs();
     saga_open_standard();
     if (sodium_init() < 0)
@@ -258,8 +259,6 @@ int saga_main(int argc, char **argv, const struct saga_tool *handed)
     saga.json = wants_json(argv); /* also for what is wrong before it */
     if (!saga.json)
         screen_open(saga.colour);
-    if (hint_is_installed())
-        screen_by_name();
     code = run_verb(&saga, argc, argv);
     client_close(saga.client);
     return saga_finish(code);

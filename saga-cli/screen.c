@@ -15,7 +15,7 @@ enum { BYTES_SHOWN = 6 /* of one byte, at most: \u001b */, WIDTH_MIN = 20 };
 
 static struct {
     FILE *real; /* stdout as it was */
-    bool colour, by_name;
+    bool colour;
     char *line; /* what has come of it */
     size_t used, room;
 } screen;
@@ -124,22 +124,13 @@ static void put_folded(const char *line, size_t width)
     fputs(line, screen.real);
 }
 
-/* Takes the "./" away before each "saga " that is to be typed. */
-static void name_only(char *line)
-{
-    for (char *at = line; (at = strstr(at, "./saga ")) != NULL;)
-        memmove(at, at + 2, strlen(at + 2) + 1);
-}
-
-static void put_line(char *line)
+static void put_line(const char *line)
 {
     char *shown = malloc(BYTES_SHOWN * strlen(line) + SHOWN_BYTES);
     size_t width = screen_width();
 
     if (shown == NULL)
         abort();
-    if (screen.by_name)
-        name_only(line);
     escape(line, shown);
     if (width == 0 || shown[bytes_within(shown, width)] == '\0')
         fputs(shown, screen.real);
@@ -196,11 +187,6 @@ void screen_open(bool colour)
     if (isatty(STDOUT_FILENO))
         setvbuf(filter, NULL, _IOLBF, BUFSIZ);
     stdout = filter;
-}
-
-void screen_by_name(void)
-{
-    screen.by_name = true;
 }
 
 bool screen_close(void)

@@ -11,9 +11,6 @@
  * @colour: colours that are printed stay.  stdout reports errors as before. */
 void screen_open(bool colour);
 
-/* From now on "./saga " is printed as "saga ": where it is installed. */
-void screen_by_name(void);
-
 /* Prints what is left of a line without an end; false: it got not out. */
 bool screen_close(void);
 

@@ -210,16 +210,18 @@ static void print_troubles(const char *service, const json_t *status)
         int64_t behind = json_number(sub, "head") - json_number(sub, "seq");
 
         if (json_text(sub, "trouble")[0] != '\0')
-            printf("  ! %s has stopped reading %s: %s  (./saga accept %s %s)\n",
-                   service, source, json_text(sub, "trouble"), service, source);
+            hint_print(
+                "  ! %s has stopped reading %s: %s  (./saga accept %s %s)\n",
+                service, source, json_text(sub, "trouble"), service, source);
         else if (behind > 0)
             printf("    %s is %" PRId64 " event%s behind %s\n", service, behind,
                    behind == 1 ? "" : "s", source);
     }
     if (json_number(status, "parked") > 0)
-        printf("  ! %s has parked %" PRId64 " event%s  (./saga parked %s)\n",
-               service, json_number(status, "parked"),
-               json_number(status, "parked") == 1 ? "" : "s", service);
+        hint_print("  ! %s has parked %" PRId64
+                   " event%s  (./saga parked %s)\n",
+                   service, json_number(status, "parked"),
+                   json_number(status, "parked") == 1 ? "" : "s", service);
     if (json_text(view, "trouble")[0] != '\0')
         printf("  ! %s's read side: %s\n", service, json_text(view, "trouble"));
 }
@@ -261,9 +263,10 @@ static void print_silent(const struct saga *saga, const char *service,
     else if (rc != EVT_BUSY)
         puts("sent a malformed answer");
     else
-        printf("is running but does not answer  (paused? ./saga signal %s CONT "
-               "wakes it)\n",
-               service);
+        hint_print(
+            "is running but does not answer  (paused? ./saga signal %s CONT "
+            "wakes it)\n",
+            service);
 }
 
 static void print_service(const struct saga *saga, const char *service,

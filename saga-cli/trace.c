@@ -124,14 +124,16 @@ static void print_gap(const struct story *story, size_t i)
     char text[128];
 
     if (story->parked[i] != NULL)
-        printf("  %s has parked event %zu, %s: %s  (./saga redrive %s)\n",
-               gap->owner->name, n, type, story->parked[i], gap->owner->name);
+        hint_print("  %s has parked event %zu, %s: %s  (./saga redrive %s)\n",
+                   gap->owner->name, n, type, story->parked[i],
+                   gap->owner->name);
     else if (gap->ignored)
         printf("  %s ignored event %zu, %s.\n", gap->owner->name, n, type);
     else
-        printf("  %s has not handled event %zu, %s, yet: %s  (./saga why %s)\n",
-               gap->owner->name, n, type,
-               story_answers(gap->rule, text, sizeof text), story->id);
+        hint_print(
+            "  %s has not handled event %zu, %s, yet: %s  (./saga why %s)\n",
+            gap->owner->name, n, type,
+            story_answers(gap->rule, text, sizeof text), story->id);
 }
 
 static void print_text(const struct saga *saga, const struct story *story)
@@ -159,11 +161,11 @@ static void print_text(const struct saga *saga, const struct story *story)
     if (json_array_size(story->unreadable) > 0)
         putchar('\n');
     json_array_foreach(story->unreadable, n, row)
-        printf("  %s #%" PRId64 " %s version %" PRId64
-               " cannot be read by this program  (./saga log %s)\n",
-               json_text(row, "source"), json_number(row, "seq"),
-               json_text(row, "type"), json_number(row, "version"),
-               json_text(row, "source"));
+        hint_print("  %s #%" PRId64 " %s version %" PRId64
+                   " cannot be read by this program  (./saga log %s)\n",
+                   json_text(row, "source"), json_number(row, "seq"),
+                   json_text(row, "type"), json_number(row, "version"),
+                   json_text(row, "source"));
     for (unsigned l = 0; l < saga_services(); l++)
         if (story->from_file[l])
             printf("\n  From %s's log file, since %s-svc does not answer.\n",

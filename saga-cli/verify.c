@@ -133,11 +133,13 @@ static void print_text(const struct finding *finding)
 
         printf("  FAIL  %s #%" JSON_INTEGER_FORMAT " %s\n", service, seq,
                json_string_value(json_object_get(edited, "text")));
-        printf("        look:  ./saga log %s --from %" JSON_INTEGER_FORMAT "\n",
-               service, seq > 0 ? seq : 1);
+        hint_print("        look:  ./saga log %s --from %" JSON_INTEGER_FORMAT
+                   "\n",
+                   service, seq > 0 ? seq : 1);
         if (json_is_string(json_object_get(edited, "witness")))
-            printf("        if %s's log was restored:  ./saga accept %s %s\n",
-                   service, json_text(edited, "witness"), service);
+            hint_print(
+                "        if %s's log was restored:  ./saga accept %s %s\n",
+                service, json_text(edited, "witness"), service);
     }
     if (json_array_size(finding->edited) == 0)
         printf("  ok    %" PRIu64 " events chain, %" PRIu64

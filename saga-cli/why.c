@@ -204,7 +204,8 @@ static void print_state(const struct saga *saga, const char *name,
                  : owner->state == SILENT ? "is running but does not answer"
                                           : "is running, but reports: ");
     if (owner->state != DOWN && owner->state != SILENT) {
-        printf("%s ('./saga status' shows more).\n", state_words[owner->state]);
+        hint_print("%s ('./saga status' shows more).\n",
+                   state_words[owner->state]);
         return;
     }
     if (owner->heard_ms_ago >= 0)
@@ -219,9 +220,10 @@ static void print_owner(const struct saga *saga, const char *name,
 {
     switch (owner->state) {
     case DIVERGED:
-        printf("%s-svc has stopped reading %s: %s. To accept the log as it is:"
-               "  ./saga accept %s %s\n",
-               name, source, owner->trouble, name, source);
+        hint_print(
+            "%s-svc has stopped reading %s: %s. To accept the log as it is:"
+            "  ./saga accept %s %s\n",
+            name, source, owner->trouble, name, source);
         break;
     case BEHIND:
         printf("%s-svc has lost events that others consumed, and records "
@@ -229,7 +231,7 @@ static void print_owner(const struct saga *saga, const char *name,
                name);
         for (unsigned i = 0; i < saga_services(); i++)
             if (strcmp(saga_service(i), name) != 0)
-                printf("  ./saga accept %s %s\n", saga_service(i), name);
+                hint_print("  ./saga accept %s %s\n", saga_service(i), name);
         break;
     case RUNNING:
         printf("%s-svc is running and will handle it.\n", name);
@@ -283,8 +285,9 @@ static void print_gap(const struct saga *saga, const struct story *story,
            shop_type_name(gap->cause->type), gap->cause->source,
            gap->cause->at.seq, wanted);
     if (story->parked[i] != NULL) {
-        printf("%s-svc has parked it: %s. To retry it:  ./saga redrive %s\n",
-               name, story->parked[i], name);
+        hint_print(
+            "%s-svc has parked it: %s. To retry it:  ./saga redrive %s\n", name,
+            story->parked[i], name);
         return;
     }
     look_at_owner(answers, gap, &owner);
@@ -337,12 +340,12 @@ static size_t print_unreadable(struct saga *saga, const struct story *story)
     size_t i, count = json_array_size(all);
 
     json_array_foreach(all, i, parked)
-        printf("%s-svc has parked %s (%s #%" PRId64 "): %s.\n"
-               "Once %s-svc can read it:  ./saga redrive %s\n",
-               json_text(parked, "service"), json_text(parked, "type"),
-               json_text(parked, "source"), json_number(parked, "seq"),
-               json_text(parked, "reason"), json_text(parked, "service"),
-               json_text(parked, "service"));
+        hint_print("%s-svc has parked %s (%s #%" PRId64 "): %s.\n"
+                   "Once %s-svc can read it:  ./saga redrive %s\n",
+                   json_text(parked, "service"), json_text(parked, "type"),
+                   json_text(parked, "source"), json_number(parked, "seq"),
+                   json_text(parked, "reason"), json_text(parked, "service"),
+                   json_text(parked, "service"));
     json_decref(all);
     return count;
 }
@@ -421,11 +424,11 @@ static void print_unfinished(struct saga *saga, const struct story *story,
         }
     open += print_unreadable(saga, story);
     if (open == 0)
-        printf("No service has anything to do for it%s.\n",
-               armed                      ? " before its deadline"
-               : saga_tool()->end == NULL ? ""
-                                          : ", which should not happen "
-                                            "('./saga check')");
+        hint_print("No service has anything to do for it%s.\n",
+                   armed                      ? " before its deadline"
+                   : saga_tool()->end == NULL ? ""
+                                              : ", which should not happen "
+                                                "('./saga check')");
     print_missing(saga, story, answers);
     if (armed)
         print_deadline(story, answers, &deadline, now);

@@ -268,21 +268,21 @@ what_is_wrong() {
         fault clear order --all
     asked 0 stock widget 1 --id s-once
     code=1 told_what \
-        "s-once: this id was used for something else \('\./saga log inventory' has it\)$" \
+        "s-once: this id was used for something else \('SAGA_DIR=[^ ]+ \./saga log inventory' has it\)$" \
         stock widget 2 --id s-once
     code=66
     told_what "order's log ends at #[0-9]+: there is no #999999 yet$" \
         log order --from 999999
     told_what "the longest log ends at #[0-9]+: there is no #999999 yet$" \
         log --all --from 999999
-    told_what "no sku nope \('\./saga stock nope 1' receives one\)$" \
+    told_what "no sku nope \('SAGA_DIR=[^ ]+ \./saga stock nope 1' receives one\)$" \
         show sku:nope
-    told_what "no customer nope \('\./saga fund nope 10.00' opens an account\)$" \
+    told_what "no customer nope \('SAGA_DIR=[^ ]+ \./saga fund nope 10.00' opens an account\)$" \
         show customer:nope
-    told_what "no order widget, but a sku: '\./saga show sku:widget'$" show widget
-    told_what "no order bob, but a customer: '\./saga show customer:bob'$" \
+    told_what "no order widget, but a sku: 'SAGA_DIR=[^ ]+ \./saga show sku:widget'$" show widget
+    told_what "no order bob, but a customer: 'SAGA_DIR=[^ ]+ \./saga show customer:bob'$" \
         show bob --at 1
-    told_what "no order widget \('\./saga ls' shows all\)$" show order:widget
+    told_what "no order widget \('SAGA_DIR=[^ ]+ \./saga ls' shows all\)$" show order:widget
 }
 new_names() { # what may be a slip is called new, once
     asked 0 stock wigdet 5 --id s-slip
@@ -350,11 +350,11 @@ place_text() {
     asked 1 place gadget:500 --id o-many
     shows "$said" 'CANCELLED: insufficient stock'
     asked 1 place nothing:1
-    shows "$said" '^saga: o-.* was not placed: unknown product nothing \(.\./saga product nothing 9\.90. lists it\)$'
+    shows "$said" '^saga: o-.* was not placed: unknown product nothing \(.SAGA_DIR=[^ ]+ \./saga product nothing 9\.90. lists it\)$'
     asked 1 place widget:2 nothing:1
     shows "$said" 'unknown product nothing '
     asked 1 place widget:3 --id o-text
-    shows "$said" "this id was used for something else \('\./saga trace o-text' shows it"
+    shows "$said" "this id was used for something else \('SAGA_DIR=[^ ]+ \./saga trace o-text' shows it"
     asked 0 place gizmo:1 --no-wait --id o-quick
     shows "$said" '^o-quick placed \(order #[0-9]+\)$'
     asked 0 wait o-quick
@@ -682,9 +682,9 @@ unfinished() {
     shows "$said" '^nothing is parked$'
     asked 66 redrive --source order --seq 1
     asked 1 accept order payment
-    shows "$said" "^saga: order: payment's log has not diverged, nothing to accept \\('\./saga status' shows"
+    shows "$said" "^saga: order: payment's log has not diverged, nothing to accept \\('SAGA_DIR=[^ ]+ \./saga status' shows"
     asked 64 accept order order
-    shows "$said" "^saga: order: order's log is not one that it reads \\('\./saga status' shows"
+    shows "$said" "^saga: order: order's log is not one that it reads \\('SAGA_DIR=[^ ]+ \./saga status' shows"
     asked_json 1 accept order payment
     has code 1
 }
@@ -742,7 +742,7 @@ rebuilt() {
         return 1
     asked 1 check --final
     shows "$said" 'FAIL +Q3'
-    shows "$said" 'mend:  ./saga rebuild order'
+    shows "$said" 'mend:  SAGA_DIR=[^ ]+ \./saga rebuild order'
     asked_json 0 rebuild order
     shows "$(field differences.0)" 'o-spoilt'
     asked 0 check --final

@@ -24,7 +24,7 @@ ended_or_under_way() {
         0) shows "$said" '^all 14 hold$' ;;
         75)
             shows "$said" '^  wait  Q[123] .* under way$'
-            shows "$said" "under way, none broken  \('\./saga wait --quiet' "
+            shows "$said" "under way, none broken  \('SAGA_DIR=[^ ]+ \./saga wait --quiet' "
             shows_no "$said" FAIL
             ;;
         *)

@@ -19,7 +19,7 @@ refuses() { # CODE PATTERN WORDS...
 
 orders_are_named() {
     ends_with 0 "$saga" place widget:1 --id o-done
-    refuses 66 "^saga: no order o-none \\('./saga ls'" cancel o-none
+    refuses 66 "^saga: no order o-none \\('SAGA_DIR=[^ ]+ \./saga ls'" cancel o-none
     refuses 1 '^saga: o-done: too late: .*saga trace o-done' cancel o-done
     refuses 66 '"code":66' cancel o-none --json
 }

@@ -96,6 +96,60 @@ hints() {
     SAGA_DIR=/no/such/place asked 69 bench --sagas 1
     shows "$said" "start one with 'SAGA_DIR=/no/such/place \./run\.sh'$"
 }
+# From another directory, about a shop that is not the usual one: what a hint
+# says works as it is, and is about the same shop.
+hints_work() {
+    local code words hint far=$work/far dir=$SAGA_DIR
+    mkdir -p "$far/build/bin" "$far/docs"
+    install "$root/run.sh" "$far"
+    cp "$saga" "$far/build/bin"
+    ln -s build/bin/saga "$far/saga"
+    start_all
+    seed
+    asked 0 place widget:1 --id o-1
+    asked 0 stock widget 1 --id s-1
+    cd "$far/docs" || return 1
+    unset SAGA_DIR
+    while read -r code words; do
+        # shellcheck disable=SC2086 # words of one line
+        said=$(ends_with "$code" ../saga --dir "$dir" $words 2>&1) || {
+            echo "$said"
+            return 1
+        }
+        hint=$(grep -oE "(SAGA_DIR=$dir |'|  )$far/saga [^')]*" <<<"$said" |
+            head -n 1) || {
+            echo "no hint: $words: $said"
+            return 1
+        }
+        [[ $hint == *--help ]] || shows "$hint" "^SAGA_DIR=$dir "
+        said=$(cd "$far/docs" && ends_with 0 bash -c "${hint#"'"}" 2>&1) || {
+            echo "$words: $hint: $said"
+            return 1
+        }
+    done <<'END'
+66 cancel o-none
+1 cancel o-1
+66 show o-none
+66 wait o-none
+66 show bob
+66 show sku:none
+66 show customer:none
+1 place none:1
+1 stock widget 2 --id s-1
+1 place widget:9 --id o-1
+64 wait
+64 nonsense
+64 wait --timeout
+64 fault nonsense
+66 fault set order nonsense
+66 redrive --seq 9
+1 accept order payment
+0 show o-1
+END
+    said=$(../saga help place)
+    shows "$said" "^  $far/saga place widget:2"
+    shows "$(../saga help)" "^'$far/saga help VERB' shows more"
+}
 from_files() {
     export SAGA_DIR=$work/down
     local words
@@ -267,7 +321,7 @@ whys() {
     has waits.0.state 'does not answer'
     [ "$(field deadline_ms)" -gt "$(field begun_ms)" ]
     asked 75 status
-    shows "$said" "^  payment +${pids[payment]} +is running but does not answer  \(paused\? \./saga signal payment CONT wakes it\)$"
+    shows "$said" "^  payment +${pids[payment]} +is running but does not answer  \(paused\? SAGA_DIR=[^ ]+ \./saga signal payment CONT wakes it\)$"
     asked 75 place widget:1 --timeout 1 # and says why
     shows "$said" "It has waited [0-9.]+ s for payment's answer"
     begun=$SECONDS
@@ -467,7 +521,7 @@ parked_newer() { # HC20, HC37
     asked 0 fund alice 1
     asked 0 parked
     shows "$said" "^payment +inventory #[0-9]+  p-1  StockReserved version 2: newer than this program$"
-    shows "$said" '\./saga redrive'
+    shows "$said" 'SAGA_DIR=[^ ]+ \./saga redrive'
     asked_json 0 parked
     has '#' 1
     has 0.service payment
@@ -475,15 +529,15 @@ parked_newer() { # HC20, HC37
     planted=$(field 0.seq)
     asked 0 why p-1
     shows "$said" "^p-1 has been PENDING for .* s\. payment-svc has parked StockReserved \(inventory #$planted\): StockReserved version 2: newer than this program\.$"
-    shows "$said" '\./saga redrive payment$'
+    shows "$said" 'SAGA_DIR=[^ ]+ \./saga redrive payment$'
     asked_json 0 why p-1
     has waits.0.state parked
     has waits.0.service payment
     asked 0 trace p-1
-    shows "$said" "^  inventory #$planted StockReserved version 2 cannot be read by this program  \(\./saga log inventory\)$"
+    shows "$said" "^  inventory #$planted StockReserved version 2 cannot be read by this program  \(SAGA_DIR=[^ ]+ \./saga log inventory\)$"
     shows_no "$said" ' ignored event '
     asked 0 status
-    shows "$said" '! payment has parked 1 event  \(\./saga parked payment\)'
+    shows "$said" '! payment has parked 1 event  \(SAGA_DIR=[^ ]+ \./saga parked payment\)'
     asked 1 redrive
     shows "$said" '^payment: 0 handled, 1 still parked$'
     asked_json 1 redrive payment --source inventory --seq "$planted"
@@ -545,7 +599,7 @@ restored() { # HC11
     within 30 says_status 'inventory has stopped reading payment: diverged'
     within 30 says_status 'payment: behind its readers'
     asked 0 status
-    shows "$said" '\(\./saga accept order payment\)$'
+    shows "$said" '\(SAGA_DIR=[^ ]+ \./saga accept order payment\)$'
     shows "$said" '^  ! payment: behind its readers'
     asked 75 fund dora 1
     shows "$said" "lost events that others consumed.*saga status"
@@ -553,15 +607,15 @@ restored() { # HC11
     within 30 has_event inventory StockReserved waits
     asked 0 why waits
     shows "$said" "^payment-svc has lost events that others consumed, and records nothing"
-    shows "$said" '\./saga accept order payment'
-    shows "$said" '\./saga accept inventory payment'
+    shows "$said" 'SAGA_DIR=[^ ]+ \./saga accept order payment'
+    shows "$said" 'SAGA_DIR=[^ ]+ \./saga accept inventory payment'
     asked_json 0 why waits
     has waits.0.state 'behind its readers'
     asked 1 check
     shows "$said" 'FAIL +S10'
-    shows "$said" 'look:  \./saga verify$' # not of order, whose log is whole
+    shows "$said" 'look:  SAGA_DIR=[^ ]+ \./saga verify$' # not of order, whose log is whole
     for s in order inventory; do
-        shows "$said" "if payment's log was restored:  \./saga accept $s payment$"
+        shows "$said" "if payment's log was restored:  SAGA_DIR=[^ ]+ \./saga accept $s payment$"
     done
     asked 1 acknowledge
     shows "$said" '^saga: S10, .*: this is no loss to give up'
@@ -570,7 +624,7 @@ restored() { # HC11
     same 'inventory order' "$(field 'edited.*.witness' | sort | paste -sd ' ')"
     asked 1 verify
     for s in order inventory; do
-        shows "$said" "if payment's log was restored:  \./saga accept $s payment$"
+        shows "$said" "if payment's log was restored:  SAGA_DIR=[^ ]+ \./saga accept $s payment$"
     done
     shows "$said" '^  FAIL +payment #[0-9]+ order has consumed it, but the log does not have it$'
 
@@ -715,7 +769,7 @@ forked() { # another history under numbers that were read
     asked 0 place widget:1 --id apart --no-wait
     within 30 has_event inventory StockReserved apart
     asked 0 why apart
-    shows "$said" '^payment-svc has stopped reading inventory: diverged: .*To accept the log as it is:  \./saga accept payment inventory$'
+    shows "$said" '^payment-svc has stopped reading inventory: diverged: .*To accept the log as it is:  SAGA_DIR=[^ ]+ \./saga accept payment inventory$'
     asked_json 0 why apart
     has waits.0.state 'has stopped reading'
     shows "$(field waits.0.trouble)" '^diverged'
@@ -746,7 +800,7 @@ edited() { # HC48
         UPDATE event SET time_ms = time_ms + 1 WHERE seq = $seq"
     asked 1 verify
     shows "$said" "^  FAIL  payment #$seq PaymentCharged: the stored hash is"
-    shows "$said" "look:  \./saga log payment --from $seq"
+    shows "$said" "look:  SAGA_DIR=[^ ]+ \./saga log payment --from $seq"
     asked_json 1 verify payment
     has edited.0.seq "$seq"
     asked 0 verify order
@@ -862,6 +916,7 @@ empty_quantity() {
 
 it 'a service that is down is named, with what starts it' in_shop down down
 it 'a hint starts the directory that was looked at' hints
+it 'a hint works as it is, wherever it is given' in_shop far-away hints_work
 it 'what files can tell is told without the services' from_files
 it 'without data everything says so' nowhere
 it 'a rebuild that waits says for whom, and goes on' \

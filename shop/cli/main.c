@@ -48,10 +48,10 @@ static const struct verb_words words[] = {
               "exits 0 if nothing is left that is broken, 1 if something "
               "cannot be given up"},
     {"rebuild", .examples = "rebuild stock",
-     .notes = "VIEW is order, stock or account.\n"
-              "exits 75 if the rebuild goes on without this command: a service "
-              "whose events it needs has been away for half a minute, or an "
-              "hour has passed"},
+     .notes = "VIEW is order, stock or account.  Without --timeout the command "
+              "waits for an hour, and half a minute for a service that is away "
+              "and whose events are needed.\n"
+              "exits 75 if the rebuild goes on without this command"},
     {"signal", .examples = "signal payment STOP"},
     {"shutdown", .examples = "shutdown payment\n"
                              "shutdown --all"},

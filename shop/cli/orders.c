@@ -67,9 +67,9 @@ static void print_text(const json_t *orders, bool more, const char *status)
     size_t i;
 
     if (json_array_size(orders) == 0) {
-        printf("No orders%s%s. Place one:  ./saga place widget:2\n",
-               status != NULL ? " that are " : "",
-               status != NULL ? status : "");
+        hint_print("No orders%s%s. Place one:  ./saga place widget:2\n",
+                   status != NULL ? " that are " : "",
+                   status != NULL ? status : "");
         return;
     }
     json_array_foreach(orders, i, order)

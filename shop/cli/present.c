@@ -81,10 +81,10 @@ static void print_order(const json_t *reply)
     else if (json_is_integer(ended))
         printf(", ended %" PRId64 " ms later",
                (int64_t)json_integer_value(ended) - placed_ms);
-    printf("\n  events    %" PRId64 "  (./saga %s %s)\n",
-           json_number(order, "events"),
-           json_is_true(json_object_get(reply, "ended")) ? "trace" : "why",
-           json_text(order, "order"));
+    hint_print("\n  events    %" PRId64 "  (./saga %s %s)\n",
+               json_number(order, "events"),
+               json_is_true(json_object_get(reply, "ended")) ? "trace" : "why",
+               json_text(order, "order"));
 }
 
 static void print_sku(const json_t *reply)
@@ -130,7 +130,7 @@ static void print_customer(const json_t *reply)
                json_text(line, "order")); /* a deposit is for none */
     }
     if (count > STATEMENT_SHOWN || json_is_true(json_object_get(reply, "more")))
-        printf("  ... and older ones (./saga log payment)\n");
+        hint_print("  ... and older ones (./saga log payment)\n");
 }
 
 void present_print(const json_t *reply)

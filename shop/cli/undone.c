@@ -223,10 +223,11 @@ static void print_advice(const struct undone_look *look, bool some)
                   look->counts[UNSHIPPED] > 0;
 
     if (some && orders)
-        printf(" The next start continues %s",
-               parked ? "it; to retry parked events:  ./saga redrive" : "it.");
+        hint_print(" The next start continues %s",
+                   parked ? "it; to retry parked events:  ./saga redrive"
+                          : "it.");
     else if (some && parked)
-        printf(" To retry parked events:  ./saga redrive");
+        hint_print(" To retry parked events:  ./saga redrive");
     putchar('\n');
 }
 
