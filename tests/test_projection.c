@@ -687,6 +687,53 @@ Test(projection, only_so_many_may_wait)
         cr_assert_str_eq(word(answers[token], "order", "status"), "PENDING");
 }
 
+static uint64_t asked; /* how often the view was */
+
+static json_t *counted_query(struct view_db *db, const json_t *request)
+{
+    asked++;
+    return order_view.query(db, request);
+}
+
+/* As many wait as can, each for the end of its order: events of others ask the
+ * view nothing, one of theirs asks it once. */
+Test(projection, those_who_wait_cost_nothing_until_it_is_about_them)
+{
+    char id[16];
+
+    view.query = counted_query;
+    open_reader();
+    settle();
+    for (int i = 1; i <= WAITING_MAX; i++) {
+        snprintf(id, sizeof id, "o-%d", i);
+        one(ORDER, ORDER_PLACED, id);
+    }
+    publish(ORDER, 1, WAITING_MAX);
+    settle();
+    for (int i = 1; i <= WAITING_MAX; i++) {
+        char request[80];
+
+        snprintf(request, sizeof request,
+                 "{\"get\":\"order\",\"order\":\"o-%d\",\"until\":\"ended\"}",
+                 i);
+        ask((uint64_t)i, request);
+    }
+    settle();
+    cr_assert_eq(asked, WAITING_MAX, "when it comes, each is asked for");
+    for (int i = 1; i <= 300; i++) {
+        snprintf(id, sizeof id, "other-%d", i);
+        one(ORDER, ORDER_PLACED, id);
+        publish(ORDER, WAITING_MAX + (uint64_t)i, WAITING_MAX + (uint64_t)i);
+        settle();
+    }
+    cr_assert_eq(asked, WAITING_MAX, "300 steps about others");
+    one(INVENTORY, STOCK_RESERVED, "o-7");
+    publish(INVENTORY, 1, 1);
+    settle();
+    cr_assert_eq(asked, WAITING_MAX + 1, "one about one of them");
+    cr_assert_null(answers[7]);
+}
+
 /* ---- rebuilding ---------------------------------------------------------- */
 
 static bool tells(const json_t *differences, const char *part)
