@@ -879,6 +879,7 @@ backup_is_looked_at() {
     echo 'and of logs that were in use once'
     sqlite3 "$copy/order/log.db" 'PRAGMA journal_mode = WAL' >/dev/null
     rm -f "$copy"/*/*-wal "$copy"/*/*-shm
+    head -c 100000 /dev/zero >"$copy/order/log.db-wal" # a stop leaves it so
     mount --bind "$copy" "$work/read-only"
     mount -o remount,bind,ro "$work/read-only"
     look_at "$work/read-only"

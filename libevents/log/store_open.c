@@ -4,6 +4,7 @@
  * daily life are in store.c. */
 #include "base/text.h"
 #include "log/store_internal.h"
+#include "log/wal_vfs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* migrations[n] makes a file of schema n one of schema n + 1.  A fresh file
@@ -255,36 +255,9 @@ static enum evt_status read_identity(struct store *store, const char *service)
 
 /* ---- recovery ---- */
 
-/* How many bytes of the WAL count, by its index: the frames behind them are
- * what a commit left that failed, or an older WAL.  Where mxFrame and the size
- * of a page stand: https://www.sqlite.org/walformat.html#walidxfmt */
-static int counting_bytes(sqlite3 *db, sqlite3_int64 *bytes)
-{
-    enum { REGION = 32768, WAL_HEADER = 32, FRAME_HEADER = 24 };
-    volatile void *region = NULL;
-    const volatile uint8_t *index;
-    sqlite3_file *file = NULL;
-    uint32_t frames;
-    uint16_t page;
-    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-
-    if (rc == SQLITE_OK)
-        rc = file->pMethods->xShmMap(file, 0, REGION, 0, &region);
-    if (rc == SQLITE_OK && region == NULL)
-        rc = SQLITE_IOERR_SHMMAP;
-    if (rc != SQLITE_OK)
-        return rc;
-    index = region;
-    page = *(const volatile uint16_t *)(const volatile void *)(index + 14);
-    frames = *(const volatile uint32_t *)(const volatile void *)(index + 16);
-    *bytes = frames == 0
-                 ? 0
-                 : WAL_HEADER + (sqlite3_int64)frames *
-                                    (FRAME_HEADER + (page == 1 ? 65536 : page));
-    return SQLITE_OK;
-}
-
-/* The @counting first bytes once more, and no others. */
+/* The @counting first bytes once more, and no others.  Of a WAL that a clean
+ * stop has emptied, the zeros that say so; what follows stays, to be written
+ * over. */
 static int rewrite(sqlite3_file *file, sqlite3_int64 counting)
 {
     static _Thread_local uint8_t bytes[65536];
@@ -293,7 +266,9 @@ static int rewrite(sqlite3_file *file, sqlite3_int64 counting)
 
     if (rc == SQLITE_OK && size < counting)
         return SQLITE_BUSY; /* deleted; a program still has the old one open */
-    if (rc == SQLITE_OK && size > counting)
+    if (rc == SQLITE_OK && counting == 0 && wal_vfs_is_emptied(file))
+        counting = WAL_HEADER_BYTES;
+    else if (rc == SQLITE_OK && size > counting)
         rc = file->pMethods->xTruncate(file, counting);
     for (sqlite3_int64 at = 0; rc == SQLITE_OK && at < counting;) {
         sqlite3_int64 left = counting - at;
@@ -312,15 +287,17 @@ static int rewrite(sqlite3_file *file, sqlite3_int64 counting)
 
 int store_renew_wal(sqlite3 *db)
 {
-    sqlite3_file *wal = NULL;
+    sqlite3_file *wal = NULL, *file = NULL;
     sqlite3_int64 counting = 0;
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
     if (rc != SQLITE_OK)
         return rc;
     rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (rc == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
-        rc = counting_bytes(db, &counting);
+        rc = wal_vfs_counting(file, &counting);
     if (rc == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
         rc = rewrite(wal, counting);
     sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -369,18 +346,33 @@ static enum evt_status prepare_file(struct store *store, const char *service,
     return rc;
 }
 
+/* Whether the WAL at @path holds nothing: none, or one that was emptied. */
+static bool is_empty_wal(const char *path)
+{
+    static const uint8_t zeros[WAL_HEADER_BYTES];
+    uint8_t header[WAL_HEADER_BYTES];
+    FILE *file = fopen(path, "re");
+    size_t got = 0;
+
+    if (file == NULL)
+        return errno == ENOENT;
+    got = fread(header, 1, sizeof header, file);
+    fclose(file);
+    return got == 0 ||
+           (got == sizeof header && memcmp(header, zeros, got) == 0);
+}
+
 /* Whether @path lies where we can write nothing, and has no WAL: a backup on
  * read-only media.  SQLite cannot make the shared memory that it needs there,
  * unless it is told that nobody else will write, either. */
 static bool is_immutable(const char *path)
 {
     char wal[4096 + 8], directory[4096], *slash;
-    struct stat found;
 
     if (strlen(path) >= sizeof directory)
         return false;
     snprintf(wal, sizeof wal, "%s-wal", path);
-    if (stat(wal, &found) == 0 && found.st_size > 0)
+    if (!is_empty_wal(wal))
         return false;
     text_copy(directory, sizeof directory, path);
     slash = strrchr(directory, '/');
@@ -430,7 +422,8 @@ static enum evt_status open_file(struct store *store, const char *vfs,
     if (vfs == NULL && store->readonly && is_immutable(store->path))
         rc = open_immutable(store->path, flags, &store->db);
     else
-        rc = sqlite3_open_v2(store->path, &store->db, flags, vfs);
+        rc = sqlite3_open_v2(store->path, &store->db, flags,
+                             store->readonly ? vfs : wal_vfs_over(vfs));
     if (rc == SQLITE_OK)
         return EVT_OK;
     snprintf(why, STORE_WHY_BYTES, "%s: %s", store->path,

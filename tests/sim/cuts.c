@@ -6,8 +6,8 @@
  * that goes wrong.  Here little else goes wrong: a writer appends batches with
  * their cursor and a timer, the power fails at any operation of the disk,
  * during the start too, and what was not synced is kept or lost sector by
- * sector.  Some lives before the cut end otherwise, by a kill or by a sync that
- * fails, and beside some of the next a reader still holds an old snapshot.
+ * sector.  Some lives before the cut end otherwise, by a stop, a kill or a sync
+ * that fails, and beside some of the next a reader still holds an old snapshot.
  * Then the log is opened as a service opens it.  It must end with the last
  * acknowledged batch or with the one that was being committed: never less,
  * never half a batch, never another event under a number that was given out.
@@ -23,6 +23,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ struct cuts {
     struct end acked;     /* what a client or a reader may know of */
     struct end tried;     /* with the batch that is being committed */
     uint64_t seed, done, sectors, batches, unacked, beside, failed_syncs,
-        next_world;
+        next_world, stops;
 };
 
 _Noreturn static void broken(const struct cuts *cuts, const char *format, ...)
@@ -141,19 +142,22 @@ static enum evt_status write_batch(struct cuts *cuts)
     return rc == EVT_OK ? store_commit(cuts->store) : rc;
 }
 
-/* Batch after batch, until the power goes. */
-static void write_on(struct cuts *cuts)
+/* Batch after batch, until the power goes; true: it is told to stop first. */
+static bool write_on(struct cuts *cuts)
 {
-    for (;;) {
+    unsigned batches = below(cuts, 4) == 0 ? 1 + below(cuts, 40) : UINT_MAX;
+
+    for (; batches > 0; batches--) {
         if (!went_well(cuts, write_batch(cuts), "a batch",
                        store_error(cuts->store)))
-            return;
+            return false;
         cuts->acked = cuts->tried;
         cuts->batches++;
         if (!went_well(cuts, store_checkpoint(cuts->store), "a checkpoint",
                        store_error(cuts->store)))
-            return;
+            return false;
     }
+    return true;
 }
 
 /* ---- what is there afterwards ------------------------------------------- */
@@ -263,7 +267,8 @@ static void begin_reading(struct cuts *cuts)
         broken(cuts, "a reader: %s", why);
 }
 
-static void live(struct cuts *cuts)
+/* True: it has come to its end, and stops. */
+static bool live(struct cuts *cuts)
 {
     static const uint8_t log_id[LOG_ID_BYTES] = {1};
     char why[STORE_WHY_BYTES] = "";
@@ -276,7 +281,7 @@ static void live(struct cuts *cuts)
             cuts,
             store_open(cuts->path, "order", NULL, log_id, &cuts->store, why),
             "a start", why))
-        return;
+        return false;
     simvfs_act(-1); /* who checks is not the one who dies */
     check(cuts);
     cuts->beside += cuts->reader != NULL;
@@ -285,7 +290,17 @@ static void live(struct cuts *cuts)
     simvfs_act(DISK);
     if (!early)
         arm(cuts);
-    write_on(cuts);
+    return write_on(cuts);
+}
+
+/* It closes its log, as far as it comes: with less than all of it, its WAL
+ * stays, or what is left of it. */
+static void stop(struct cuts *cuts)
+{
+    store_close(cuts->store);
+    cuts->store = NULL;
+    cuts->stops += !simvfs_dead(DISK);
+    cuts->failed_syncs = simvfs_hits(DISK, DISK_EIO_SYNC);
 }
 
 /* The process is gone; what it has written is in the page cache. */
@@ -357,7 +372,8 @@ int main(int argc, char **argv)
     while (cuts.done < many && time(NULL) < end) {
         if (cuts.done >= cuts.next_world)
             begin_anew(&cuts);
-        live(&cuts);
+        if (live(&cuts))
+            stop(&cuts);
         die(&cuts);
         if (below(&cuts, 3) > 0)
             cut(&cuts);
@@ -366,12 +382,13 @@ int main(int argc, char **argv)
     scratch_remove(directory);
     printf("%" PRIu64 " power cuts, %" PRIu64 " sectors lost, %" PRIu64
            " batches acknowledged and kept, %" PRIu64 " kept unacknowledged, "
-           "%" PRIu64 " starts beside a reader\n",
-           cuts.done, cuts.sectors, cuts.batches, cuts.unacked, cuts.beside);
-    if (cuts.done >= 1000 &&
-        (cuts.sectors == 0 || cuts.unacked == 0 || cuts.beside == 0)) {
-        puts("the disk was too kind: nothing lost, nothing in doubt, or no "
-             "reader");
+           "%" PRIu64 " starts beside a reader, %" PRIu64 " clean stops\n",
+           cuts.done, cuts.sectors, cuts.batches, cuts.unacked, cuts.beside,
+           cuts.stops);
+    if (cuts.done >= 1000 && (cuts.sectors == 0 || cuts.unacked == 0 ||
+                              cuts.beside == 0 || cuts.stops == 0)) {
+        puts("the disk was too kind: nothing lost, nothing in doubt, no "
+             "reader, or no clean stop");
         return 1;
     }
     return 0;
