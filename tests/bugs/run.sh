@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh - seeded bugs: checks that the simulation finds each of them and names
-# it rightly.
+# run.sh - seeded bugs: checks that each of them is noticed and named rightly, by
+# the simulation or by the test that the patch names.
 #
 #   run.sh [check] [NAME...]   build each bug, replay its committed choices, and
 #                              demand the violation that the patch expects
@@ -8,8 +8,9 @@
 #                              what was found into its .choices
 #
 # A bug is a patch against the source, NAME.patch: its first lines say what it
-# takes away and which invariant must notice ("Expect: S1").  It is applied to a
-# copy under build/bugs; the code itself has no switch.  A patch that no longer
+# takes away and which invariant must notice ("Expect: S1"), or which test of C
+# must fail ("Expect: test_wal_vfs"; cuts is tests/sim/cuts.c).  It is applied to
+# a copy under build/bugs; the code itself has no switch.  A patch that no longer
 # applies is a failure.  FIND_SECONDS=60 bounds a search, SHRINK_SECONDS=60 what
 # comes after it.
 set -euo pipefail
@@ -28,10 +29,20 @@ make_copy() {
         # what has not changed keeps its time, and needs no compiling
         cp -ru --no-target-directory "$part" "$copy/$part"
     done
+    cp -u tests/*.[ch] $copy/tests
 }
 
-build() {
-    make -C $copy -s -j2 BUILD=build CFLAGS=-O1 build/tests/sim/sim
+build() { # PROGRAM: below build/tests
+    make -C $copy -s -j2 BUILD=build CFLAGS=-O1 "build/tests/$1"
+}
+
+# Which program must notice what is expected.
+program_of() { # EXPECT
+    case $1 in
+        test_*) echo "$1" ;;
+        cuts) echo sim/cuts ;;
+        *) echo sim/sim ;;
+    esac
 }
 
 # The violation of a run, as the program says it; an abort is one, too.
@@ -73,16 +84,29 @@ check_choices() { # name expect
     fi
 }
 
+# A test of C has to fail, in its own words; 1 is how both say so.
+check_test() { # name program
+    local code=0
+    timeout 300 "$copy/build/tests/$2" >$copy/out 2>&1 || code=$?
+    [ $code -eq 1 ] || {
+        echo "$1: $2 ended with $code: $(tail -n 1 $copy/out)"
+        return 1
+    }
+}
+
 one() { # name
-    local patch=tests/bugs/$1.patch expect rc=0
+    local patch=tests/bugs/$1.patch expect program rc=0
     expect=$(sed -n 's/^Expect: //p' "$patch")
     if ! patch -d $copy -p1 -s -F0 --no-backup-if-mismatch <"$patch"; then
         echo "$1: the patch does not apply"
         exit 1 # the copy is spoilt
     fi
-    if ! build; then
+    program=$(program_of "$expect")
+    if ! build "$program"; then
         echo "$1: does not build"
         rc=1
+    elif [ "$program" != sim/sim ]; then
+        check_test "$1" "$program" || rc=1
     elif [ "$mode" = find ]; then
         find_choices "$1" "$expect" || rc=1
     else
@@ -100,7 +124,7 @@ if [ $# -eq 0 ]; then
 fi
 rm -rf $copy/libevents $copy/shop $copy/*-svc # whatever an interrupted run has left
 make_copy
-build
+build sim/sim
 failed=0
 for name; do
     one "$name" || failed=$((failed + 1))
