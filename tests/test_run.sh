@@ -277,7 +277,7 @@ brought_back() {
     shows "$said" 'payment-svc was given up after 5 deaths in 30 s'
     keeper=$(pid_of keeper)
     "$run" stop
-    gone "$keeper"
+    within 10 gone "$keeper"
 }
 
 does_not_start() {
