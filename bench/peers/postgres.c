@@ -145,7 +145,7 @@ static const char *const listens[] = {
     "LISTEN log_order; LISTEN log_payment", "LISTEN log_inventory"};
 
 static PGconn *db;
-static bool idle; /* the last step took nothing */
+static bool idle; /* the last step took all there was: a notice tells more */
 
 static PGresult *checked(PGresult *result)
 {
@@ -220,7 +220,7 @@ static size_t ends_of(PGresult *result, uint64_t ended[])
 
     for (int i = 0; i < rows - 1 && ended != NULL; i++)
         ended[i] = strtoull(PQgetvalue(result, i, 0), NULL, 10);
-    idle = strcmp(PQgetvalue(result, rows - 1, 0), "0") == 0;
+    idle = strtoll(PQgetvalue(result, rows - 1, 0), NULL, 10) > -STEP;
     PQclear(result);
     return (size_t)(rows - 1);
 }
