@@ -560,6 +560,11 @@ static int choose_services(struct saga *saga, struct verdict_run *run)
                          "%s: its commands are known to their domain alone, "
                          "and this program has none",
                          options->journal);
+    if (saga_own_services() != SERVICES)
+        return saga_fail(saga, SAGA_TRY_AGAIN,
+                         "nothing was checked: the checker reads the logs of "
+                         "%d services, and %s has %u",
+                         SERVICES, saga->directory, saga_own_services());
     for (unsigned i = 0; i < saga_own_services(); i++)
         if (saga_undescribed(i) != NULL)
             return saga_fail(saga, SAGA_TRY_AGAIN,

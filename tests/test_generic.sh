@@ -145,6 +145,25 @@ check_finds_what_is_broken() {
     shows "$said" 'this is no loss to give up'
 }
 
+# The same shop with a service more: all four are alike to it.
+a_fourth_is_seen() {
+    start_all
+    seed
+    "$SAGA_BUILD/tests/fourth/shipping-svc" </dev/null \
+        >>"$SAGA_DIR/shipping.log" 2>&1 &
+    pids[shipping]=$!
+    asked 0 place widget:1 --id o-1
+    within 30 has_event shipping ParcelSent o-1
+    saga=$work/bin/saga
+    asked 0 wait --quiet
+    asked 0 status
+    same 5 "$(wc -l <<<"$said")"
+    asked 0 trace o-1
+    shows "$said" '  ParcelSent +[0-9]+ *$'
+    asked 75 check
+    shows "$said" 'nothing was checked: .* 3 services, and .* has 4$'
+}
+
 about_itself() {
     saga=$work/bin/saga
     export SAGA_DIR=$work/none
@@ -189,4 +208,5 @@ it 'check is never ok without a domain: it names what it could not check' \
     in_shop check check_names_the_rest
 it 'check finds what is broken without a domain' \
     in_shop broken check_finds_what_is_broken
+it 'a fourth service is one of four' in_shop fourth a_fourth_is_seen
 it 'help, man page and completion have the verbs that are there' about_itself
