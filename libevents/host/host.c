@@ -20,6 +20,8 @@
 #include "host/status.h"
 #include "log/syncs.h"
 #include "net/bus.h"
+#include "read/projection.h"
+#include "write/shell.h"
 
 #include <assert.h>
 #include <errno.h>

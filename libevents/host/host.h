@@ -5,8 +5,8 @@
 #ifndef HOST_H
 #define HOST_H
 
-#include "read/projection.h"
-#include "write/shell.h"
+#include "core/service.h"
+#include "read/view.h"
 
 /* Runs @service with its view until SIGTERM or SIGINT, or {"do":"shutdown"}.
  * Returns the exit code of sysexits.h: 0; 64 usage; 65 a database that is not
