@@ -33,11 +33,11 @@ ifdef SANITIZE
 HARDEN += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
     -fno-omit-frame-pointer
 endif
-ifeq ($(SANITIZE)$(filter -O0,$(CFLAGS)),)
+ifeq ($(SANITIZE)$(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
 DIALECT := -std=c17 -D_GNU_SOURCE -DSAGA_VERSION='"$(VERSION)"' -Ilibevents -I.
-COMPILE := $(CC) $(DIALECT) $(WARNINGS) $(CFLAGS) $(HARDEN)
+COMPILE := $(CC) $(DIALECT) $(CPPFLAGS) $(WARNINGS) $(CFLAGS) $(HARDEN)
 LINK := $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # Asked when something is linked: until then `make test` may still have to
@@ -82,7 +82,8 @@ TOOL_SOURCES := $(wildcard tests/tools/*.c)
 PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
 SOURCES := $(LIB_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
-    $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c
+    $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c \
+    $(wildcard tests/install/*.c)
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
     bench/*.sh bench/*/*.sh)
 
@@ -92,6 +93,14 @@ HELPERS := $(BUILD)/tests/helpers.a
 DOMAINS := $(call objects,$(ROSTER) $(filter-out %/main.c,$(SVC_SOURCES)))
 PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
     $(BUILD)/payment-svc/payment.o
+
+# What programs outside may include; the order is that of the manual page.  A
+# header here includes no header of ours that is not here.
+PUBLIC_HEADERS := $(addprefix libevents/, core/message.h core/domain.h \
+    core/event.h core/service.h read/view.h host/host.h net/client.h \
+    net/address.h stream/request.h core/codec.h core/json.h core/flow.h \
+    audit/check.h audit/check_parts.h log/store.h base/status.h base/text.h) \
+    $(addprefix saga-cli/, saga_main.h verbs.h saga.h story.h) shop/shop.h
 
 COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga
 GENERIC := $(BUILD)/saga-generic
@@ -162,6 +171,38 @@ $(PRELOADS): $(BUILD)/%.so: %.c $(FLAGS_FILE) | packages
 	$(call say,ld,$@)
 	$(Q)$(filter-out -fsanitize% -fno-sanitize%,$(COMPILE)) -MMD -MP -fPIC -shared -o $@ $<
 
+# What `make install` puts down.  Its command brings its library along, and so
+# runs wherever it is installed.
+STAGE := $(BUILD)/install
+SONAME := libsagaevents.so.0
+SHARED := $(STAGE)/$(SONAME)
+PIC_OBJECTS := $(patsubst %.c,$(BUILD)/pic/%.o,$(LIB_SOURCES))
+STAGED := $(SHARED) $(addprefix $(STAGE)/,libsagaevents.a saga saga.1 saga.bash sagaevents.3)
+$(PIC_OBJECTS): $(BUILD)/pic/%.o: %.c $(FLAGS_FILE) | packages
+	@mkdir -p $(@D)
+	$(call say,cc,$<)
+	$(Q)$(subst -fPIE,-fPIC,$(COMPILE)) -MMD -MP -c -o $@ $<
+$(STAGE)/exports: scripts/exports.sh Makefile $(PUBLIC_HEADERS)
+	@mkdir -p $(@D)
+	$(Q)scripts/exports.sh $(PUBLIC_HEADERS) > $@
+$(SHARED): $(PIC_OBJECTS) $(STAGE)/exports
+	$(call say,ld,$@)
+	$(Q)$(filter-out -pie,$(subst -fPIE,-fPIC,$(LINK))) -shared -Wl,-soname,$(SONAME) \
+	    -Wl,--version-script=$(STAGE)/exports $(if $(SANITIZE),,-Wl,-z,defs) \
+	    -o $@ $(PIC_OBJECTS) $(NNG) $(LIBS)
+$(STAGE)/libsagaevents.a: $(LIB)
+$(STAGE)/saga: $(GENERIC)
+$(STAGE)/libsagaevents.a $(STAGE)/saga:
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+$(STAGE)/saga.1: $(STAGE)/saga
+	$(Q)$< man > $@
+$(STAGE)/saga.bash: $(STAGE)/saga
+	$(Q)$< completion bash > $@
+$(STAGE)/sagaevents.3: scripts/man-library.sh Makefile VERSION $(PUBLIC_HEADERS) $(wildcard tests/install/*)
+	@mkdir -p $(@D)
+	$(Q)scripts/man-library.sh $(PUBLIC_HEADERS) > $@
+
 # The services and ./saga as a next release may be, for tests of upgrades: all
 # but the catalogue is the same.
 NEXT := $(COMMANDS:$(BUILD)/bin/%=$(BUILD)/tests/next/bin/%)
@@ -228,7 +269,27 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
--include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES))
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES)) $(PIC_OBJECTS:.o=.d)
+
+# ---- installing ---------------------------------------------------------------
+
+# Each may be given, on the command line or in the environment.
+PREFIX ?= /usr/local
+prefix ?= $(PREFIX)
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+datadir ?= $(prefix)/share
+mandir ?= $(datadir)/man
+completionsdir ?= $(datadir)/bash-completion/completions
+INSTALL := $(foreach v,DESTDIR prefix bindir libdir includedir mandir \
+    completionsdir,$(v)=$(call quoted,$($(v)))) scripts/install.sh
+
+.PHONY: install uninstall
+install: $(STAGED) ## the library, its headers, saga, manual pages: PREFIX=/usr/local DESTDIR=
+	$(Q)$(INSTALL) install $(STAGE) $(PUBLIC_HEADERS)
+uninstall: ## take away what make install has put down: PREFIX= DESTDIR= as there
+	$(Q)$(INSTALL) uninstall $(STAGE) $(PUBLIC_HEADERS)
 
 # ---- testing ----------------------------------------------------------------
 
