@@ -7,7 +7,11 @@
  * service that was frozen later may have consumed an event written after the
  * first was frozen; then all are thawed and frozen again, which takes
  * microseconds where a commit takes an fsync.  The copies are made from the
- * frozen transactions.
+ * frozen transactions.  Each log stays frozen until it is copied: SQLite begins
+ * a copy anew when its source changes, so it cannot be made in slices.  A
+ * service goes on meanwhile, and starts; only its WAL grows.
+ *
+ * losses.jsonl, which `saga acknowledge` writes, goes with them.
  */
 #include "log/store.h"
 #include "saga-cli/saga.h"
@@ -34,6 +38,7 @@ struct backup {
     char parent[PATH_MAX];
     char partial[PATH_MAX + 24]; /* what is renamed in the end */
     bool inside;                 /* of target, which was there before */
+    bool losses;                 /* losses.jsonl is one of the copies */
     struct store *logs[SERVICES_MAX];
     uint64_t heads[SERVICES_MAX];
     char misfit[256]; /* why the last cut was none */
@@ -202,6 +207,31 @@ static int copy_description(struct backup *backup, unsigned i,
     return written ? sync_path(backup, path) : failed(backup, path);
 }
 
+/* What was given up is on record nowhere else.  Sets @there. */
+static int copy_losses(const struct backup *backup, bool *there)
+{
+    char path[PATH_MAX + 64], line[4096];
+    FILE *from, *to;
+    bool copied;
+
+    *there = false;
+    snprintf(path, sizeof path, "%s/losses.jsonl", backup->saga->directory);
+    from = fopen(path, "re");
+    if (from == NULL)
+        return errno == ENOENT ? SAGA_YES : failed(backup, path);
+    snprintf(path, sizeof path, "%s/losses.jsonl", backup->partial);
+    to = fopen(path, "wxe");
+    copied = to != NULL;
+    for (size_t n; copied && (n = fread(line, 1, sizeof line, from)) > 0;)
+        copied = fwrite(line, 1, n, to) == n;
+    copied = copied && ferror(from) == 0;
+    fclose(from);
+    if (to != NULL && fclose(to) != 0)
+        copied = false;
+    *there = copied;
+    return copied ? sync_path(backup, path) : failed(backup, path);
+}
+
 static int copy_log(struct backup *backup, unsigned i)
 {
     char directory[PATH_MAX + 32], path[PATH_MAX + 64], why[STORE_WHY_BYTES];
@@ -308,21 +338,27 @@ static void remove_partial(const struct backup *backup)
         snprintf(path, sizeof path, "%s/%s", backup->partial, saga_service(i));
         (void)rmdir(path);
     }
+    snprintf(path, sizeof path, "%s/losses.jsonl", backup->partial);
+    (void)unlink(path);
     (void)rmdir(backup->partial);
+}
+
+static int move_one(const struct backup *backup, const char *name)
+{
+    char from[PATH_MAX + 64], to[PATH_MAX + 32];
+
+    snprintf(from, sizeof from, "%s/%s", backup->partial, name);
+    snprintf(to, sizeof to, "%s/%s", backup->target, name);
+    return rename(from, to) == 0 ? SAGA_YES : failed(backup, to);
 }
 
 /* The logs take their places in DIR; the first service's is the last. */
 static int move_in(const struct backup *backup)
 {
-    char from[PATH_MAX + 64], to[PATH_MAX + 32];
-    int code = SAGA_YES;
+    int code = backup->losses ? move_one(backup, "losses.jsonl") : SAGA_YES;
 
-    for (unsigned i = saga_services(); i-- > 0 && code == SAGA_YES;) {
-        snprintf(from, sizeof from, "%s/%s", backup->partial, saga_service(i));
-        snprintf(to, sizeof to, "%s/%s", backup->target, saga_service(i));
-        if (rename(from, to) != 0)
-            code = failed(backup, to);
-    }
+    for (unsigned i = saga_services(); i-- > 0 && code == SAGA_YES;)
+        code = move_one(backup, saga_service(i));
     if (code == SAGA_YES && rmdir(backup->partial) != 0)
         code = failed(backup, backup->partial);
     return code == SAGA_YES ? sync_path(backup, backup->target) : code;
@@ -348,6 +384,8 @@ static int copy_all(struct backup *backup)
         return code;
     for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++)
         code = copy_log(backup, i);
+    if (code == SAGA_YES)
+        code = copy_losses(backup, &backup->losses);
     if (code == SAGA_YES)
         code = publish(backup);
     if (code != SAGA_YES)
@@ -433,5 +471,8 @@ const struct verb verb_backup = {
     .notes = "DIR must be empty or new.  The services may be running or "
              "stopped.  To restore a log: stop its service, remove all *.db* "
              "beside it (a file that changes while a program has it open is "
-             "corrupted), copy, start.",
+             "corrupted), copy, start.  losses.jsonl is what `saga "
+             "acknowledge` has recorded; keep it with the logs.\n"
+             "While a log is copied, what is recorded stays in log.db-wal, "
+             "which grows by it.",
     .run = run};

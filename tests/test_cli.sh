@@ -839,6 +839,17 @@ backups() {
     has directory "$work/copy-json"
     asked 64 backup "$work/copy"
     shows "$said" 'not empty'
+    echo 'what was given up is on record in the copy, too'
+    echo '{"id":"S2","subject":"o-x","text":"lost","time":1,"by":"t","reason":"r"}' \
+        >"$SAGA_DIR/losses.jsonl"
+    mkdir "$work/copy-losses"
+    for copy in losses new-losses; do
+        asked 0 backup "$work/copy-$copy"
+        cmp "$SAGA_DIR/losses.jsonl" "$work/copy-$copy/losses.jsonl"
+        SAGA_DIR=$work/copy-$copy asked 0 check
+        same 'inventory losses.jsonl order payment' "$(names_in "$work/copy-$copy")"
+    done
+    rm "$SAGA_DIR/losses.jsonl"
     asked 66 backup "$work/no/such/copy"
 }
 backup_inside() {
