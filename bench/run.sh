@@ -22,8 +22,8 @@ one_alone() { # fresh|warm: what the files of the services are by now
 
 turn() {
     local all alone files
+    alone=$(floor --in-a-row 500) # before all else, as that of the system
     all=$(floor --sagas "$sagas" --group 1000)
-    alone=$(floor --in-a-row 500)
     value sagas_per_second "$all" >>"$work/floor_rate"
     value cpu_us_per_saga "$all" >>"$work/floor_cpu"
     for files in fresh warm; do

@@ -34,8 +34,8 @@ keep() { # NAME RATE MEDIAN P99 CPU SYNCS; times in us
 
 turn() {
     local name told alone
-    told=$(floor --sagas "$(enough floor)" --group 1000)
     alone=$(floor --in-a-row 500)
+    told=$(floor --sagas "$(enough floor)" --group 1000)
     keep floor "$(value sagas_per_second "$told")" \
         "$(value median "$(member fresh_us "$alone")")" \
         "$(value p99 "$(member fresh_us "$alone")")" \
