@@ -179,8 +179,11 @@ static void print_offset(struct log_verb *verb, const struct event *event)
         verb->first_ms = event->time_ms;
     verb->begun = true;
     offset_ms = event->time_ms - verb->first_ms;
-    snprintf(text, sizeof text, "%c%lld.%03lld", offset_ms < 0 ? '-' : '+',
-             llabs(offset_ms) / 1000, llabs(offset_ms) % 1000);
+    if (offset_ms < 0) /* a clock was set back: nobody knows how much later */
+        snprintf(text, sizeof text, "     ?");
+    else
+        snprintf(text, sizeof text, "+%" PRId64 ".%03" PRId64, offset_ms / 1000,
+                 offset_ms % 1000);
     printf("%-8s ", text);
 }
 

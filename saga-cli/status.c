@@ -403,7 +403,7 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
     json_t *request = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
                                 (json_int_t)INT64_MAX, "limit", 1);
     const char *name = saga_service(i);
-    char why[512];
+    char why[512], start[START_BYTES];
     json_t *reply = NULL;
     enum evt_status rc =
         client_ask(saga->client, name, "qry", request, 1000, &reply);
@@ -421,8 +421,9 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
     }
     if (rc == EVT_NONE && is_given_up(saga, name, why, sizeof why))
         snprintf(what, size,
-                 "%s-svc was given up after 5 deaths in 30 s (%.100s)", name,
-                 why);
+                 "%s-svc was given up after 5 deaths in 30 s (%.100s); start "
+                 "it with '%s'",
+                 name, why, start_hint(saga, name, start));
     else if (!good)
         snprintf(what, size, "%s-svc %s", name,
                  rc == EVT_NONE ? "is down" : "does not answer");
@@ -538,7 +539,7 @@ static int wait_quiet(struct saga *saga, int64_t timeout_s)
     int64_t begun = (int64_t)saga_mono_ms(),
             deadline = begun + timeout_s * 1000;
     struct timespec pause = {.tv_nsec = 20000000};
-    char what[STORE_WHY_BYTES] = "the services answered too slowly";
+    char what[2 * START_BYTES] = "the services answered too slowly";
 
     while (!saga_is_quiet(saga, deadline, what, sizeof what)) {
         if ((int64_t)saga_mono_ms() >= deadline)

@@ -671,6 +671,26 @@ clock_set_back() {
     shows_no "$said" '-[0-9]{4}'
     asked 0 ls
     shows_no "$said" ' -[0-9]'
+    echo 'the clock is set back between two lives'
+    end order TERM
+    start order
+    all_up
+    asked 0 place widget:1 --id o-later
+    asked 0 log order
+    shows_no "$said" ' -[0-9]+\.[0-9]{3}'
+    shows "$said" '^ *[0-9]* +\? +o-later +OrderPlaced'
+    asked 0 log --all
+    shows_no "$said" ' -[0-9]+\.[0-9]{3}'
+}
+# run.sh has left word that it gave a service up.
+given_up_is_told() {
+    start_all
+    end payment
+    echo 'it cannot open its log' >"$SAGA_DIR/payment/given-up"
+    asked 69 status
+    shows "$said" "^  payment +- +given up, it died 5 times in 30 s: it cannot open its log  \(start it: SAGA_DIR=$SAGA_DIR \./run\.sh restart payment\)$"
+    asked 75 wait --quiet --timeout 1
+    shows "$said" "payment-svc was given up after 5 deaths in 30 s \(it cannot open its log\); start it with 'SAGA_DIR=$SAGA_DIR \./run\.sh restart payment'"
 }
 says_status() { "$saga" status 2>&1 | grep -q -- "$1"; }
 
@@ -954,6 +974,8 @@ it 'a rebuild does not wait for ever for a service that is away' \
     in_shop bounded rebuild_is_bounded
 it 'a time limit is of the whole redrive or rebuild, whoever is paused' \
     in_shop frozen frozen_and_bounded
+it 'a service that was given up is told, with what starts it' \
+    in_shop given-up given_up_is_told
 it 'a fault that has fired as often as it was to is used up' \
     in_shop used-up used_up
 it 'a line without a quantity is shown what a line is' empty_quantity
