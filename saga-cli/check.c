@@ -142,7 +142,7 @@ static enum evt_status look(struct saga *saga, struct verdict_run *run,
     json_array_clear(run->violations);
     json_array_clear(run->given_up);
     memset(run->lanes, 0, sizeof run->lanes);
-    run->options.now_ms = unix_ms_now();
+    run->options.now_ms = saga_unix_ms();
     run->options.order_runs = saga_runs(saga, saga_service(0));
     return check_run(&run->options, collect, run, &run->summary, why);
 }

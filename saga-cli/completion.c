@@ -63,8 +63,8 @@ static const char behind_lists[] =
 
 static void put_verb_names(void)
 {
-    for (size_t i = 0; verbs[i] != NULL; i++)
-        printf(" %s", verbs[i]->name);
+    for (size_t i = 0; saga_verbs[i] != NULL; i++)
+        printf(" %s", saga_verbs[i]->name);
 }
 
 /* The words that may stand where @word stands in a verb's args. */
@@ -112,7 +112,7 @@ static void put_options(const char *name, const struct verb *verb,
                         enum option_kind kind)
 {
     const struct argp_option *tables[] = {verb ? verb->options : NULL,
-                                          global_options};
+                                          saga_global_options};
 
     printf(" %s='%s", name, kind == ANY ? "--help" : "");
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
@@ -136,16 +136,16 @@ static void put_script(void)
     const char *separator = "";
 
     fputs(before_verb, stdout);
-    for (const struct argp_option *o = global_options; o->name; o++)
+    for (const struct argp_option *o = saga_global_options; o->name; o++)
         if (o->arg != NULL) {
             printf("%s--%s", separator, o->name);
             separator = " | ";
         }
     fputs(behind_verb, stdout);
-    for (size_t i = 0; verbs[i] != NULL; i++) {
-        printf("        %s)", verbs[i]->name);
-        put_words(verbs[i]);
-        put_lists(verbs[i]);
+    for (size_t i = 0; saga_verbs[i] != NULL; i++) {
+        printf("        %s)", saga_verbs[i]->name);
+        put_words(saga_verbs[i]);
+        put_lists(saga_verbs[i]);
     }
     fputs("        *) words='", stdout);
     put_verb_names();

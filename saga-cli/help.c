@@ -18,11 +18,11 @@ static size_t width(void)
     return columns > 0 && columns < WIDTH ? columns : WIDTH;
 }
 
-const char *const group_titles[GROUPS] = {[COMMANDS] = "Commands",
-                                          [QUERIES] = "Queries",
-                                          [OPERATION] = "Operation",
-                                          [LEARNING] = "Learning",
-                                          [ABOUT] = "About saga"};
+const char *const saga_group_titles[GROUPS] = {[COMMANDS] = "Commands",
+                                               [QUERIES] = "Queries",
+                                               [OPERATION] = "Operation",
+                                               [LEARNING] = "Learning",
+                                               [ABOUT] = "About saga"};
 
 char *help_synopsis(const struct verb *verb)
 {
@@ -200,8 +200,8 @@ int help_print_verb(const struct saga *saga, const struct verb *verb)
 
 bool help_group_is_empty(int group)
 {
-    for (size_t i = 0; verbs[i] != NULL; i++)
-        if ((int)verbs[i]->group == group)
+    for (size_t i = 0; saga_verbs[i] != NULL; i++)
+        if ((int)saga_verbs[i]->group == group)
             return false;
     return true;
 }
@@ -211,21 +211,21 @@ void help_print(FILE *out)
     char *more;
 
     fputs("usage: saga", out);
-    for (const struct argp_option *o = global_options; o->name; o++)
+    for (const struct argp_option *o = saga_global_options; o->name; o++)
         fprintf(out, " [--%s%s%s]", o->name, o->arg ? " " : "",
                 o->arg ? o->arg : "");
     fputs(" VERB ...\n", out);
     for (int group = 0; group < GROUPS; group++) {
         if (help_group_is_empty(group))
             continue;
-        fprintf(out, "\n%s:\n", group_titles[group]);
-        for (size_t i = 0; verbs[i] != NULL; i++)
-            if ((int)verbs[i]->group == group)
-                fprintf(out, "  %-10s  %s\n", verbs[i]->name,
-                        verbs[i]->summary);
+        fprintf(out, "\n%s:\n", saga_group_titles[group]);
+        for (size_t i = 0; saga_verbs[i] != NULL; i++)
+            if ((int)saga_verbs[i]->group == group)
+                fprintf(out, "  %-10s  %s\n", saga_verbs[i]->name,
+                        saga_verbs[i]->summary);
     }
     fputs("\nBefore or after any verb:\n", out);
-    print_options(out, global_options);
+    print_options(out, saga_global_options);
     more = hint_example("'./saga help VERB' shows more.");
     fprintf(out,
             "\n%s  Exit codes: 0 yes, 1 no, 64 usage,\n65 bad data, 66 no "
@@ -239,12 +239,13 @@ static void print_json(void)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; verbs[i] != NULL; i++) {
-        char *synopsis = help_synopsis(verbs[i]);
+    for (size_t i = 0; saga_verbs[i] != NULL; i++) {
+        char *synopsis = help_synopsis(saga_verbs[i]);
 
-        json_array_append_new(
-            list, json_pack("{s:s,s:s,s:s}", "name", verbs[i]->name, "synopsis",
-                            synopsis, "summary", verbs[i]->summary));
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "name",
+                                              saga_verbs[i]->name, "synopsis",
+                                              synopsis, "summary",
+                                              saga_verbs[i]->summary));
         free(synopsis);
     }
     saga_print_json(json_pack("{s:o}", "verbs", list));
@@ -258,8 +259,8 @@ static int run(struct saga *saga)
     if (code != SAGA_YES)
         return code;
     if (saga->word_count > 0) {
-        verb = find_verb(saga->words[0]);
-        return verb == NULL ? unknown_verb(saga, saga->words[0])
+        verb = saga_find_verb(saga->words[0]);
+        return verb == NULL ? saga_unknown_verb(saga, saga->words[0])
                             : help_print_verb(saga, verb);
     }
     if (saga->json)

@@ -102,14 +102,14 @@ static void put_page(void)
              ? saga_tool()->about
              : "Asks the services of a data directory, and reads their logs.");
     puts(".SH OPTIONS\nThese may stand before or after any verb.");
-    put_options(global_options);
+    put_options(saga_global_options);
     for (int group = 0; group < GROUPS; group++) {
         if (help_group_is_empty(group))
             continue;
-        put_title(group_titles[group]);
-        for (size_t i = 0; verbs[i] != NULL; i++)
-            if ((int)verbs[i]->group == group)
-                put_verb(verbs[i]);
+        put_title(saga_group_titles[group]);
+        for (size_t i = 0; saga_verbs[i] != NULL; i++)
+            if ((int)saga_verbs[i]->group == group)
+                put_verb(saga_verbs[i]);
     }
     puts(".SH EXIT STATUS\n0 yes, 1 no, 64 usage, 65 bad data, 66 no such "
          "thing, 69 not running,\n74 I/O, 75 try again.\n"

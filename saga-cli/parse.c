@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const struct argp_option global_options[] = {
+const struct argp_option saga_global_options[] = {
     {"dir", 'd', "DIR", 0, "data directory ($SAGA_DIR, else var beside run.sh)",
      0},
     {"bus", 'b', "URL", 0, "tcp://127.0.0.1:PORT instead of ipc ($SAGA_BUS)",
@@ -27,7 +27,7 @@ const struct argp_option global_options[] = {
 static const struct argp_option *find_option(const struct verb *verb,
                                              const char *name)
 {
-    const struct argp_option *tables[] = {global_options,
+    const struct argp_option *tables[] = {saga_global_options,
                                           verb ? verb->options : NULL};
     const struct argp_option *found = NULL;
     size_t length = strcspn(name, "="), count = 0;
@@ -46,13 +46,13 @@ static const struct argp_option *find_option(const struct verb *verb,
 
 static bool is_global(const struct argp_option *option)
 {
-    for (const struct argp_option *o = global_options; o->name; o++)
+    for (const struct argp_option *o = saga_global_options; o->name; o++)
         if (o == option)
             return true;
     return false;
 }
 
-int global_option_words(char **argv, int at)
+int saga_global_option_words(char **argv, int at)
 {
     const char *word = argv[at];
     const struct argp_option *option =
@@ -282,7 +282,7 @@ int saga_parse(struct saga *saga, void *options)
     const struct verb *verb = saga->verb;
     const struct argp own = {.options = verb->options, .parser = verb->parse};
     const struct argp_child children[] = {{&own, 0, NULL, 0}, {0}};
-    const struct argp all = {.options = global_options,
+    const struct argp all = {.options = saga_global_options,
                              .parser = parse_global,
                              .children = children};
     int code = check_words(saga);

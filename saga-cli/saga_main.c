@@ -30,7 +30,7 @@ enum { GENERIC = sizeof generic / sizeof generic[0], VERBS_MAX = 64 };
 static const struct saga_tool none; /* without a domain */
 static const struct saga_tool *tool = &none;
 static struct verb worded[GENERIC];
-const struct verb *verbs[VERBS_MAX + 1];
+const struct verb *saga_verbs[VERBS_MAX + 1];
 
 const struct saga_tool *saga_tool(void)
 {
@@ -78,7 +78,7 @@ static void list(const struct verb *verb)
     static size_t count;
 
     assert(count < VERBS_MAX);
-    verbs[count++] = verb;
+    saga_verbs[count++] = verb;
 }
 
 /* The domain's own of @group that stand behind the verb @after; NULL: first. */
@@ -109,26 +109,27 @@ static void list_verbs(void)
 /* ---- which verb --------------------------------------------------------- */
 
 /* What is about saga itself may be written as an option: --version, -h. */
-const struct verb *find_verb(const char *name)
+const struct verb *saga_find_verb(const char *name)
 {
     bool dashed = strncmp(name, "--", 2) == 0;
 
     if (strcmp(name, "-h") == 0)
-        return find_verb("help");
-    for (size_t i = 0; verbs[i] != NULL; i++)
-        if (strcmp(verbs[i]->name, dashed ? name + 2 : name) == 0)
-            return dashed && verbs[i]->group != ABOUT ? NULL : verbs[i];
+        return saga_find_verb("help");
+    for (size_t i = 0; saga_verbs[i] != NULL; i++)
+        if (strcmp(saga_verbs[i]->name, dashed ? name + 2 : name) == 0)
+            return dashed && saga_verbs[i]->group != ABOUT ? NULL
+                                                           : saga_verbs[i];
     return NULL;
 }
 
-int unknown_verb(const struct saga *saga, const char *name)
+int saga_unknown_verb(const struct saga *saga, const char *name)
 {
     const char *closest = NULL;
     size_t least = SIZE_MAX;
 
-    for (size_t i = 0; verbs[i] != NULL; i++)
-        if (saga_is_closer(name, verbs[i]->name, &least))
-            closest = verbs[i]->name;
+    for (size_t i = 0; saga_verbs[i] != NULL; i++)
+        if (saga_is_closer(name, saga_verbs[i]->name, &least))
+            closest = saga_verbs[i]->name;
     if (closest != NULL)
         return saga_fail(saga, SAGA_USAGE,
                          "no verb %s (did you mean %s? './saga --help' lists "
@@ -146,7 +147,7 @@ static int verb_at(int argc, char **argv)
 {
     int i = 1, taken;
 
-    while (i < argc && (taken = global_option_words(argv, i)) > 0)
+    while (i < argc && (taken = saga_global_option_words(argv, i)) > 0)
         i += taken;
     return i;
 }
@@ -221,9 +222,9 @@ static int run_verb(struct saga *saga, int argc, char **argv)
     int at = verb_at(argc, argv);
     char *name = argv[at];
 
-    saga->verb = at < argc ? find_verb(name) : &nothing;
+    saga->verb = at < argc ? saga_find_verb(name) : &nothing;
     if (saga->verb == NULL)
-        return unknown_verb(saga, name);
+        return saga_unknown_verb(saga, name);
     saga->argc = argc;
     saga->argv = argv;
     if (at == argc)

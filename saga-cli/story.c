@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-int64_t unix_ms_now(void)
+int64_t saga_unix_ms(void)
 {
     struct timespec now;
 
@@ -18,7 +18,7 @@ int64_t unix_ms_now(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void print_padded(const char *text, int width)
+void saga_print_padded(const char *text, int width)
 {
     int columns = 0;
 

@@ -53,9 +53,9 @@ const char *story_command(const struct story *story, unsigned service,
                           enum message_type type);
 
 /* Prints @text and fills up to @width columns (not bytes). */
-void print_padded(const char *text, int width);
+void saga_print_padded(const char *text, int width);
 
 /* Unix time, for comparing with time_ms. */
-int64_t unix_ms_now(void);
+int64_t saga_unix_ms(void);
 
 #endif

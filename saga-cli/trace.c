@@ -75,7 +75,7 @@ static void print_cell(const struct saga *saga, const char *cell, bool undoing)
 
     if (coloured)
         printf("\033[33m");
-    print_padded(cell, LANE);
+    saga_print_padded(cell, LANE);
     if (coloured)
         printf("\033[0m");
 }
@@ -105,14 +105,14 @@ static void print_row(const struct saga *saga, const struct story *story,
         printf("  %2zu %6" PRId64 "  ", i + 1,
                event->time_ms - story->events[0].time_ms);
     if (!has_room(story))
-        print_padded(event->source, SOURCE);
+        saga_print_padded(event->source, SOURCE);
     if (!has_room(story))
         print_cell(saga, cell, undoes > 0);
     for (unsigned l = 0; l < saga_services() && has_room(story); l++)
         if (has_lane(story, l))
             print_cell(saga, (int)l == lane ? cell : "", undoes > 0);
     saga_note(event, text, sizeof text);
-    print_padded(cause, text[0] != '\0' ? 10 : 0);
+    saga_print_padded(cause, text[0] != '\0' ? 10 : 0);
     printf("%s\n", text);
 }
 
@@ -147,7 +147,7 @@ static void print_text(const struct saga *saga, const struct story *story)
         printf("%-*s%-*s", SOURCE, "service", LANE, "event");
     for (unsigned l = 0; l < saga_services() && has_room(story); l++)
         if (has_lane(story, l))
-            print_padded(saga_service(l), LANE);
+            saga_print_padded(saga_service(l), LANE);
     printf("because\n");
     for (size_t i = 0; i < story->count; i++)
         print_row(saga, story, i);

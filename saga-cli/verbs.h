@@ -13,7 +13,7 @@
 
 /* In the order of the help. */
 enum verb_group { COMMANDS, QUERIES, OPERATION, LEARNING, ABOUT, GROUPS };
-extern const char *const group_titles[GROUPS];
+extern const char *const saga_group_titles[GROUPS];
 
 struct verb {
     const char *name;
@@ -37,17 +37,17 @@ struct verb {
 
 /* All of them: in each group the domain's own, then those of the library; the
  * last is NULL. */
-extern const struct verb *verbs[];
+extern const struct verb *saga_verbs[];
 /* Returns NULL if no verb has that name. */
-const struct verb *find_verb(const char *name);
+const struct verb *saga_find_verb(const char *name);
 /* Reports that; returns SAGA_USAGE. */
-int unknown_verb(const struct saga *saga, const char *name);
+int saga_unknown_verb(const struct saga *saga, const char *name);
 
 /* The options that stand before or behind any verb; the last has no name. */
-extern const struct argp_option global_options[];
+extern const struct argp_option saga_global_options[];
 /* How many words of @argv, from @at on, are a global option with its value; 0:
  * it is not one. */
-int global_option_words(char **argv, int at);
+int saga_global_option_words(char **argv, int at);
 
 /* ---- for the verbs ------------------------------------------------------ */
 

@@ -413,7 +413,7 @@ static void print_unfinished(struct saga *saga, const struct story *story,
 {
     struct deadline deadline = deadline_of(saga, story);
     bool armed = deadline.due_ms != 0;
-    int64_t now = unix_ms_now();
+    int64_t now = saga_unix_ms();
     size_t open = 0;
 
     print_standing(story, now);

@@ -112,7 +112,7 @@ int moment_read(const struct saga *saga, const char *text, int64_t *ms)
         begin_ms = (int64_t)seconds * 1000;
         *ms = begin_ms + 999; /* all of that second */
     }
-    if (begin_ms > unix_ms_now())
+    if (begin_ms > saga_unix_ms())
         return saga_fail(saga, SAGA_USAGE,
                          "%s has not come yet; without --time the present is "
                          "shown",

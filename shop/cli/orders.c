@@ -61,7 +61,7 @@ static void print_order(const json_t *order, int id_width, int64_t now)
 
 static void print_text(const json_t *orders, bool more, const char *status)
 {
-    int64_t now = unix_ms_now();
+    int64_t now = saga_unix_ms();
     const json_t *order;
     int width = 5;
     size_t i;
