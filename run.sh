@@ -688,7 +688,7 @@ check_subject() {
     ! read_program "$subject" || return 0
     [ -z "$subject" ] || ! grep -q "^$subject " <<<"$running" ||
         fail 69 "run.sh did not start $subject-svc and cannot start it again" \
-            "stop it:  $saga_shown shutdown --force $subject"
+            "stop it:  ${given_dir:+$set_directory }$saga_shown shutdown --force $subject"
     [[ $subject != [A-Za-z0-9]* || $subject == */* || ! -e $dir/$subject/log.db ]] ||
         fail 66 "run.sh has never seen $subject-svc run in $here and knows no program for it" \
             "start it yourself, then run.sh can restart it:  $set_directory PROGRAM"

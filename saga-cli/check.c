@@ -466,6 +466,41 @@ static void print_unknown(const struct verdict_run *run)
     json_decref(unknown);
 }
 
+/* Whether a restored log can be the cause: then what one log says contradicts
+ * another.  A log that contradicts itself has lost nothing; it is wrong. */
+static bool may_be_lost(const json_t *violation)
+{
+    static const enum check_id between[] = {CHECK_S2, CHECK_S8, CHECK_S9,
+                                            CHECK_S10, CHECK_Q1};
+    bool is_between = false;
+
+    for (size_t i = 0; i < sizeof between / sizeof between[0]; i++)
+        is_between = is_between || strcmp(json_text(violation, "id"),
+                                          check_name(between[i])) == 0;
+    return is_between &&
+           saga_service_number(json_text(violation, "subject")) < 0;
+}
+
+static bool is_under_way(const json_t *violation)
+{
+    return json_is_true(json_object_get(violation, "under_way"));
+}
+
+/* Whether nothing is broken but what may be lost: what to type then. */
+static void print_acknowledge(const struct verdict_run *run)
+{
+    const json_t *violation;
+    size_t i;
+
+    json_array_foreach(run->violations, i, violation)
+    {
+        if (!is_under_way(violation) && !may_be_lost(violation))
+            return;
+    }
+    hint_print("If a log was restored, give these losses up:  ./saga "
+               "acknowledge --reason TEXT\n");
+}
+
 static void print_text(const struct saga *saga, const struct verdict_run *run)
 {
     unsigned broken = 0, under_way = 0, checked = 0;
@@ -495,6 +530,8 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
                json_array_size(run->given_up) > 0
                    ? ", but for the losses given up"
                    : "");
+    if (broken > 0)
+        print_acknowledge(run);
 }
 
 static void print_json(const struct verdict_run *run)
@@ -645,26 +682,6 @@ const struct verb verb_check = {
     .run = run_check};
 
 /* ---- acknowledge -------------------------------------------------------- */
-
-/* Whether a restored log can be the cause: then what one log says contradicts
- * another.  A log that contradicts itself has lost nothing; it is wrong. */
-static bool may_be_lost(const json_t *violation)
-{
-    static const enum check_id between[] = {CHECK_S2, CHECK_S8, CHECK_S9,
-                                            CHECK_S10, CHECK_Q1};
-    bool is_between = false;
-
-    for (size_t i = 0; i < sizeof between / sizeof between[0]; i++)
-        is_between = is_between || strcmp(json_text(violation, "id"),
-                                          check_name(between[i])) == 0;
-    return is_between &&
-           saga_service_number(json_text(violation, "subject")) < 0;
-}
-
-static bool is_under_way(const json_t *violation)
-{
-    return json_is_true(json_object_get(violation, "under_way"));
-}
 
 /* Reports why what is broken cannot be given up; SAGA_YES: it can. */
 static int insist_on_losses(const struct saga *saga,

@@ -70,7 +70,7 @@ check_cases() {
         says[$name]+=" ${row#Hard cases: } "
     done < <(grep -H '^Hard cases: ' scenarios/[0-9]*.md)
 
-    for n in $(seq 61); do
+    for n in $(seq 69); do
         row=${rows[HC$n]:-} named=0
         while [[ $row =~ (\`([a-z_]+/[a-z_0-9]+)\`|[|,]' '(\"[^\"]+\"))(.*) ]]; do
             name=${BASH_REMATCH[2]}${BASH_REMATCH[3]} row=${BASH_REMATCH[4]}

@@ -617,6 +617,7 @@ restored() { # HC11
     for s in order inventory; do
         shows "$said" "if payment's log was restored:  SAGA_DIR=[^ ]+ \./saga accept $s payment$"
     done
+    shows_no "$said" 'acknowledge' # accept comes first
     asked 1 acknowledge
     shows "$said" '^saga: S10, .*: this is no loss to give up'
     ends_with 1 test -e "$SAGA_DIR/losses.jsonl"
@@ -635,6 +636,8 @@ restored() { # HC11
     asked 0 wait waits
     asked 0 wait --quiet
     # dora's deposit is lost, so the order that it paid for is not paid.
+    asked 1 check --final
+    shows "$said" "^If a log was restored, give these losses up:  SAGA_DIR=$SAGA_DIR \./saga acknowledge --reason TEXT$"
     asked_json 1 check --final
     shows "$(field 'violations.*.subject')" '^damaged$'
     shows_no "$(field 'violations.*.subject')" '^before$'
@@ -972,7 +975,7 @@ it 'a service that was asked while it was paused hears the next who asks' \
     in_shop woken woken_and_told # F04 real
 it 'a rebuild does not wait for ever for a service that is away' \
     in_shop bounded rebuild_is_bounded
-it 'a time limit is of the whole redrive or rebuild, whoever is paused' \
+it 'a time limit is of the whole redrive or rebuild, with services paused' \
     in_shop frozen frozen_and_bounded
 it 'a service that was given up is told, with what starts it' \
     in_shop given-up given_up_is_told
