@@ -34,37 +34,27 @@ few() { # IN_FLIGHT: enough for a run, since that bounds the rate
     echo $((seconds * (rate < 4000 ? rate : 4000)))
 }
 
-of_system() {
-    local at told
-    start
-    for at in "${inflight[@]}"; do
-        told=$(saga --no-check --sagas "$(few "$at")" --inflight "$at")
-        tell saga inflight "$at" "$told" "$(member latency_ms "$told")" 1
-    done
-    for at in "${offered[@]}"; do
-        told=$(saga --no-check --sagas $((at * seconds)) --rate "$at")
-        tell saga offered "$at" "$told" "$(member latency_ms "$told")" 1
-    done
-    stop
-}
-
-of_peer() { # NAME
-    local at told
-    for at in "${inflight[@]}"; do
-        told=$(peer "$1" "$1" --alone 0 --sagas "$(few "$at")" --inflight "$at")
-        tell "$1" inflight "$at" "$told" "$(member loaded_us "$told")" 1000
-    done
-    for at in "${offered[@]}"; do
-        told=$(peer "$1" "$1" --alone 0 --sagas $((at * seconds)) --rate "$at")
-        tell "$1" offered "$at" "$told" "$(member loaded_us "$told")" 1000
+# One point of all three, one after another: other load on the machine changes.
+point() { # WHAT AT SAGAS OPTION...
+    local name told
+    told=$(saga --no-check --sagas "$3" "${@:4}")
+    tell saga "$1" "$2" "$told" "$(member latency_ms "$told")" 1
+    for name in redis postgres; do
+        told=$(peer $name $name --alone 0 --sagas "$3" "${@:4}")
+        tell $name "$1" "$2" "$told" "$(member loaded_us "$told")" 1000
     done
 }
 
 echo '# who,what,at,sagas a second,median ms,p99 ms,p99.9 ms,longest ms' >"$work/load.csv"
+start
 for ((i = 0; i < turns; i++)); do
-    of_system
-    of_peer redis
-    of_peer postgres
+    for at in "${inflight[@]}"; do
+        point inflight "$at" "$(few "$at")" --inflight "$at"
+    done
+    for at in "${offered[@]}"; do
+        point offered "$at" $((at * seconds)) --rate "$at"
+    done
 done
+stop
 cp "$work/load.csv" "$out/load.csv"
 if command -v gnuplot >/dev/null; then bench/plots.sh "$out"; fi
