@@ -285,8 +285,9 @@ completionsdir ?= $(datadir)/bash-completion/completions
 INSTALL := $(foreach v,DESTDIR prefix bindir libdir includedir mandir \
     completionsdir,$(v)=$(call quoted,$($(v)))) scripts/install.sh
 
-.PHONY: install uninstall
-install: $(STAGED) ## the library, its headers, saga, manual pages: PREFIX=/usr/local DESTDIR=
+.PHONY: stage install uninstall
+stage: $(STAGED) ## build what make install puts down: then root only copies
+install: stage ## the library, its headers, saga, manual pages: PREFIX=/usr/local DESTDIR=
 	$(Q)$(INSTALL) install $(STAGE) $(PUBLIC_HEADERS)
 uninstall: ## take away what make install has put down: PREFIX= DESTDIR= as there
 	$(Q)$(INSTALL) uninstall $(STAGE) $(PUBLIC_HEADERS)

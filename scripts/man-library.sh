@@ -45,6 +45,11 @@ saga_main() is the command
 .BR saga (1)
 with what a program adds to it.
 The other sections of this page are the headers.
+.PP
+The headers are C17.
+A C++20 program includes <argp.h>, <jansson.h>, <sqlite3.h> and <uthash.h>
+first, as far as it needs them, and then the headers of sagaevents inside
+extern "C" { }.
 END
 
 awk '

@@ -64,6 +64,18 @@ each_header_stands_alone() {
     done
 }
 
+# As sagaevents(3) says: other libraries' headers first.
+all_are_good_for_cplusplus() {
+    local header
+    {
+        printf '#include <%s>\n' argp.h jansson.h sqlite3.h uthash.h
+        echo 'extern "C" {'
+        for header in $(headers); do printf '#include <%s>\n' "$header"; done
+        echo '}'
+    } >"$work/all.cpp"
+    eval "clang -x c++ -std=c++20 -Wall -Werror -fsyntax-only $(flags) '$work/all.cpp'"
+}
+
 # What gcc says of the headers: functions from their prototypes, objects from
 # their extern declarations.
 declared() {
@@ -271,6 +283,9 @@ completes() {
 it 'make install builds a clean copy and puts down every file, with its mode' \
     is_built_and_installed
 it 'every installed header compiles alone' each_header_stands_alone
+if command -v clang >/dev/null; then
+    it 'C++ reads the headers inside extern "C"' all_are_good_for_cplusplus
+fi
 if command -v gcc >/dev/null; then
     it 'the library exports what its headers declare, and nothing else' \
         exports_what_is_declared
