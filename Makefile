@@ -85,7 +85,7 @@ SOURCES := $(LIB_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(SVC_SOURCES
     $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c \
     $(wildcard tests/install/*.c)
 SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
-    bench/*.sh bench/*/*.sh)
+    bench/*.sh bench/*/*.sh examples/*/*.sh)
 
 LIB := $(BUILD)/libevents.a
 HELPERS := $(BUILD)/tests/helpers.a
@@ -219,6 +219,27 @@ $(NEXT): $(BUILD)/tests/next/shop.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(NNG) $(LIBS)
 
+# The library for the conducted shop, as pkg-config finds it: test_conductor.sh
+# and bench/conductor.sh build examples/conductor on that, elsewhere.  Until the
+# library knows no shop, tests/conductor stands in for shop/.
+CONDUCTED := $(BUILD)/conducted
+CONDUCTED_LIB := $(patsubst %.c,$(CONDUCTED)/%.o,$(filter-out shop/%,$(LIB_SOURCES)) \
+    tests/conductor/shop/shop.c)
+$(CONDUCTED_LIB): $(CONDUCTED)/%.o: %.c $(FLAGS_FILE) | packages
+	@mkdir -p $(@D)
+	$(call say,cc,$@)
+	$(Q)$(subst -Ilibevents,-Ilibevents -Itests/conductor,$(COMPILE)) -MMD -MP -c -o $@ $<
+$(CONDUCTED)/libsagaevents.a: $(CONDUCTED_LIB)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$(CONDUCTED)/sagaevents.pc: $(CONDUCTED)/libsagaevents.a
+	$(Q){ echo 'Name: sagaevents'; echo 'Description: for the conducted shop'; \
+	    echo 'Version: $(VERSION)'; \
+	    echo 'Cflags: -D_GNU_SOURCE -I$(CURDIR)/libevents -I$(CURDIR)/tests/conductor -I$(CURDIR)'; \
+	    echo 'Libs: $(filter -fsanitize% --coverage,$(HARDEN) $(CFLAGS)) $(abspath $<) $(NNG) $(LIBS)'; } > $@
+.PHONY: conducted
+conducted: $(CONDUCTED)/sagaevents.pc
+
 # A service that ./saga was not built with, for test_fourth.sh.
 FOURTH := $(BUILD)/tests/fourth/shipping-svc
 $(BUILD)/tests/fourth/shop.c: shop/shop.c tests/fourth/catalogue.sed
@@ -243,13 +264,14 @@ $(SIM) $(FUZZ_SIM) $(CUTS): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
 	    $(filter %.o,$^) $(LIB) $(LIBS)
 
 BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke $(BUILD)/bench/layers \
-    $(BUILD)/bench/one
+    $(BUILD)/bench/one $(BUILD)/bench/either
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/orders.o \
     $(BUILD)/tests/cluster.o $(DOMAINS) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIB) \
-	    $(if $(filter %/layers,$@),$(NNG)) $(LIBS)
+	    $(if $(filter %/layers %/either,$@),$(NNG)) $(LIBS)
 $(BUILD)/bench/layers: $(BUILD)/bench/start.o
+$(BUILD)/bench/either: $(BUILD)/bench/use.o
 
 # Fuzz targets: with libFuzzer's main, or with one that replays a corpus.
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
@@ -269,7 +291,7 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
--include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES)) $(PIC_OBJECTS:.o=.d)
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES)) $(PIC_OBJECTS:.o=.d) $(CONDUCTED_LIB:.o=.d)
 
 # ---- installing ---------------------------------------------------------------
 
@@ -297,7 +319,7 @@ uninstall: ## take away what make install has put down: PREFIX= DESTDIR= as ther
 # Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
 SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
-tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) $(PRELOADS) $(BUILD)/bench/layers $(BUILD)/bench/floor ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) conducted $(PRELOADS) $(BUILD)/bench/layers $(BUILD)/bench/floor ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 
@@ -434,6 +456,10 @@ $(PEERS)/syncs.so: bench/peers/syncs.c | peer-packages
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -fPIC -shared -o $@ $<
 
+.PHONY: bench-conductor
+bench-conductor: all conducted $(BUILD)/bench/either ## the shop against the conducted one, in turn
+	$(Q)bench/conductor.sh $(BUILD)
+
 .PHONY: bench-layers
 bench-layers: all $(BUILD)/bench/layers ## each layer alone, and cost against size
 	$(Q)bench/layers.sh $(BUILD)
@@ -509,6 +535,7 @@ check-layers: ## no arrow runs up, and every name says its module
 .PHONY: check-format
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)$(ONLY_ON_12); clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
+	    examples/*/*.[ch] tests/conductor/*/*.[ch] \
 	    $(addsuffix /*.h,libevents/* libevents/net/nng shop shop/cli saga-cli tests \
 	    tests/sim tests/fuzz bench bench/peers $(SERVICES))) \
 	    $(wildcard bench/peers/*.c)

@@ -50,7 +50,7 @@ typedef void decide_fn(const struct states *states, const struct event *cause,
  * Pure, never refuses, the same code live, in replay and in time travel. */
 typedef void evolve_fn(void *state, const char *key, const struct event *own);
 
-enum { MAY_EMIT_MAX = 3, FOLDS_MAX = 6, UNLESS_MAX = 4 };
+enum { MAY_EMIT_MAX = 3, FOLDS_MAX = 8, UNLESS_MAX = 4 };
 
 /* One row of a service: on this message, decide so.  The order of the rows
  * does not matter; a type stands at most once. */
