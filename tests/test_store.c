@@ -980,6 +980,52 @@ Test(store, a_reader_changes_nothing)
     cr_assert_eq(expect_whole_file(), 40);
 }
 
+/* What a clean stop leaves is no WAL to a reader, nor is what SQLite did not
+ * come to write. */
+Test(store, a_reader_takes_an_emptied_wal_for_none)
+{
+    static const long kept[] = {0, 10, 32, 4152};
+    char wal[192];
+    struct store *store = open_it();
+
+    cr_assert_eq(batch(store, 40), EVT_OK);
+    store_close(store);
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        FILE *file = fopen(wal, "w");
+        struct store *reader;
+
+        cr_assert_not_null(file);
+        fclose(file);
+        cr_assert_eq(truncate(wal, kept[i]), 0);
+        reader = open_readonly();
+        cr_assert_eq(head_of(reader), 40, "%ld bytes", kept[i]);
+        store_close(reader);
+    }
+    cr_assert_eq(expect_whole_file(), 40);
+}
+
+/* The next start leaves it as long as it is. */
+Test(store, a_start_uses_the_wal_that_was_kept)
+{
+    struct store *store = open_it();
+    struct stat before, after;
+    char wal[192];
+
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    cr_assert_eq(batch(store, 300), EVT_OK);
+    store_close(store);
+    cr_assert_eq(stat(wal, &before), 0);
+    cr_assert_gt(before.st_size, 60000);
+    store = open_it();
+    cr_assert_eq(batch(store, 3), EVT_OK);
+    cr_assert_eq(stat(wal, &after), 0);
+    cr_assert_eq(after.st_ino, before.st_ino);
+    cr_assert_eq(after.st_size, before.st_size);
+    store_close(store);
+    cr_assert_eq(expect_whole_file(), 303);
+}
+
 static bool go_on(void)
 {
     return false;
