@@ -24,7 +24,7 @@ files='
 libevents/base/text.c
 libevents/core/event.c libevents/core/codec.c libevents/core/json.c
 libevents/core/service.c libevents/log/store.c libevents/log/store_open.c
-libevents/log/store_tables.c libevents/log/sql.c
+libevents/log/store_tables.c libevents/log/sql.c libevents/log/wal_vfs.c
 libevents/stream/wire.c libevents/stream/frame.c libevents/stream/pull.c
 libevents/stream/request.c libevents/stream/subscription.c
 libevents/write/cache.c libevents/write/shell.c libevents/write/inbox.c
