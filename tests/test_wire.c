@@ -320,6 +320,26 @@ Test(wire, answers_are_read_as_they_were_written)
     cr_assert_arr_eq(answers, answers_out, sizeof answers_out);
 }
 
+Test(wire, one_answer_for_all_is_that_of_each)
+{
+    size_t bytes;
+
+    memset(answers, 0, sizeof answers);
+    answers[0].code = ANSWER_BUSY;
+    answers[1].code = ANSWER_REFUSED;
+    bytes = request_answers_write(answers, 1, message);
+    cr_assert_eq(request_answers_of(message, bytes, 3, answers_out), EVT_OK);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(answers_out[i].code, ANSWER_BUSY);
+    bytes = request_answers_write(answers, 2, message);
+    cr_assert_eq(request_answers_of(message, bytes, 2, answers_out), EVT_OK);
+    cr_assert_eq(answers_out[1].code, ANSWER_REFUSED);
+    cr_assert_eq(request_answers_of(message, bytes, 3, answers_out), EVT_BAD,
+                 "two answers to three commands");
+    cr_assert_eq(request_answers_of(message, bytes - 1, 2, answers_out),
+                 EVT_BAD);
+}
+
 /* ---- cut, damaged, too much ---------------------------------------------- */
 
 typedef bool read_fn(const uint8_t *bytes, size_t count);
