@@ -162,19 +162,19 @@ static struct note *note_of(struct notes *notes, const char *order_id)
     return note;
 }
 
-/* Writes what printf would at the end; true, or @growing had no room for it. */
+/* Writes at the end what printf would. */
 static void append(struct growing *growing, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void append(struct growing *growing, const char *format, ...)
 {
     for (;;) {
+        char *end = growing->size > 0 ? growing->text + growing->used : NULL;
         size_t room = growing->size - growing->used;
         va_list arguments;
         int count;
 
         va_start(arguments, format);
-        count =
-            vsnprintf(growing->text + growing->used, room, format, arguments);
+        count = vsnprintf(end, room, format, arguments);
         va_end(arguments);
         if ((size_t)count < room) {
             growing->used += (size_t)count;

@@ -21,6 +21,7 @@ struct placing {
     const char *customer, *id, *journal;
     char base[ID_BYTES]; /* the order's id, or what those of many begin with */
     FILE *acknowledged;  /* the journal, or NULL */
+    int *journal_errno;  /* why a line could not be written; 0: all were */
     int64_t count, timeout_s;
     bool no_wait;
 };
@@ -181,40 +182,39 @@ static int open_journal(struct placing *placing)
     return SAGA_YES;
 }
 
-/* Later lines are appended whatever becomes of one; ferror(3) tells. */
+/* Later lines are appended whatever becomes of one. */
 static void write_journal(const struct placing *placing,
                           const struct command *command,
                           const struct answer *answer)
 {
     char log_id[2 * LOG_ID_BYTES + 1];
 
-    if (placing->acknowledged != NULL)
+    if (placing->acknowledged != NULL &&
         fprintf(placing->acknowledged,
                 "{\"command\":\"%s\",\"type\":\"PlaceOrder\","
                 "\"service\":\"order\",\"log\":\"%s\",\"seq\":%" PRIu64 "}\n",
                 command->command_id,
                 text_hex(answer->at.log_id, LOG_ID_BYTES, log_id),
-                answer->at.seq);
+                answer->at.seq) < 0)
+        *placing->journal_errno = errno;
 }
 
 /* Returns @code, or SAGA_IO if an acknowledged order is not in the journal. */
 static int close_journal(const struct placing *placing, int code)
 {
     struct saga telling = *placing->saga;
-    bool failed;
 
     if (placing->acknowledged == NULL)
         return code;
-    failed = ferror(placing->acknowledged) != 0;
-    errno = 0;
-    if (fclose(placing->acknowledged) == 0 && !failed)
+    if (fclose(placing->acknowledged) != 0 && *placing->journal_errno == 0)
+        *placing->journal_errno = errno;
+    if (*placing->journal_errno == 0)
         return code;
     telling.json = false; /* the answer is on stdout already */
     return saga_fail(&telling, SAGA_IO,
-                     "%s: cannot write%s%s; orders that were placed are "
+                     "%s: cannot write: %s; orders that were placed are "
                      "missing there",
-                     placing->journal, errno != 0 ? ": " : "",
-                     errno != 0 ? strerror(errno) : "");
+                     placing->journal, strerror(*placing->journal_errno));
 }
 
 /* An answer that is no yes, and what to type about it. */
@@ -537,7 +537,9 @@ static int place_many(struct placing *placing)
 
 static int run(struct saga *saga)
 {
+    int journal_errno = 0;
     struct placing placing = {.saga = saga,
+                              .journal_errno = &journal_errno,
                               .order.type = PLACE_ORDER,
                               .customer = "alice",
                               .count = 1,
