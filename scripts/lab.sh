@@ -120,7 +120,7 @@ fi
 if [ "$1" = worlds ]; then
     mkdir -p "$copy/tests" "$copy/lab"
     cp -u lab/worlds.txt "$copy/lab"
-    cp -u tests/world.[ch] tests/test_worlds.c "$copy/tests"
+    cp -u tests/world.[ch] tests/scratch.[ch] tests/test_worlds.c "$copy/tests"
     env -u MAKEFLAGS -u MFLAGS make -s -j2 -C "$copy" \
         build/tests/test_worlds >&2 9>&- ||
         fail 1 "the search does not build in $copy"

@@ -35,7 +35,7 @@ other_lane() {
         [ "$(left)" -lt 60 ] || attempt other cuts 60
         [ "$(left)" -lt 60 ] || attempt other strangers 20000
         [ "$(left)" -lt 60 ] || attempt other again 100
-        [ "$(left)" -lt 60 ] || attempt other errors --sample 10
+        [ "$(left)" -lt 60 ] || attempt other errors --sample 3
         [ "$(left)" -lt 120 ] || attempt other outsiders
         [ "$(left)" -lt 180 ] || attempt other partitions
     done

@@ -25,7 +25,7 @@ case ${1:-} in
             'cuts 20
              torn 20
              again 20
-             errors --sample 20
+             errors --sample 4
              partitions'
         )
         ;;
