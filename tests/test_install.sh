@@ -256,10 +256,10 @@ is_refused_to_a_user() {
 
 pages_are_good() {
     local page said
-    # A line without a place to break it, as a long prototype, is none of groff 1.23.
     for page in man1/saga.1 man3/sagaevents.3; do
-        said=$(MANWIDTH=79 man -l --warnings='w,!break' "$prefix/share/man/$page" \
-            2>&1 >"$work/page")
+        # groff 1.23 names each line that has no place to break it.
+        said=$(MANWIDTH=79 man -l --warnings=w "$prefix/share/man/$page" \
+            2>&1 >"$work/page" | sed '/cannot break line$/d')
         same '' "$said"
         shows "$(<"$work/page")" '^NAME'
     done
