@@ -7,18 +7,13 @@
 # be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export LC_ALL=C.UTF-8
 build=$(realpath "$1")
 turns=${BENCH_TURNS:-5} sagas=${BENCH_SAGAS:-20000}
-work=$(mktemp -d "${BENCH_DIR:-/tmp}/saga-bench-XXXXXX")
-export SAGA_DIR=$work/data
-declare -A pids=()
-trap 'kill -9 "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+# shellcheck source=bench/turns.sh
+. bench/turns.sh
+unset pids
+declare -A pids=() # by service: one of them dies
 
-value() { # NAME JSON: the number behind its first "NAME":
-    grep -oE "\"$1\":-?[0-9.]+" <<<"$2" | head -n 1 | cut -d: -f2
-}
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
 # ---- the two shops ----------------------------------------------------------
@@ -35,28 +30,12 @@ begin() { # SERVICE
     "$bin/$1-svc" --dir "$SAGA_DIR" >>"$work/$1.log" 2>&1 &
     pids[$1]=$!
 }
-await() { # COMMAND...
-    local tries
-    for ((tries = 0; tries < 600; tries++)); do
-        ! "$@" >/dev/null 2>&1 || return 0
-        sleep 0.1
-    done
-    echo "not within a minute: $*" >&2
-    tail -n 3 "$work"/*.log >&2
-    exit 69
-}
 start() {
     mkdir -m 700 "$SAGA_DIR"
     begin "$first"
     begin inventory
     begin payment
-    await "$saga" status
-}
-stop() {
-    kill "${pids[@]}"
-    wait "${pids[@]}"
-    pids=()
-    rm -r "$SAGA_DIR"
+    await 60 "$saga" status
 }
 
 # ---- measuring --------------------------------------------------------------
@@ -91,7 +70,7 @@ dies() {
     "$saga" product widget 1.00 >/dev/null
     "$saga" stock widget 1000 >/dev/null
     "$saga" fund alice 1000.00 >/dev/null
-    await "$saga" wait --quiet
+    await 60 "$saga" wait --quiet
     kill -STOP "${pids[inventory]}"
     if [ "$first" = order ]; then
         "$saga" place widget:1 --count $orders --no-wait >/dev/null
@@ -110,7 +89,7 @@ dies() {
         >>"$work/$first.dies.shipped"
     begun=$(now_ms)
     begin "$first"
-    await shipped $orders
+    await 60 shipped $orders
     echo $(($(now_ms) - begun)) >>"$work/$first.dies.back_ms"
 }
 shipped() {
@@ -133,7 +112,7 @@ turn() { # order|conductor
     load many "$sagas" --inflight 1000
     load declined 2000 --inflight 100 --decline 100
     dies
-    await "$saga" wait --quiet
+    await 60 "$saga" wait --quiet
     "$saga" check --final >"$work/checked" || {
         cat "$work/checked" >&2
         exit 1
@@ -149,7 +128,6 @@ done
 
 # ---- telling ----------------------------------------------------------------
 
-of() { median <"$work/$1"; }
 row() { # WHAT NAME
     awk -v what="$1" -v a="$(of "order.$2")" -v b="$(of "conductor.$2")" 'BEGIN {
         ratio = (a > 0) ? sprintf("%.2f", b / a) : ""

@@ -7,6 +7,7 @@
  * call their commands the same and encode them alike, and that is all a client
  * needs of them.  An order counts as ended when that service publishes that it
  * is confirmed or taken back, durably.  Prints JSON.  conductor.sh runs it. */
+#include "clock.h"
 #include "net/client.h"
 #include "shop/shop.h"
 #include "stream/frame.h"
@@ -54,14 +55,6 @@ static _Noreturn void fail(const char *what, const char *why)
 {
     fprintf(stderr, "either: %s: %s\n", what, why);
     exit(74);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* ---- commands ------------------------------------------------------------ */
@@ -126,7 +119,7 @@ static void make_order(struct command *command)
     data->line_count = 1;
     snprintf(data->lines[0].sku, SKU_BYTES, "bench-%u", n % SKUS);
     data->lines[0].quantity = 1;
-    started_ns[n] = now_ns();
+    started_ns[n] = clock_ns();
 }
 
 /* As many as there is room for, in one request. */
@@ -154,7 +147,7 @@ static void end_order(const char *id, bool good)
     n = strtoul(id + prefix, NULL, 10);
     if (n >= placed || latency_ns[n] > 0)
         return;
-    latency_ns[n] = now_ns() - started_ns[n];
+    latency_ns[n] = clock_ns() - started_ns[n];
     ended++;
     confirmed += good;
 }
@@ -337,12 +330,12 @@ int main(int argc, char **argv)
     settle();
     for (int i = 0; i < SHOP_SERVICES; i++)
         read_use(shop->services[i], &before[i]);
-    begun = now_ns();
+    begun = clock_ns();
     while (ended < sagas) {
         place_more();
         take_ends();
     }
-    took = now_ns() - begun;
+    took = clock_ns() - begun;
     settle();
     for (int i = 0; i < SHOP_SERVICES; i++)
         read_use(shop->services[i], &after[i]);

@@ -16,6 +16,7 @@
  * service which has run for a while.
  *
  * Both first say how long one write of a page and its fdatasync take. */
+#include "clock.h"
 #include "core/codec.h"
 #include "log/store.h"
 
@@ -30,7 +31,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -92,14 +92,6 @@ static void check(struct log *log, int rc)
 {
     if (rc != SQLITE_OK && rc != SQLITE_DONE)
         fail(log->service, sqlite3_errmsg(log->db));
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* ---- one log ---- */
@@ -289,14 +281,14 @@ static void *write_all(void *ctx)
 static double measure_all(void)
 {
     pthread_t threads[SERVICES];
-    uint64_t begun = now_ns();
+    uint64_t begun = clock_ns();
 
     for (int i = 0; i < SERVICES; i++)
         if (pthread_create(&threads[i], NULL, write_all, &logs[i]) != 0)
             fail("a thread", strerror(errno));
     for (int i = 0; i < SERVICES; i++)
         pthread_join(threads[i], NULL);
-    return (double)(now_ns() - begun) / 1e9;
+    return (double)(clock_ns() - begun) / 1e9;
 }
 
 /* ---- one after another ---- */
@@ -316,13 +308,13 @@ static void write_in_a_row(uint64_t first, uint64_t last, double took_us[])
     struct log *order = &logs[0], *inventory = &logs[1], *payment = &logs[2];
 
     for (uint64_t n = first; n < last; n++) {
-        uint64_t begun = now_ns();
+        uint64_t begun = clock_ns();
 
         write_event(order, 0, n);
         write_event(inventory, 0, n);
         write_event(payment, 0, n);
         write_event(order, 1, n);
-        took_us[n - first] = (double)(now_ns() - begun) / 1e3;
+        took_us[n - first] = (double)(clock_ns() - begun) / 1e3;
         write_event(inventory, 1, n);
     }
 }
@@ -377,13 +369,13 @@ static void measure_syncs(const char *directory, double took_us[SYNCS])
         fail(path, strerror(errno));
     for (int i = -SYNCS; i < SYNCS; i++) { /* the first time to make room */
         off_t at = (off_t)sizeof page * ((i + SYNCS) % SYNCS);
-        uint64_t begun = now_ns();
+        uint64_t begun = clock_ns();
 
         if (pwrite(fd, page, sizeof page, at) != (ssize_t)sizeof page ||
             (i >= 0 && fdatasync(fd) != 0) || (i == -1 && fsync(fd) != 0))
             fail(path, strerror(errno));
         if (i >= 0)
-            took_us[i] = (double)(now_ns() - begun) / 1e3;
+            took_us[i] = (double)(clock_ns() - begun) / 1e3;
     }
     close(fd);
     unlink(path);

@@ -5,6 +5,7 @@
  * Prints lines of "what<TAB>for how much<TAB>figure<TAB>unit"; layers.sh runs
  * all of them, in turn, and plots.  N bounds the work (events, or sagas).  With
  * the program of order-svc, "size" measures its start, too. */
+#include "clock.h"
 #include "core/codec.h"
 #include "order-svc/order.h"
 #include "orders.h"
@@ -31,10 +32,7 @@ static _Noreturn void fail(const char *what, const char *why)
 
 static double now_s(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return (double)clock_ns() / 1e9;
 }
 
 static void tell(const char *what, uint64_t of, double figure, const char *unit)

@@ -12,6 +12,7 @@
  * late".
  */
 #include "audit/check.h"
+#include "clock.h"
 #include "shop/cli/shop_cli.h"
 #include "shop/invariants.h"
 #include "stream/frame.h"
@@ -78,14 +79,6 @@ struct bench {
     uint64_t last_end_ns;
     struct frame *frame;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- what the processes used -------------------------------------------- */
 
@@ -204,7 +197,7 @@ static void make_order(struct bench *bench, struct command *command)
                  (unsigned)((n + i) % SKUS));
         data->lines[i].quantity = 1;
     }
-    order->started_ns = bench->rate > 0 ? due_ns(bench, n) : now_ns();
+    order->started_ns = bench->rate > 0 ? due_ns(bench, n) : clock_ns();
     HASH_ADD_STR(bench->running, id, order);
 }
 
@@ -215,7 +208,7 @@ static uint64_t room(const struct bench *bench)
     uint64_t limit = bench->inflight, used = HASH_COUNT(bench->running);
 
     if (bench->rate > 0) {
-        limit = (uint64_t)((double)(now_ns() - bench->begun_ns) / 1e9 *
+        limit = (uint64_t)((double)(clock_ns() - bench->begun_ns) / 1e9 *
                            (double)bench->rate);
         used = bench->placed;
     }
@@ -245,7 +238,7 @@ static void end_order(struct bench *bench, const char *id, bool confirmed)
     HASH_FIND_STR(bench->running, id, order);
     if (order == NULL)
         return; /* somebody else's */
-    bench->last_end_ns = now_ns();
+    bench->last_end_ns = clock_ns();
     bench->latency_ns[bench->ended++] = bench->last_end_ns - order->started_ns;
     bench->confirmed += confirmed;
     bench->cancelled += !confirmed;
@@ -373,7 +366,7 @@ static void look_for_stalled(struct bench *bench)
 
 static int run(struct bench *bench)
 {
-    uint64_t shown = now_ns(), begun = shown;
+    uint64_t shown = clock_ns(), begun = shown;
 
     bench->begun_ns = bench->last_end_ns = begun;
     while (bench->ended + bench->failed + bench->turned_away < bench->sagas) {
@@ -387,7 +380,7 @@ static int run(struct bench *bench)
         if (read(bench->wake_fd, &count, sizeof count) == sizeof count)
             take_answered(bench);
         take_frames(bench);
-        now = now_ns();
+        now = clock_ns();
         if (now - bench->last_end_ns > STALL_MS * UINT64_C(1000000))
             look_for_stalled(bench);
         if (now - bench->last_end_ns > GIVE_UP_MS * UINT64_C(1000000))
@@ -530,7 +523,7 @@ static void close_bench(struct bench *bench)
  * may be much less than what it has still to do. */
 static double catch_up_ms(struct bench *bench)
 {
-    uint64_t begun = now_ns();
+    uint64_t begun = clock_ns();
     int64_t deadline = (int64_t)saga_mono_ms() + GIVE_UP_MS;
     struct timespec pause = {.tv_nsec = 5000000};
     char what[256];
@@ -540,7 +533,7 @@ static double catch_up_ms(struct bench *bench)
             return -1;
         nanosleep(&pause, NULL);
     }
-    return (double)(now_ns() - begun) / 1e6;
+    return (double)(clock_ns() - begun) / 1e6;
 }
 
 static int compare_ns(const void *a, const void *b)
@@ -735,10 +728,10 @@ static json_t *measure(struct bench *bench, int *code)
     double caught_up_ms = 0;
 
     *code = all_use(bench, before);
-    begun = now_ns();
+    begun = clock_ns();
     if (*code == SAGA_YES)
         *code = run(bench);
-    took = now_ns() - begun;
+    took = clock_ns() - begun;
     if (*code == SAGA_YES) {
         caught_up_ms = catch_up_ms(bench);
         *code = all_use(bench, after);

@@ -2,6 +2,7 @@
  * asks until it answers, ends it by its pid. */
 #include "start.h"
 
+#include "clock.h"
 #include "net/client.h"
 #include "net/nng/close_bounded.h"
 
@@ -30,10 +31,7 @@ static _Noreturn void fail(const char *what, const char *why)
 
 static double now_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+    return (double)clock_ns() / 1e6;
 }
 
 static void pause_us(long us)

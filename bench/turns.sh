@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # turns.sh - what the measurements that run in turns share (run.sh,
-# peers/run.sh): figures out of JSON, medians, the floor and the services, each
-# on fresh files in $work.  Sourced; `build` is the build directory.
+# conductor.sh, peers/run.sh): figures out of JSON, medians, the floor and the
+# services, each on fresh files in $work.  Sourced; `build` is the build
+# directory.
 : "${build:?}"
 export LC_ALL=C.UTF-8
 work=$(mktemp -d "${BENCH_DIR:-/tmp}/saga-bench-XXXXXX")
@@ -19,6 +20,17 @@ member() { # NAME JSON: the object behind its first "NAME":
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 of() { median <"$work/$1"; } # FILE of figures
 
+await() { # SECONDS COMMAND...: within them, or it ends with what the logs say
+    local tries
+    for ((tries = 0; tries < 10 * $1; tries++)); do
+        ! "${@:2}" >/dev/null 2>&1 || return 0
+        sleep 0.1
+    done
+    echo "not within $1 s: ${*:2}" >&2
+    tail -n 20 "$work"/*.log >&2
+    exit 69
+}
+
 floor() { # the floor's JSON for these options
     mkdir "$work/floor"
     "$build/bench/floor" --json "$@" "$work/floor"
@@ -28,21 +40,16 @@ floor() { # the floor's JSON for these options
 # Not through ./run.sh, which gives each service a session of its own: the
 # scheduler shares the machine out among sessions, and the floor is in ours.
 start() {
-    local service tries
+    local service
     mkdir -m 700 "$SAGA_DIR"
     for service in order inventory payment; do
         "$build/bin/$service-svc" --dir "$SAGA_DIR" 2>"$work/$service.log" &
         pids+=($!)
     done
-    for ((tries = 0; tries < 300; tries++)); do
-        if "$build/bin/saga" product warm-up 1.00 >/dev/null 2>&1 &&
-            "$build/bin/saga" wait --quiet >/dev/null 2>&1; then
-            return
-        fi
-        sleep 0.1
-    done
-    cat "$work"/*.log >&2
-    exit 69
+    await 30 warm
+}
+warm() {
+    "$build/bin/saga" product warm-up 1.00 && "$build/bin/saga" wait --quiet
 }
 
 stop() {

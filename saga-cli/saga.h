@@ -83,7 +83,7 @@ json_t *saga_descriptions(struct saga *saga);
 struct store;
 char *saga_description_of(const struct saga *saga, const struct store *log);
 
-/* Reports that there is none at all; returns @code. */
+/* Reports that the data directory has no services; returns @code. */
 int saga_no_services(const struct saga *saga, int code);
 /* Reports that there is no such service; returns SAGA_USAGE. */
 int saga_no_service(const struct saga *saga, const char *name);

@@ -182,11 +182,8 @@ const struct verb verb_version = {.name = "version",
                                   .run = run_version};
 
 /* What is run where no verb is given: words before one are checked, too. */
-static const struct verb nothing = {.name = "help",
-                                    .group = ABOUT,
-                                    .args = "",
-
-                                    .run = run_nothing};
+static const struct verb nothing = {
+    .name = "help", .group = ABOUT, .args = "", .run = run_nothing};
 
 /* ---- running it --------------------------------------------------------- */
 

@@ -116,6 +116,14 @@ static void open_packer(int timeout_ms)
                  EVT_OK, "%s", why);
 }
 
+/* A service, a packer, and the caller of most tests. */
+static struct packer_caller *begin(int timeout_ms)
+{
+    start_service();
+    open_packer(timeout_ms);
+    return packer_join(packer);
+}
+
 static void set_up(void)
 {
     scratch_open(&scratch);
@@ -193,11 +201,8 @@ static void wait_until_told(int count)
 
 Test(packer, what_waits_while_a_request_is_under_way_goes_into_the_next)
 {
-    struct packer_caller *caller;
+    struct packer_caller *caller = begin(20000);
 
-    start_service();
-    open_packer(20000);
-    caller = packer_join(packer);
     submit(caller, 'a', 0);
     wait_for_requests(1); /* alone: nobody lingers for company */
     for (unsigned i = 1; i < 10; i++)
@@ -215,11 +220,8 @@ Test(packer, what_waits_while_a_request_is_under_way_goes_into_the_next)
 
 Test(packer, a_request_holds_as_many_as_a_service_takes)
 {
-    struct packer_caller *caller;
+    struct packer_caller *caller = begin(20000);
 
-    start_service();
-    open_packer(20000);
-    caller = packer_join(packer);
     submit(caller, 'a', 0);
     wait_for_requests(1);
     for (unsigned i = 1; i <= 2 * COMMANDS_PER_REQUEST + 1; i++)
@@ -268,12 +270,9 @@ static enum evt_status command(struct packer_caller *caller, unsigned number,
 
 Test(packer, who_gives_up_hears_that_it_may_be_recorded)
 {
-    struct packer_caller *caller;
+    struct packer_caller *caller = begin(20000);
     struct answer answered;
 
-    start_service();
-    open_packer(20000);
-    caller = packer_join(packer);
     cr_assert_eq(command(caller, 1, 50, &answered), EVT_BUSY);
     cr_assert_eq(command(caller, 2, 50, &answered), EVT_BUSY,
                  "the first is still under way");
@@ -293,11 +292,8 @@ Test(packer, where_nobody_listens_it_says_so_at_once)
 
 Test(packer, a_request_that_is_not_answered_does_not_hold_up_the_next)
 {
-    struct packer_caller *caller;
+    struct packer_caller *caller = begin(100);
 
-    start_service();
-    open_packer(100);
-    caller = packer_join(packer);
     submit(caller, 'a', 0);
     wait_until_told(1);
     cr_assert_eq(outcome.rc[0], EVT_BUSY);
@@ -309,11 +305,8 @@ Test(packer, a_request_that_is_not_answered_does_not_hold_up_the_next)
 
 Test(packer, closing_tells_those_who_wait)
 {
-    struct packer_caller *caller;
+    struct packer_caller *caller = begin(300);
 
-    start_service();
-    open_packer(300);
-    caller = packer_join(packer);
     submit(caller, 'a', 0);
     wait_for_requests(1);
     submit(caller, 'a', 1);

@@ -86,19 +86,6 @@ static int64_t size_of(const char *name)
     return stat(name, &found) == 0 ? (int64_t)found.st_size : -1;
 }
 
-static void copy_file(const char *from, const char *to)
-{
-    char bytes[4096];
-    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
-    size_t count;
-
-    cr_assert(in != NULL && out != NULL, "%s %s", from, to);
-    while ((count = fread(bytes, 1, sizeof bytes, in)) > 0)
-        cr_assert_eq(fwrite(bytes, 1, count, out), count);
-    fclose(in);
-    cr_assert_eq(fclose(out), 0);
-}
-
 /* What SQLite finds without this VFS, in copies of the files as they are. */
 static int64_t found_by_others(const char *sql)
 {
@@ -108,9 +95,9 @@ static int64_t found_by_others(const char *sql)
     snprintf(copy, sizeof copy, "%s", scratch_file(&scratch, "copy.db"));
     snprintf(copied_wal, sizeof copied_wal, "%s-wal", copy);
     unlink(copied_wal);
-    copy_file(path, copy);
+    scratch_copy(path, copy);
     if (size_of(wal) >= 0)
-        copy_file(wal, copied_wal);
+        scratch_copy(wal, copied_wal);
     cr_assert_eq(scratch_ask(copy, "SELECT count(*) FROM"
                                    " pragma_integrity_check"
                                    " WHERE integrity_check = 'ok'"),
@@ -244,7 +231,7 @@ Test(wal_vfs, what_others_are_shown_is_written)
     cr_assert_eq(live(db, 2), SQLITE_OK);
     cr_assert_eq(ask(outsider, LIFE), 2);
     must(outsider, "PRAGMA wal_checkpoint");
-    copy_file(path, alone);
+    scratch_copy(path, alone);
     cr_assert_eq(scratch_ask(alone, LIFE), 2);
     sqlite3_close(outsider);
     sqlite3_close(db);
@@ -308,14 +295,14 @@ static void dies_at_every(unsigned which)
     cr_assert_eq(live(db, 1), SQLITE_OK);
     snprintf(first, sizeof first, "%s", scratch_file(&scratch, "first.db"));
     snprintf(first_wal, sizeof first_wal, "%s-wal", first);
-    copy_file(path, first);
-    copy_file(wal, first_wal);
+    scratch_copy(path, first);
+    scratch_copy(wal, first_wal);
     sqlite3_close(db);
     for (nth = 1; !closed; nth++) {
         int said = 1, life;
 
-        copy_file(first, path);
-        copy_file(first_wal, wal);
+        scratch_copy(first, path);
+        scratch_copy(first_wal, wal);
         faultvfs_set(which, nth, SQLITE_IOERR, true);
         live_on(&said, &closed);
         faultvfs_set(0, 0, 0, false);
@@ -349,7 +336,7 @@ Test(wal_vfs, a_closed_log_keeps_its_wal_and_replays_nothing)
 
     cr_assert_eq(live(db, 1), SQLITE_OK);
     must(db, "PRAGMA wal_checkpoint");
-    copy_file(path, older);
+    scratch_copy(path, older);
     cr_assert_eq(live(db, 2), SQLITE_OK);
     size = size_of(wal);
     sqlite3_close(db);
@@ -359,8 +346,8 @@ Test(wal_vfs, a_closed_log_keeps_its_wal_and_replays_nothing)
     snprintf(restored, sizeof restored, "%s",
              scratch_file(&scratch, "restored.db"));
     snprintf(kept_wal, sizeof kept_wal, "%s-wal", restored);
-    copy_file(older, restored);
-    copy_file(wal, kept_wal);
+    scratch_copy(older, restored);
+    scratch_copy(wal, kept_wal);
     cr_assert_eq(scratch_ask(restored, LIFE), 1);
     /* The next life writes over it. */
     db = open_it();

@@ -14,6 +14,8 @@
  * Prints JSON; exits with 1 if the totals are wrong. */
 #include "peer.h"
 
+#include "../clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -43,14 +45,6 @@ _Noreturn void peer_fail(const char *what, const char *why)
 {
     fprintf(stderr, "peer: %s: %s\n", what, why);
     exit(74);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* ---- what it takes ---- */
@@ -160,20 +154,20 @@ static uint64_t room(const struct run *run, uint64_t now)
 static void loop(struct run *run)
 {
     static uint64_t ended[4 * STEP];
-    uint64_t last = now_ns();
+    uint64_t last = clock_ns();
     int patience_ms = run->rate > 0 ? 1 : WAIT_MS;
 
     run->first = run->placed;
     run->first_ns = last;
     while (run->ended < run->limit) {
-        uint64_t now = now_ns(), few = room(run, now);
+        uint64_t now = clock_ns(), few = room(run, now);
         size_t count;
 
         for (uint64_t n = run->placed; n < run->placed + few; n++)
             run->begun_ns[n] = run->rate > 0 ? due_ns(run, n) : now;
         count = peer_step(run->placed, few, few > 0 ? 0 : patience_ms, ended);
         run->placed += few;
-        now = now_ns();
+        now = clock_ns();
         for (size_t i = 0; i < count; i++)
             run->took_ns[ended[i]] = now - run->begun_ns[ended[i]];
         run->ended += count;
@@ -186,11 +180,11 @@ static void loop(struct run *run)
 
 static void await_shipped(const struct run *run)
 {
-    uint64_t begun = now_ns();
+    uint64_t begun = clock_ns();
     struct timespec pause = {.tv_nsec = 1000000};
 
     while (!peer_caught_up(run->limit)) {
-        if (now_ns() - begun > (uint64_t)GIVE_UP_S * 1000000000u)
+        if (clock_ns() - begun > (uint64_t)GIVE_UP_S * 1000000000u)
             peer_fail("inventory", "it has not shipped all");
         nanosleep(&pause, NULL);
     }
@@ -257,9 +251,9 @@ static void measure(uint64_t alone, uint64_t sagas, uint64_t inflight,
     run.rate = offered;
     synced = syncs();
     cpu = cpu_us();
-    begun = now_ns();
+    begun = clock_ns();
     loop(&run);
-    took = now_ns() - begun;
+    took = clock_ns() - begun;
     rate = (double)sagas * 1e9 / (double)(took > 0 ? took : 1);
     await_shipped(&run);
     sagas = sagas > 0 ? sagas : 1;

@@ -2,7 +2,7 @@
 # servers.sh - one run of a peer (redis.c, postgres.c) on a server of its own,
 # which listens on a unix socket in a directory of its own and ends with it.
 # Sourced after turns.sh.
-: "${build:?}"
+: "${build:?}" "${work:?}"
 postgres=$(find /usr/lib/postgresql -path '*/bin/postgres' 2>/dev/null |
     sort -V | tail -n 1)
 bin=${postgres%/*}
@@ -15,16 +15,6 @@ if [ "$(id -u)" -eq 0 ]; then
     id "$user" >/dev/null 2>&1 || user=nobody
     as_server=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --clear-groups)
 fi
-
-ready() { # COMMAND...: within 30 s
-    local tries
-    for ((tries = 0; tries < 300; tries++)); do
-        ! "$@" >/dev/null 2>&1 || return 0
-        sleep 0.1
-    done
-    cat "$home/log" >&2
-    exit 69
-}
 
 # A directory for a server, which has to be its user's.
 new_home() {
@@ -43,9 +33,9 @@ start_redis() {
         export PEER_SYNCS=$home/syncs LD_PRELOAD=$home/syncs.so
         exec -a redis-server "$program" --port 0 --dir "$home" --save '' \
             --unixsocket "$home/redis.sock" --appendonly yes --appendfsync always
-    ) >"$home/log" 2>&1 &
+    ) >"$work/server.log" 2>&1 &
     pids=($!)
-    ready redis-cli -s "$home/redis.sock" ping
+    await 30 redis-cli -s "$home/redis.sock" ping
 }
 
 start_postgres() {
@@ -54,15 +44,15 @@ start_postgres() {
     (
         cd "$home" || exit 69
         "${as_server[@]}" "$bin/initdb" -D "$home/data" -U postgres -A trust \
-            -E UTF8 --locale=C >"$home/log" 2>&1 || { cat "$home/log" >&2; exit 69; }
+            -E UTF8 --locale=C >"$work/server.log" 2>&1 || { cat "$work/server.log" >&2; exit 69; }
         exec "${as_server[@]}" env "PEER_SYNCS=$home/syncs" \
             "LD_PRELOAD=$home/syncs.so" "$bin/postgres" -D "$home/data" \
             -c listen_addresses= -c "unix_socket_directories=$home" \
             -c synchronous_commit=on -c shared_buffers=256MB \
-            -c max_wal_size=4GB >>"$home/log" 2>&1
+            -c max_wal_size=4GB >>"$work/server.log" 2>&1
     ) &
     pids=($!)
-    ready "$bin/pg_isready" -h "$home" -U postgres
+    await 30 "$bin/pg_isready" -h "$home" -U postgres
 }
 
 stop_server() {

@@ -292,7 +292,8 @@ static bool decode_field(const struct field *f, struct unpack *in, void *base,
     return true;
 }
 
-/* The number of the field called @name; of the end, if there is none. */
+/* Where the field called @name stands in @fields; where they end, if none of
+ * them is called so. */
 static unsigned find_field(const struct field *fields,
                            const struct element *name)
 {

@@ -116,19 +116,17 @@ static void *work(void *ctx)
 
     must(pthread_mutex_lock(&packer->lock));
     for (;;) {
-        enum evt_status rc = EVT_NONE;
+        enum evt_status rc;
+        bool closing;
 
         while (!packer->closing && TAILQ_EMPTY(&packer->turns))
             must(pthread_cond_wait(&packer->woken, &packer->lock));
         if (TAILQ_EMPTY(&packer->turns))
             break;
         pack(packer);
-        if (!packer->closing) {
-            must(pthread_mutex_unlock(&packer->lock));
-            rc = exchange(packer, answers);
-        } else {
-            must(pthread_mutex_unlock(&packer->lock));
-        }
+        closing = packer->closing;
+        must(pthread_mutex_unlock(&packer->lock));
+        rc = closing ? EVT_NONE : exchange(packer, answers);
         for (size_t i = 0; i < packer->packed_count; i++)
             tell(packer->packed[i], rc, &answers[i]);
         must(pthread_mutex_lock(&packer->lock));

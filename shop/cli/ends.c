@@ -93,7 +93,8 @@ void ends_of(const struct story *story, struct story_end *end)
 /* ---- orders that nobody knows ----------------------------------------------
  */
 
-/* An order whose id is nearly @id, for the error; "" when there is none. */
+/* Sets @similar to the id of a recent order that is almost @id, for the error
+ * message; to "" if none is. */
 static void find_similar(struct saga *saga, const char *id, char *similar)
 {
     json_t *ask = json_pack("{s:s,s:i}", "get", "orders", "limit", 200);
