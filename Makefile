@@ -36,7 +36,8 @@ endif
 ifeq ($(SANITIZE)$(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
 HARDEN += -D_FORTIFY_SOURCE=2
 endif
-DIALECT := -std=c17 -D_GNU_SOURCE -DSAGA_VERSION='"$(VERSION)"' -Ilibevents -I.
+# An event holds its payload as bytes, which a domain reads as its own struct.
+DIALECT := -std=c17 -fno-strict-aliasing -D_GNU_SOURCE -DSAGA_VERSION='"$(VERSION)"' -Ilibevents -I.
 COMPILE := $(CC) $(DIALECT) $(CPPFLAGS) $(WARNINGS) $(CFLAGS) $(HARDEN)
 LINK := $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
@@ -235,7 +236,7 @@ $(CONDUCTED)/libsagaevents.a: $(CONDUCTED_LIB)
 $(CONDUCTED)/sagaevents.pc: $(CONDUCTED)/libsagaevents.a
 	$(Q){ echo 'Name: sagaevents'; echo 'Description: for the conducted shop'; \
 	    echo 'Version: $(VERSION)'; \
-	    echo 'Cflags: -D_GNU_SOURCE -I$(CURDIR)/libevents -I$(CURDIR)/tests/conductor -I$(CURDIR)'; \
+	    echo 'Cflags: -fno-strict-aliasing -D_GNU_SOURCE -I$(CURDIR)/libevents -I$(CURDIR)/tests/conductor -I$(CURDIR)'; \
 	    echo 'Libs: $(filter -fsanitize% --coverage,$(HARDEN) $(CFLAGS)) $(abspath $<) $(NNG) $(LIBS)'; } > $@
 .PHONY: conducted
 conducted: $(CONDUCTED)/sagaevents.pc

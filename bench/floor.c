@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "core/codec.h"
 #include "log/store.h"
+#include "shop/shop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,9 +45,9 @@ enum {
 
 /* One kind of event row that a saga leaves in a log. */
 struct sample {
-    enum message_type type;
+    unsigned type;
     const char *cause; /* the service whose event it follows; "": a command */
-    enum tag_kind tags[TAGS_MAX];
+    unsigned tags[TAGS_MAX];
 };
 
 /* A log: its samples in the order of a saga, and whom it listens to. */
@@ -112,7 +113,7 @@ static void make_rows(struct log *log)
         struct event event = {.type = log->samples[i].type,
                               .order_id = "floor-0000000000",
                               .time_ms = 1700000000000};
-        struct payload *data = &event.data;
+        struct payload *data = payload_in(event.data);
 
         if (log->samples[i].cause[0] == '\0')
             text_copy(event.cause.command_id, ID_BYTES, event.order_id);
@@ -124,8 +125,8 @@ static void make_rows(struct log *log)
         data->line_count = 1;
         text_copy(data->lines[0].sku, SKU_BYTES, "bench-4");
         data->lines[0].quantity = data->lines[0].price_cents = 1;
-        codec_trim(shop_message(event.type), data);
-        codec_to_row(&event, log->data[i], &log->rows[i]);
+        codec_trim(&shop_domain, shop_message(event.type), data);
+        codec_to_row(&shop_domain, &event, log->data[i], &log->rows[i]);
     }
 }
 
@@ -215,14 +216,14 @@ static void commit(struct log *log)
         checkpoint(log);
 }
 
-static void write_tag(struct log *log, enum tag_kind kind, uint64_t saga,
+static void write_tag(struct log *log, unsigned kind, uint64_t saga,
                       const char *order_id)
 {
     char key[32], text[TAG_BYTES];
 
     snprintf(key, sizeof key, "bench-%u",
              (unsigned)(saga % (kind == TAG_SKU ? SKUS : CUSTOMERS)));
-    event_tag(kind, kind == TAG_ORDER ? order_id : key, text);
+    event_tag(&shop_domain, kind, kind == TAG_ORDER ? order_id : key, text);
     bind_text(log->tag, 1, text);
     sqlite3_bind_int64(log->tag, 2, (sqlite3_int64)log->seq);
     run(log, log->tag);

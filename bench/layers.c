@@ -11,6 +11,7 @@
 #include "orders.h"
 #include "payment-svc/payment.h"
 #include "read/pull_answer.h"
+#include "shop/shop.h"
 #include "start.h"
 #include "write/cache.h"
 
@@ -47,7 +48,7 @@ static struct event order_event(uint64_t n)
 {
     struct event event = {.type = n % 2 == 0 ? ORDER_PLACED : ORDER_CONFIRMED,
                           .time_ms = 1700000000000 + (int64_t)n};
-    struct payload *data = &event.data;
+    struct payload *data = payload_in(event.data);
 
     snprintf(event.order_id, ID_BYTES, "b-layer-%010llu",
              (unsigned long long)n / 2);
@@ -61,7 +62,7 @@ static struct event order_event(uint64_t n)
     text_copy(data->lines[0].sku, SKU_BYTES, "widget");
     data->lines[0].quantity = 1;
     data->lines[0].price_cents = 1990;
-    codec_trim(shop_message(event.type), data);
+    codec_trim(&shop_domain, shop_message(event.type), data);
     return event;
 }
 
@@ -71,8 +72,8 @@ static struct event deposit(uint64_t n)
 
     snprintf(event.cause.command_id, ID_BYTES, "c-layer-%010llu",
              (unsigned long long)n);
-    text_copy(event.data.customer, CUSTOMER_BYTES, "bench-42");
-    event.data.amount_cents = 1;
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, "bench-42");
+    payload_in(event.data)->amount_cents = 1;
     return event;
 }
 
@@ -121,7 +122,8 @@ static double append(struct store *store, struct event make(uint64_t n),
 
         if ((n - from) % batch == 0)
             must(store, store_begin(store));
-        must(store, store_append(store, indexed, &event, data, &row, hash));
+        must(store, store_append(store, &shop_domain, indexed, &event, data,
+                                 &row, hash));
         if ((n - from) % batch == batch - 1 || n + 1 == to) {
             must(store, store_commit(store));
             must(store, store_checkpoint(store));
@@ -141,12 +143,12 @@ static void codec(uint64_t count)
     double begun = now_s();
 
     for (uint64_t n = 0; n < count; n++)
-        codec_to_row(&event, data, &row);
+        codec_to_row(&shop_domain, &event, data, &row);
     tell("encode", count, (double)count / (now_s() - begun), "events/s");
     begun = now_s();
     for (uint64_t n = 0; n < count; n++)
-        if (codec_from_row("order", log_id, &row, &back, &why, &field) !=
-            EVT_OK)
+        if (codec_from_row(&shop_domain, "order", log_id, &row, &back, &why,
+                           &field) != EVT_OK)
             fail("decode", why);
     tell("decode", count, (double)count / (now_s() - begun), "events/s");
     begun = now_s();
@@ -186,8 +188,8 @@ static double replay(struct store *store, uint64_t count)
         abort();
     must(store, store_scan(store, NULL, 0, UINT64_MAX));
     while (store_next(store, &row, NULL) == EVT_OK) {
-        if (codec_from_row("order", store_log_id(store), &row, &event, &why,
-                           &field) != EVT_OK)
+        if (codec_from_row(&shop_domain, "order", store_log_id(store), &row,
+                           &event, &why, &field) != EVT_OK)
             fail("replay", why);
         kind->evolve(state, event.order_id, &event);
         seen++;

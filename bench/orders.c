@@ -1,6 +1,8 @@
 /* orders.c - see orders.h. */
 #include "orders.h"
 
+#include "shop/shop.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +63,8 @@ static void send(struct cluster *cluster, unsigned service,
                  message, bytes);
 }
 
-static struct command *next_command(struct command *command,
-                                    enum message_type type, unsigned number)
+static struct command *next_command(struct command *command, unsigned type,
+                                    unsigned number)
 {
     memset(command, 0, sizeof *command);
     command->type = type;
@@ -78,18 +80,19 @@ void orders_seed(struct cluster *cluster)
     cluster_run(cluster, 1000); /* what has just started says "starting" */
     for (unsigned i = 0; i < SKUS; i++) {
         next_command(&command, LIST_PRODUCT, i);
-        snprintf(command.data.sku, SKU_BYTES, "bench-%u", i);
-        command.data.price_cents = 1;
+        snprintf(payload_in(command.data)->sku, SKU_BYTES, "bench-%u", i);
+        payload_in(command.data)->price_cents = 1;
         send(cluster, ORDER_SVC, &command, 1);
         next_command(&command, RECEIVE_STOCK, i);
-        snprintf(command.data.sku, SKU_BYTES, "bench-%u", i);
-        command.data.quantity = RECEIPT_MAX;
+        snprintf(payload_in(command.data)->sku, SKU_BYTES, "bench-%u", i);
+        payload_in(command.data)->quantity = RECEIPT_MAX;
         send(cluster, INVENTORY_SVC, &command, 1);
     }
     for (unsigned i = 0; i < CUSTOMERS; i++) {
         next_command(&command, DEPOSIT_FUNDS, i);
-        snprintf(command.data.customer, CUSTOMER_BYTES, "bench-%u", i);
-        command.data.amount_cents = DEPOSIT_CENTS_MAX;
+        snprintf(payload_in(command.data)->customer, CUSTOMER_BYTES, "bench-%u",
+                 i);
+        payload_in(command.data)->amount_cents = DEPOSIT_CENTS_MAX;
         send(cluster, PAYMENT_SVC, &command, 1);
     }
     cluster_settle(cluster);
@@ -102,12 +105,12 @@ static void make_order(struct command *command, uint64_t n)
     snprintf(command->order_id, ID_BYTES, "b-loop-%010llu",
              (unsigned long long)n);
     memcpy(command->command_id, command->order_id, ID_BYTES);
-    snprintf(command->data.customer, CUSTOMER_BYTES, "bench-%u",
+    snprintf(payload_in(command->data)->customer, CUSTOMER_BYTES, "bench-%u",
              (unsigned)(n % CUSTOMERS));
-    command->data.line_count = 1;
-    snprintf(command->data.lines[0].sku, SKU_BYTES, "bench-%u",
+    payload_in(command->data)->line_count = 1;
+    snprintf(payload_in(command->data)->lines[0].sku, SKU_BYTES, "bench-%u",
              (unsigned)(n % SKUS));
-    command->data.lines[0].quantity = 1;
+    payload_in(command->data)->lines[0].quantity = 1;
 }
 
 void orders_run(struct cluster *cluster, uint64_t first, uint64_t count,

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "shop/cli/shop_cli.h"
 #include "shop/invariants.h"
+#include "shop/shop.h"
 #include "stream/frame.h"
 #include "use.h"
 
@@ -176,7 +177,7 @@ static void make_order(struct bench *bench, struct command *command)
 {
     uint64_t n = bench->placed++;
     struct order *order = calloc(1, sizeof *order);
-    struct payload *data = &command->data;
+    struct payload *data = payload_in(command->data);
 
     if (order == NULL)
         abort();
@@ -429,22 +430,26 @@ static int seed(struct bench *bench)
     int rc = SAGA_YES;
 
     for (unsigned i = 0; i < SKUS && rc == SAGA_YES; i++) {
-        struct command product = {.type = LIST_PRODUCT, .data.price_cents = 1};
-        struct command stock = {.type = RECEIVE_STOCK,
-                                .data.quantity = RECEIPT_MAX};
+        struct command product = {.type = LIST_PRODUCT};
+        struct command stock = {.type = RECEIVE_STOCK};
 
-        snprintf(product.data.sku, SKU_BYTES, "bench-%u", i);
-        text_copy(stock.data.sku, SKU_BYTES, product.data.sku);
+        *payload_in(stock.data) = (struct payload){.quantity = RECEIPT_MAX};
+        *payload_in(product.data) = (struct payload){.price_cents = 1};
+        snprintf(payload_in(product.data)->sku, SKU_BYTES, "bench-%u", i);
+        text_copy(payload_in(stock.data)->sku, SKU_BYTES,
+                  payload_in(product.data)->sku);
         rc = tell(bench, "order", &product);
         for (uint64_t have = 0; rc == SAGA_YES && have < goods;
              have += RECEIPT_MAX)
             rc = tell(bench, "inventory", &stock);
     }
     for (unsigned i = 0; i < CUSTOMERS && rc == SAGA_YES; i++) {
-        struct command funds = {.type = DEPOSIT_FUNDS,
-                                .data.amount_cents = DEPOSIT_CENTS_MAX};
+        struct command funds = {.type = DEPOSIT_FUNDS};
 
-        snprintf(funds.data.customer, CUSTOMER_BYTES, "bench-%u", i);
+        *payload_in(funds.data) =
+            (struct payload){.amount_cents = DEPOSIT_CENTS_MAX};
+        snprintf(payload_in(funds.data)->customer, CUSTOMER_BYTES, "bench-%u",
+                 i);
         rc = tell(bench, "payment", &funds);
     }
     return rc;

@@ -6,6 +6,7 @@
  * runs this, divides by N, and compares with the committed figures. */
 #include "core/codec.h"
 #include "orders.h"
+#include "shop/shop.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static _Noreturn void fail(const char *what, const char *why)
 static struct event order_placed(uint64_t n)
 {
     struct event event = {.type = ORDER_PLACED, .time_ms = 1700000000000};
-    struct payload *data = &event.data;
+    struct payload *data = payload_in(event.data);
 
     snprintf(event.order_id, ID_BYTES, "b-smoke-%010llu",
              (unsigned long long)n);
@@ -56,7 +57,7 @@ void measured_codec(uint64_t count)
         struct row row;
         size_t bytes;
 
-        codec_to_row(&event, data, &row);
+        codec_to_row(&shop_domain, &event, data, &row);
         row.seq = n;
         frame_begin(&writer, "order", log_id, n - 1, hash);
         event_hash(hash, &row, hash);
@@ -64,8 +65,8 @@ void measured_codec(uint64_t count)
             abort();
         bytes = frame_finish(&writer, message);
         if (!frame_read(message, bytes, &frame) ||
-            codec_from_row("order", log_id, &frame.rows[0], &back, &why,
-                           &field) != EVT_OK)
+            codec_from_row(&shop_domain, "order", log_id, &frame.rows[0], &back,
+                           &why, &field) != EVT_OK)
             abort();
         event_hash(frame.last_hash, &frame.rows[0], frame.last_hash);
     }
@@ -83,7 +84,8 @@ void measured_append(struct store *store, uint64_t count)
         if (n % APPENDED_AT_ONCE == 0)
             rc = store_begin(store);
         if (rc == EVT_OK)
-            rc = store_append(store, 1u << TAG_ORDER, &event, data, &row, hash);
+            rc = store_append(store, &shop_domain, 1u << TAG_ORDER, &event,
+                              data, &row, hash);
         if (rc == EVT_OK && (n + 1) % APPENDED_AT_ONCE == 0)
             rc = store_commit(store);
     }

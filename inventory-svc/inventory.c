@@ -7,6 +7,8 @@
  * like order.c.  Next: payment-svc/payment.c. */
 #include "inventory-svc/inventory.h"
 
+#include "shop/shop.h"
+
 #include <string.h>
 
 static decide_fn receive_stock, reserve_stock, release_stock, ship_stock;
@@ -48,11 +50,11 @@ struct shelf {
 static void receive_stock(const struct states *states,
                           const struct event *cause, struct decision *out)
 {
-    const struct shelf *shelf = state_of(states, SHELF, cause->data.sku);
+    const struct shelf *shelf = state_of(states, SHELF, payload_of(cause)->sku);
 
     /* Here goods come in, so here their sum is limited: no release, later,
      * can overflow. */
-    if (cause->data.quantity > STOCK_TOTAL_MAX - shelf->received)
+    if (payload_of(cause)->quantity > STOCK_TOTAL_MAX - shelf->received)
         refuse(out, "more than the shelf can ever hold", "quantity");
     else
         emit(out, STOCK_RECEIVED, cause);
@@ -77,7 +79,7 @@ static void reserve_stock(const struct states *states,
 {
     const struct reservation *reservation =
         state_of(states, RESERVATION, cause->order_id);
-    const struct line *line = short_line(states, &cause->data);
+    const struct line *line = short_line(states, payload_of(cause));
 
     if (reservation->status != NONE)
         return; /* closed by a compensation that overtook the order */
@@ -133,8 +135,9 @@ static void evolve_reservation(void *state, const char *key,
     (void)key;
     if (own->type == STOCK_RESERVED) {
         reservation->status = RESERVED;
-        reservation->line_count = own->data.line_count;
-        memcpy(reservation->lines, own->data.lines, sizeof own->data.lines);
+        reservation->line_count = payload_of(own)->line_count;
+        memcpy(reservation->lines, payload_of(own)->lines,
+               sizeof payload_of(own)->lines);
     } else if (own->type == STOCK_REJECTED) {
         reservation->status = REJECTED;
     } else if (own->type == STOCK_RELEASED) {
@@ -147,9 +150,9 @@ static void evolve_reservation(void *state, const char *key,
 /* How many pieces of @sku @event moves. */
 static int64_t pieces_of(const char *sku, const struct event *event)
 {
-    for (uint32_t i = 0; i < event->data.line_count; i++) {
-        if (strcmp(event->data.lines[i].sku, sku) == 0)
-            return event->data.lines[i].quantity;
+    for (uint32_t i = 0; i < payload_of(event)->line_count; i++) {
+        if (strcmp(payload_of(event)->lines[i].sku, sku) == 0)
+            return payload_of(event)->lines[i].quantity;
     }
     return 0;
 }
@@ -161,8 +164,8 @@ static void evolve_shelf(void *state, const char *key, const struct event *own)
     int64_t pieces = pieces_of(key, own);
 
     if (own->type == STOCK_RECEIVED) {
-        shelf->received += own->data.quantity;
-        shelf->free += own->data.quantity;
+        shelf->received += payload_of(own)->quantity;
+        shelf->free += payload_of(own)->quantity;
     } else if (own->type == STOCK_RESERVED) {
         shelf->free -= pieces;
         shelf->reserved += pieces;

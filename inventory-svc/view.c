@@ -6,6 +6,7 @@
 #include "inventory-svc/inventory.h"
 
 #include "read/view.h"
+#include "shop/shop.h"
 
 #include <string.h>
 
@@ -47,8 +48,9 @@ static enum evt_status move_lines(struct view_db *db, const struct event *event,
 {
     enum evt_status rc = EVT_OK;
 
-    for (uint32_t i = 0; i < event->data.line_count && rc == EVT_OK; i++) {
-        const struct line *line = &event->data.lines[i];
+    for (uint32_t i = 0; i < payload_of(event)->line_count && rc == EVT_OK;
+         i++) {
+        const struct line *line = &payload_of(event)->lines[i];
 
         rc = move(db, line->sku, 0, reserved * line->quantity,
                   shipped * line->quantity);
@@ -60,7 +62,8 @@ static enum evt_status project(struct view_db *db, const struct event *event)
 {
     switch (event->type) {
     case STOCK_RECEIVED:
-        return move(db, event->data.sku, event->data.quantity, 0, 0);
+        return move(db, payload_of(event)->sku, payload_of(event)->quantity, 0,
+                    0);
     case STOCK_RESERVED:
         return move_lines(db, event, 1, 0);
     case STOCK_RELEASED:
@@ -112,6 +115,7 @@ static const char *const sources[] = {"inventory", NULL};
 
 const struct view stock_view = {
     .name = "stock",
+    .domain = &shop_domain,
     .sources = sources,
     .revision = 2,
     .schema = schema,

@@ -7,6 +7,8 @@
  * shell.c does the rest.  Next: inventory-svc/inventory.c, the next rung. */
 #include "order-svc/order.h"
 
+#include "shop/shop.h"
+
 #include <string.h>
 
 static decide_fn list_product, place_order, cancel_order, expire_order,
@@ -87,13 +89,13 @@ static void place_order(const struct states *states, const struct event *cause,
     struct payload *placed;
 
     if (order->status != NONE) {
-        if (!same_order(order, &cause->data))
+        if (!same_order(order, payload_of(cause)))
             refuse(out, "another order has this id", "order");
         return; /* sent again: the shell answers as the first time */
     }
-    for (uint32_t i = 0; i < cause->data.line_count; i++) {
-        if (price_of(states, cause->data.lines[i].sku) == 0) {
-            refuse(out, "unknown product", cause->data.lines[i].sku);
+    for (uint32_t i = 0; i < payload_of(cause)->line_count; i++) {
+        if (price_of(states, payload_of(cause)->lines[i].sku) == 0) {
+            refuse(out, "unknown product", payload_of(cause)->lines[i].sku);
             return;
         }
     }
@@ -142,9 +144,11 @@ static void expire_order(const struct states *states, const struct event *cause,
 {
     const struct order *order = state_of(states, ORDER, cause->order_id);
 
-    if (order->status == PENDING)
-        text_copy(emit(out, ORDER_CANCELLING, cause)->reason, REASON_BYTES,
-                  "timed out");
+    if (order->status == PENDING) {
+        struct payload *cancelling = emit(out, ORDER_CANCELLING, cause);
+
+        text_copy(cancelling->reason, REASON_BYTES, "timed out");
+    }
 }
 
 static void close_order(const struct states *states, const struct event *cause,
@@ -165,18 +169,19 @@ static void evolve_order(void *state, const char *key, const struct event *own)
     (void)key;
     if (own->type == ORDER_PLACED) {
         order->status = PENDING;
-        memcpy(order->customer, own->data.customer, sizeof order->customer);
-        order->total_cents = own->data.total_cents;
-        order->line_count = own->data.line_count;
-        memcpy(order->lines, own->data.lines, sizeof order->lines);
+        memcpy(order->customer, payload_of(own)->customer,
+               sizeof order->customer);
+        order->total_cents = payload_of(own)->total_cents;
+        order->line_count = payload_of(own)->line_count;
+        memcpy(order->lines, payload_of(own)->lines, sizeof order->lines);
     } else if (own->type == ORDER_CANCELLING) {
         order->status = CANCELLING;
-        memcpy(order->reason, own->data.reason, sizeof order->reason);
+        memcpy(order->reason, payload_of(own)->reason, sizeof order->reason);
     } else if (own->type == ORDER_CONFIRMED) {
         order->status = CONFIRMED;
     } else if (own->type == ORDER_CANCELLED) {
         order->status = CANCELLED;
-        memcpy(order->reason, own->data.reason, sizeof order->reason);
+        memcpy(order->reason, payload_of(own)->reason, sizeof order->reason);
     }
 }
 
@@ -186,7 +191,7 @@ static void evolve_product(void *state, const char *key,
     struct product *product = state;
 
     (void)key;
-    product->price_cents = own->data.price_cents;
+    product->price_cents = payload_of(own)->price_cents;
 }
 
 /* ---- what the shell needs to know ---------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "core/json.h"
 #include "read/view.h"
+#include "shop/shop.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,7 +195,7 @@ static void add_entry(struct growing *timeline, const struct event *event)
     char log[2 * LOG_ID_BYTES + 1] = "";
     char text[FIELDS_TEXT_MAX];
 
-    (void)json_write_fields(shop_message(event->type)->fields, &event->data,
+    (void)json_write_fields(shop_message(event->type)->fields, event->data,
                             text);
     if (cause->source[0] != '\0')
         text_hex(cause->at.log_id, LOG_ID_BYTES, log);
@@ -220,7 +221,7 @@ static void set_status(struct note *note, const struct event *event,
                        const char *status)
 {
     note->status = status;
-    memcpy(note->reason, event->data.reason, sizeof note->reason);
+    memcpy(note->reason, payload_of(event)->reason, sizeof note->reason);
 }
 
 static void ended(struct note *note, const struct event *event)
@@ -345,7 +346,7 @@ static enum evt_status write_note(struct view_db *db, const struct note *note)
     if (note->placed == NULL)
         return view_update(db, STATUS, NEW_STATUS, OTHER_TYPES "tt",
                            OTHER_OF(note), note->status, note->reason);
-    data = &note->placed->data;
+    data = payload_of(note->placed);
     return view_run(db, PLACED, OTHER_TYPES "tttitii", OTHER_OF(note),
                     note->status, note->reason, data->customer,
                     data->total_cents, lines_text(data, lines),
@@ -556,6 +557,7 @@ static json_t *query(struct view_db *db, const json_t *request)
 
 const struct view order_view = {
     .name = "order",
+    .domain = &shop_domain,
     .sources = sources,
     .revision = 3,
     .schema = schema,

@@ -8,6 +8,8 @@
  * what these tables are. */
 #include "payment-svc/payment.h"
 
+#include "shop/shop.h"
+
 #include <string.h>
 
 static decide_fn deposit_funds, charge, decline_on_purpose, refund;
@@ -51,9 +53,10 @@ static void deposit_funds(const struct states *states,
                           const struct event *cause, struct decision *out)
 {
     const struct account *account =
-        state_of(states, ACCOUNT, cause->data.customer);
+        state_of(states, ACCOUNT, payload_of(cause)->customer);
 
-    if (cause->data.amount_cents > FUNDS_TOTAL_MAX - account->deposited_cents)
+    if (payload_of(cause)->amount_cents >
+        FUNDS_TOTAL_MAX - account->deposited_cents)
         refuse(out, "more than the account can ever hold", "amount_cents");
     else
         emit(out, FUNDS_DEPOSITED, cause);
@@ -64,7 +67,7 @@ static void decline(const struct event *cause, int64_t available,
 {
     struct payload *declined = emit(out, PAYMENT_DECLINED, cause);
 
-    declined->needed = cause->data.total_cents;
+    declined->needed = payload_of(cause)->total_cents;
     declined->available = available;
     text_copy(declined->reason, REASON_BYTES, reason);
 }
@@ -74,17 +77,20 @@ static void charge(const struct states *states, const struct event *cause,
 {
     const struct payment *payment = state_of(states, PAYMENT, cause->order_id);
     const struct account *account =
-        state_of(states, ACCOUNT, cause->data.customer);
-    int64_t total = cause->data.total_cents;
+        state_of(states, ACCOUNT, payload_of(cause)->customer);
+    int64_t total = payload_of(cause)->total_cents;
 
-    if (payment->status != NONE)
+    if (payment->status != NONE) {
         return; /* voided: the cancellation overtook the reservation */
-    if (total > account->balance_cents)
+    } else if (total > account->balance_cents) {
         decline(cause, account->balance_cents, "insufficient funds", out);
-    else if (total > CHARGED_TOTAL_MAX - account->charged_cents)
+    } else if (total > CHARGED_TOTAL_MAX - account->charged_cents) {
         decline(cause, account->balance_cents, "the account is used up", out);
-    else
-        emit(out, PAYMENT_CHARGED, cause)->amount_cents = total;
+    } else {
+        struct payload *charged = emit(out, PAYMENT_CHARGED, cause);
+
+        charged->amount_cents = total;
+    }
 }
 
 /* In charge's place while the fault "payment/decline" is set. */
@@ -93,7 +99,7 @@ static void decline_on_purpose(const struct states *states,
 {
     const struct payment *payment = state_of(states, PAYMENT, cause->order_id);
     const struct account *account =
-        state_of(states, ACCOUNT, cause->data.customer);
+        state_of(states, ACCOUNT, payload_of(cause)->customer);
 
     if (payment->status == NONE)
         decline(cause, account->balance_cents, "declined by a fault", out);
@@ -126,8 +132,8 @@ static void evolve_payment(void *state, const char *key,
     (void)key;
     if (own->type == PAYMENT_CHARGED) {
         payment->status = CHARGED;
-        memcpy(payment->customer, own->data.customer, CUSTOMER_BYTES);
-        payment->amount_cents = own->data.amount_cents;
+        memcpy(payment->customer, payload_of(own)->customer, CUSTOMER_BYTES);
+        payment->amount_cents = payload_of(own)->amount_cents;
     } else if (own->type == PAYMENT_DECLINED) {
         payment->status = DECLINED;
     } else if (own->type == PAYMENT_VOIDED) {
@@ -141,7 +147,7 @@ static void evolve_account(void *state, const char *key,
                            const struct event *own)
 {
     struct account *account = state;
-    int64_t cents = own->data.amount_cents;
+    int64_t cents = payload_of(own)->amount_cents;
 
     (void)key;
     if (own->type == FUNDS_DEPOSITED) {

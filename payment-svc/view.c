@@ -6,6 +6,7 @@
 #include "payment-svc/payment.h"
 
 #include "read/view.h"
+#include "shop/shop.h"
 
 #include <string.h>
 
@@ -58,8 +59,8 @@ static enum evt_status move(struct view_db *db, const char *customer,
 
 static enum evt_status project(struct view_db *db, const struct event *event)
 {
-    const char *customer = event->data.customer;
-    int64_t cents = event->data.amount_cents;
+    const char *customer = payload_of(event)->customer;
+    int64_t cents = payload_of(event)->amount_cents;
     enum evt_status rc;
 
     if (event->type == FUNDS_DEPOSITED)
@@ -139,6 +140,7 @@ static const char *const sources[] = {"payment", NULL};
 
 const struct view account_view = {
     .name = "account",
+    .domain = &shop_domain,
     .sources = sources,
     .revision = 2,
     .schema = schema,

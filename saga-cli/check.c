@@ -14,6 +14,7 @@
 #include "saga-cli/verbs.h"
 
 #include "audit/check.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <pwd.h>

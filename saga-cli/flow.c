@@ -7,11 +7,12 @@
 #include "saga-cli/asyncapi.h"
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"
+#include "shop/shop.h"
 
 #include <stdlib.h>
 
 /* The names of @types up to the first NO_MESSAGE. */
-static json_t *names(const enum message_type *types, size_t max)
+static json_t *names(const unsigned *types, size_t max)
 {
     json_t *list = json_array();
 

@@ -4,6 +4,7 @@
  * derives that from the rule tables, the causes and the cursors. */
 #include "saga-cli/story.h"
 #include "core/json.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,7 +197,7 @@ int story_read(struct saga *saga, const char *id, struct story *story)
     if (!text_is_id(id, ID_BYTES))
         code = story_no_such(saga, id);
     else
-        event_tag(TAG_ORDER, id, tag);
+        event_tag(&shop_domain, TAG_ORDER, id, tag);
     for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++) {
         json_t *cursors = NULL;
         json_t *rows =
@@ -275,7 +276,7 @@ char *story_answers(const struct rule *rule, char *text, size_t size)
 }
 
 const char *story_command(const struct story *story, unsigned service,
-                          enum message_type type)
+                          unsigned type)
 {
     const struct service *owner = story->services[service];
 

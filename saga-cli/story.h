@@ -9,6 +9,7 @@
 
 #include "core/flow.h"
 #include "saga-cli/saga.h"
+#include "shop/shop.h"
 
 enum { STORY_GAPS_MAX = 32 };
 
@@ -50,7 +51,7 @@ char *story_answers(const struct rule *rule, char *text, size_t size);
 
 /* What a client said to make @service emit @type: "DoThis". */
 const char *story_command(const struct story *story, unsigned service,
-                          enum message_type type);
+                          unsigned type);
 
 /* Prints @text and fills up to @width columns (not bytes). */
 void saga_print_padded(const char *text, int width);

@@ -6,6 +6,7 @@
 #include "saga-cli/screen.h"
 #include "saga-cli/story.h"
 #include "saga-cli/verbs.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>

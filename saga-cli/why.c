@@ -8,6 +8,7 @@
 #include "saga-cli/verbs.h"
 
 #include "log/store.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -121,7 +122,7 @@ static void mark_needed(const struct story *story, const struct rule *rule,
                         bool needed[SERVICES_MAX], bool seen[TYPES_MAX])
 {
     for (size_t i = 0; i < MAY_EMIT_MAX; i++) {
-        enum message_type type = rule->may_emit[i];
+        unsigned type = rule->may_emit[i];
 
         if (type == NO_MESSAGE || seen[type])
             continue;

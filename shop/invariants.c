@@ -1,12 +1,10 @@
-/* invariants.c - what the events of the shop must add up to (S3 to S6, S8,
- * Q1).
- *
- * Not the domains' code and not folded by evolve: sums of money and goods,
- * one ladder for each service, and the agreement of all on what was ordered.
- * check_run is handed these by its caller, and knows no shop itself. */
+/* invariants.c - what the shop's events must add up to (S3-S6, S8, Q1): sums of
+ * money and goods, one ladder for each service, and the agreement of all on
+ * what was ordered.  Not the domains' code, and not folded by evolve. */
 #include "shop/invariants.h"
 
 #include "audit/check_parts.h"
+#include "shop/shop.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -20,7 +18,7 @@ enum { ORDER, INVENTORY, PAYMENT }; /* numbers in shop_services */
 struct order_facts {
     const char *id; /* the saga's */
     /* the last event of each service: where the saga stands on its ladder */
-    enum message_type step[SERVICES];
+    unsigned step[SERVICES];
     bool placed;
     char customer[CUSTOMER_BYTES];
     int64_t total_cents, charged_cents;
@@ -54,10 +52,10 @@ struct facts {
 
 /* Whose event it is, and which one of its own it may come after. */
 static const struct rung {
-    enum message_type type;
+    unsigned type;
     unsigned service;
-    enum message_type after[2]; /* NO_MESSAGE: as the first */
-    enum check_id id;           /* what it breaks otherwise */
+    unsigned after[2]; /* NO_MESSAGE: as the first */
+    enum check_id id;  /* what it breaks otherwise */
 } ladder[] = {
     {ORDER_PLACED, ORDER, {NO_MESSAGE, NO_MESSAGE}, CHECK_S3},
     {ORDER_CANCELLING, ORDER, {ORDER_PLACED, ORDER_PLACED}, CHECK_S3},
@@ -76,7 +74,7 @@ static const struct rung {
 _Static_assert(SERVICES == 3, "ends[] and view_query() name each service");
 
 /* The six ways in which a saga may have ended. */
-static const enum message_type ends[][SERVICES] = {
+static const unsigned ends[][SERVICES] = {
     {ORDER_CONFIRMED, STOCK_SHIPPED, PAYMENT_CHARGED},
     {ORDER_CANCELLED, STOCK_REJECTED, NO_MESSAGE},
     {ORDER_CANCELLED, STOCK_REJECTED, PAYMENT_VOIDED},
@@ -85,7 +83,7 @@ static const enum message_type ends[][SERVICES] = {
     {ORDER_CANCELLED, STOCK_RELEASED, PAYMENT_VOIDED},
 };
 
-static const struct rung *rung_of(enum message_type type)
+static const struct rung *rung_of(unsigned type)
 {
     for (size_t i = 0; i < sizeof ladder / sizeof ladder[0]; i++) {
         if (ladder[i].type == type)
@@ -99,7 +97,7 @@ static void climb(struct check *check, const struct checked_log *log,
                   const struct event *event, struct order_facts *order)
 {
     const struct rung *rung = rung_of(event->type);
-    enum message_type last = order->step[log->number];
+    unsigned last = order->step[log->number];
 
     if (rung == NULL || rung->service != log->number)
         return; /* S9 speaks of events in a foreign log */
@@ -141,7 +139,7 @@ static struct shelf_facts *shelf_of(struct check *check, const char *sku)
     if (shelf == NULL) {
         shelf = check_alloc(1, sizeof *shelf);
         text_copy(shelf->sku, sizeof shelf->sku, sku);
-        event_tag(TAG_SKU, sku, shelf->tag);
+        event_tag(&shop_domain, TAG_SKU, sku, shelf->tag);
         HASH_ADD_STR(facts->shelves, sku, shelf);
         check->summary->skus++;
     }
@@ -158,7 +156,7 @@ static struct account_facts *account_of(struct check *check,
     if (account == NULL) {
         account = check_alloc(1, sizeof *account);
         text_copy(account->customer, sizeof account->customer, customer);
-        event_tag(TAG_CUSTOMER, customer, account->tag);
+        event_tag(&shop_domain, TAG_CUSTOMER, customer, account->tag);
         HASH_ADD_STR(facts->accounts, customer, account);
         check->summary->accounts++;
     }
@@ -176,17 +174,17 @@ static void note(struct check *check, struct checked_saga *saga,
                  const struct event *event)
 {
     struct order_facts *order = order_of(saga);
+    const struct payload *wish = payload_of(event);
 
     (void)check;
     if (event->type != ORDER_PLACED || order == NULL || order->placed)
         return;
     order->placed = true;
-    text_copy(order->customer, sizeof order->customer, event->data.customer);
-    order->total_cents = event->data.total_cents;
-    order->line_count = event->data.line_count;
+    text_copy(order->customer, sizeof order->customer, wish->customer);
+    order->total_cents = wish->total_cents;
+    order->line_count = wish->line_count;
     order->lines = check_alloc(order->line_count + 1, sizeof *order->lines);
-    memcpy(order->lines, event->data.lines,
-           event->data.line_count * sizeof *order->lines);
+    memcpy(order->lines, wish->lines, wish->line_count * sizeof *order->lines);
 }
 
 /* ---- S8: agreement ------------------------------------------------------ */
@@ -206,19 +204,18 @@ static bool agrees(const struct order_facts *order, const struct event *event)
 {
     const struct message *placed = shop_message(ORDER_PLACED);
     const struct message *message = shop_message(event->type);
-    struct payload agreed;
+    struct payload agreed = {0};
     bool tombstone = event->type == STOCK_RELEASED &&
-                     event->data.line_count == 0 &&
+                     payload_of(event)->line_count == 0 &&
                      order->step[INVENTORY] != STOCK_RESERVED;
 
-    memset(&agreed, 0, sizeof agreed);
     text_copy(agreed.customer, sizeof agreed.customer, order->customer);
     agreed.total_cents = order->total_cents;
     agreed.line_count = tombstone ? 0 : order->line_count;
     if (agreed.line_count > 0)
         memcpy(agreed.lines, order->lines,
                order->line_count * sizeof *order->lines);
-    return codec_agrees(placed, &agreed, message, &event->data);
+    return codec_agrees(placed, &agreed, message, event->data);
 }
 
 static void check_agreement(struct check *check, const struct checked_log *log,
@@ -230,7 +227,7 @@ static void check_agreement(struct check *check, const struct checked_log *log,
     if (!order->placed)
         what = "names an order that was never placed";
     else if (event->type == ORDER_PLACED &&
-             event->data.total_cents != sum_of(&event->data))
+             payload_of(event)->total_cents != sum_of(payload_of(event)))
         what = "has a total that is not the sum of its lines";
     else if (event->type == ORDER_PLACED &&
              strcmp(event->cause.command_id, order->id) != 0)
@@ -238,7 +235,7 @@ static void check_agreement(struct check *check, const struct checked_log *log,
     else if (!agrees(order, event))
         what = "differs from the order in customer, total or lines";
     else if (event->type == PAYMENT_CHARGED &&
-             event->data.amount_cents != order->total_cents)
+             payload_of(event)->amount_cents != order->total_cents)
         what = "charges an amount other than the order's total";
     if (what != NULL)
         check_broken(check, CHECK_S8, order->id, "%s #%" PRIu64 " %s %s",
@@ -252,7 +249,7 @@ static void check_agreement(struct check *check, const struct checked_log *log,
 static void check_refund(struct check *check, const struct event *event,
                          struct order_facts *order)
 {
-    int64_t cents = event->data.amount_cents;
+    int64_t cents = payload_of(event)->amount_cents;
 
     if (event->type == PAYMENT_CHARGED)
         order->charged_cents = cents;
@@ -266,8 +263,9 @@ static void check_refund(struct check *check, const struct event *event,
 static void move_money(struct check *check, const struct checked_log *log,
                        const struct event *event)
 {
-    struct account_facts *account = account_of(check, event->data.customer);
-    int64_t cents = event->data.amount_cents, balance;
+    struct account_facts *account =
+        account_of(check, payload_of(event)->customer);
+    int64_t cents = payload_of(event)->amount_cents, balance;
 
     if (event->type == FUNDS_DEPOSITED) {
         add(&account->deposited, cents);
@@ -318,12 +316,14 @@ static void move_shelf(struct check *check, const struct checked_log *log,
 static void move_goods(struct check *check, const struct checked_log *log,
                        const struct event *event)
 {
+    const struct payload *goods = payload_of(event);
+
     if (event->type == STOCK_RECEIVED)
-        move_shelf(check, log, event, event->data.sku, event->data.quantity);
+        move_shelf(check, log, event, goods->sku, goods->quantity);
     else
-        for (uint32_t i = 0; i < event->data.line_count; i++)
-            move_shelf(check, log, event, event->data.lines[i].sku,
-                       event->data.lines[i].quantity);
+        for (uint32_t i = 0; i < goods->line_count; i++)
+            move_shelf(check, log, event, goods->lines[i].sku,
+                       goods->lines[i].quantity);
 }
 
 static void judge(struct check *check, const struct checked_log *log,
@@ -507,7 +507,7 @@ static bool has_ended(const struct order_facts *order)
     return false;
 }
 
-static const char *step_name(enum message_type step)
+static const char *step_name(unsigned step)
 {
     return step == NO_MESSAGE ? "nothing" : shop_type_name(step);
 }

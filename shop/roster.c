@@ -4,6 +4,7 @@
 #include "inventory-svc/inventory.h"
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
+#include "shop/shop.h"
 
 _Static_assert(SERVICES == 3, "each service and its view stand here");
 const struct service *const roster_services[SERVICES] = {

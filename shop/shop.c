@@ -2,7 +2,7 @@
  *
  * The one table from which messages are encoded, decoded, checked, tagged,
  * printed and compared; codec.c walks it and knows no message by name.  To add
- * a message: a line in enum message_type (shop.h), a row here. */
+ * a message: a line in unsigned (shop.h), a row here. */
 #include "shop/shop.h"
 
 #include <stdbool.h>
@@ -86,8 +86,10 @@ static const struct field refunded[] = {
  * money; when customers wanted to pay in 19.95, version 2 counted cents.  The
  * old events stay in the log as they were written, for ever: a reader gets them
  * through this function, and no other code knows that there was a version 1. */
-static void units_to_cents(struct payload *payload)
+static void units_to_cents(void *data)
 {
+    struct payload *payload = data;
+
     payload->amount_cents = payload->amount_units * 100;
     payload->amount_units = 0;
 }
@@ -138,17 +140,17 @@ static struct {
 } learned[LEARNED_MAX];
 static unsigned learned_count;
 
-static bool is_learned(enum message_type type)
+static bool is_learned(unsigned type)
 {
     return type >= MESSAGE_TYPES && type < shop_types();
 }
 
-enum message_type shop_types(void)
+unsigned shop_types(void)
 {
-    return (enum message_type)(MESSAGE_TYPES + learned_count);
+    return (unsigned)(MESSAGE_TYPES + learned_count);
 }
 
-enum message_type shop_type_named(const char *name)
+unsigned shop_type_named(const char *name)
 {
     const struct message *known = shop_message_named(name, 1, NULL);
 
@@ -158,9 +160,9 @@ enum message_type shop_type_named(const char *name)
     return known != NULL ? known->type : NO_MESSAGE;
 }
 
-enum message_type shop_learn(const char *name, int is_command)
+unsigned shop_learn(const char *name, int is_command)
 {
-    enum message_type type = shop_type_named(name);
+    unsigned type = shop_type_named(name);
 
     if (type != NO_MESSAGE || learned_count == LEARNED_MAX ||
         strlen(name) >= sizeof learned[0].name)
@@ -179,7 +181,7 @@ enum message_type shop_learn(const char *name, int is_command)
 
 void shop_learn_undoes(const char *name, const char *undone)
 {
-    enum message_type type = shop_type_named(name);
+    unsigned type = shop_type_named(name);
 
     if (is_learned(type))
         learned[type - MESSAGE_TYPES].message.undoes = shop_type_named(undone);
@@ -190,12 +192,18 @@ void shop_learn_undoes(const char *name, const char *undone)
 const size_t shop_catalogue_count =
     sizeof shop_catalogue / sizeof shop_catalogue[0];
 
+static const char *const tag_names[TAG_KINDS] = {
+    [TAG_SKU] = "sku", [TAG_CUSTOMER] = "customer"};
+
 const struct domain shop_domain = {
     .messages = shop_catalogue,
     .message_count = sizeof shop_catalogue / sizeof shop_catalogue[0],
+    .tags = tag_names,
+    .tag_count = TAG_KINDS,
+    .payload_bytes = sizeof(struct payload),
 };
 
-const struct message *shop_message(enum message_type type)
+const struct message *shop_message(unsigned type)
 {
     if (is_learned(type))
         return &learned[type - MESSAGE_TYPES].message;
@@ -208,14 +216,14 @@ const struct message *shop_message_named(const char *name, uint32_t version,
     return domain_message_named(&shop_domain, name, version, newest);
 }
 
-enum message_type shop_undoes(enum message_type type)
+unsigned shop_undoes(unsigned type)
 {
     const struct message *message = shop_message(type);
 
-    return message == NULL ? NO_MESSAGE : (enum message_type)message->undoes;
+    return message == NULL ? NO_MESSAGE : (unsigned)message->undoes;
 }
 
-const char *shop_type_name(enum message_type type)
+const char *shop_type_name(unsigned type)
 {
     const struct message *message = shop_message(type);
 

@@ -10,13 +10,11 @@
 #ifndef SHOP_H
 #define SHOP_H
 
-#include "core/domain.h"
+#include "core/event.h"
 
 enum message_type {
-    NO_MESSAGE, /* an unknown name decodes to this */
-
     /* Commands: imperative, asked by a client (or a timer), may be refused. */
-    LIST_PRODUCT,
+    LIST_PRODUCT = 1,
     PLACE_ORDER,
     CANCEL_ORDER,
     EXPIRE_ORDER, /* sent by a timer only */
@@ -94,8 +92,20 @@ struct payload {
     struct line lines[LINES_MAX];
 };
 
+/* What @event carries. */
+static inline const struct payload *payload_of(const struct event *event)
+{
+    return (const struct payload *)(const void *)event->data;
+}
+
+/* The same of the data of an event or a command, to be filled. */
+static inline struct payload *payload_in(unsigned char data[PAYLOAD_BYTES_MAX])
+{
+    return (struct payload *)(void *)data;
+}
+
 /* A tag names a stream: "order:o-7", "sku:widget", "customer:alice". */
-enum tag_kind { NO_TAG, TAG_ORDER, TAG_SKU, TAG_CUSTOMER, TAG_KINDS };
+enum tag_kind { TAG_SKU = TAG_ORDER + 1, TAG_CUSTOMER, TAG_KINDS };
 
 /* The catalogue: all messages, a type's versions in ascending order. */
 extern const struct message shop_catalogue[];
@@ -105,7 +115,7 @@ extern const size_t shop_catalogue_count;
 extern const struct domain shop_domain;
 
 /* The newest version of @type, or NULL for NO_MESSAGE. */
-const struct message *shop_message(enum message_type type);
+const struct message *shop_message(unsigned type);
 
 /* Exactly @version of the message called @name, or NULL.  *@newest (may be
  * NULL) is set to the newest known version of that name, 0 for an unknown
@@ -114,10 +124,10 @@ const struct message *shop_message_named(const char *name, uint32_t version,
                                          uint32_t *newest);
 
 /* The type's name ("OrderPlaced"); "?" for NO_MESSAGE. */
-const char *shop_type_name(enum message_type type);
+const char *shop_type_name(unsigned type);
 
 /* The event that @type takes back, or NO_MESSAGE: the compensations. */
-enum message_type shop_undoes(enum message_type type);
+unsigned shop_undoes(unsigned type);
 
 /* Messages of other catalogues, known by name only: a program that shows
  * services which it was not built with numbers them from MESSAGE_TYPES on.
@@ -128,12 +138,12 @@ enum { LEARNED_MAX = 128, TYPES_MAX = MESSAGE_TYPES + LEARNED_MAX };
 /* The number of the message called @name: the catalogue's, the one that it was
  * given before, or a new one.  NO_MESSAGE: there is no room, or the name is too
  * long. */
-enum message_type shop_learn(const char *name, int is_command);
+unsigned shop_learn(const char *name, int is_command);
 /* Remembers that @name, a learned one, takes back @undone. */
 void shop_learn_undoes(const char *name, const char *undone);
 /* The number of the message called @name, learned or not, or NO_MESSAGE. */
-enum message_type shop_type_named(const char *name);
+unsigned shop_type_named(const char *name);
 /* One more than the largest number so far. */
-enum message_type shop_types(void);
+unsigned shop_types(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/logger.h"
 #include "must.h"
 #include "read/pull_answer.h"
+#include "shop/shop.h"
 #include "write/shell_internal.h"
 
 #include <stdio.h>
@@ -586,43 +587,44 @@ json_t *cluster_control(struct cluster *cluster, unsigned service,
 struct answer cluster_product(struct cluster *cluster, const char *sku,
                               int64_t cents)
 {
-    struct command command = {.type = LIST_PRODUCT,
-                              .data = {.price_cents = cents}};
+    struct command command = {.type = LIST_PRODUCT};
 
-    text_copy(command.data.sku, SKU_BYTES, sku);
+    *payload_in(command.data) = (struct payload){.price_cents = cents};
+    text_copy(payload_in(command.data)->sku, SKU_BYTES, sku);
     return cluster_command(cluster, ORDER_SVC, &command);
 }
 
 struct answer cluster_stock(struct cluster *cluster, const char *sku,
                             int64_t pieces)
 {
-    struct command command = {.type = RECEIVE_STOCK,
-                              .data = {.quantity = pieces}};
+    struct command command = {.type = RECEIVE_STOCK};
 
-    text_copy(command.data.sku, SKU_BYTES, sku);
+    *payload_in(command.data) = (struct payload){.quantity = pieces};
+    text_copy(payload_in(command.data)->sku, SKU_BYTES, sku);
     return cluster_command(cluster, INVENTORY_SVC, &command);
 }
 
 struct answer cluster_fund(struct cluster *cluster, const char *customer,
                            int64_t cents)
 {
-    struct command command = {.type = DEPOSIT_FUNDS,
-                              .data = {.amount_cents = cents}};
+    struct command command = {.type = DEPOSIT_FUNDS};
 
-    text_copy(command.data.customer, CUSTOMER_BYTES, customer);
+    *payload_in(command.data) = (struct payload){.amount_cents = cents};
+    text_copy(payload_in(command.data)->customer, CUSTOMER_BYTES, customer);
     return cluster_command(cluster, PAYMENT_SVC, &command);
 }
 
 struct command cluster_order(const char *order, const char *customer,
                              const char *sku, int64_t pieces)
 {
-    struct command command = {.type = PLACE_ORDER, .data = {.line_count = 1}};
+    struct command command = {.type = PLACE_ORDER};
 
+    *payload_in(command.data) = (struct payload){.line_count = 1};
     text_copy(command.command_id, ID_BYTES, order);
     text_copy(command.order_id, ID_BYTES, order);
-    text_copy(command.data.customer, CUSTOMER_BYTES, customer);
-    text_copy(command.data.lines[0].sku, SKU_BYTES, sku);
-    command.data.lines[0].quantity = pieces;
+    text_copy(payload_in(command.data)->customer, CUSTOMER_BYTES, customer);
+    text_copy(payload_in(command.data)->lines[0].sku, SKU_BYTES, sku);
+    payload_in(command.data)->lines[0].quantity = pieces;
     return command;
 }
 
@@ -633,9 +635,9 @@ struct answer cluster_place(struct cluster *cluster, const char *order,
     struct command command = cluster_order(order, customer, sku, pieces);
 
     if (sku2 != NULL) {
-        text_copy(command.data.lines[1].sku, SKU_BYTES, sku2);
-        command.data.lines[1].quantity = pieces2;
-        command.data.line_count = 2;
+        text_copy(payload_in(command.data)->lines[1].sku, SKU_BYTES, sku2);
+        payload_in(command.data)->lines[1].quantity = pieces2;
+        payload_in(command.data)->line_count = 2;
     }
     return cluster_command(cluster, ORDER_SVC, &command);
 }
@@ -657,7 +659,7 @@ const char *cluster_story(struct cluster *cluster, const char *order)
     size_t bytes = 0;
 
     story[0] = '\0';
-    event_tag(TAG_ORDER, order, tag);
+    event_tag(&shop_domain, TAG_ORDER, order, tag);
     for (unsigned i = 0; i < SERVICES; i++) {
         struct store *log;
         struct row row;

@@ -14,6 +14,7 @@
 
 #include "read/projection.h"
 #include "shop/roster.h"
+#include "shop/shop.h"
 #include "write/shell.h"
 
 #include <jansson.h>

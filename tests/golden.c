@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "sample.h"
 #include "scratch.h"
+#include "shop/shop.h"
 #include "write/cache.h"
 
 #include <criterion/criterion.h>
@@ -236,7 +237,7 @@ static void add_states(json_t *states, const struct service *service,
         char wanted[TAG_BYTES], name[TAG_BYTES + 16];
         const void *state;
 
-        event_tag(kind->tag, key, wanted);
+        event_tag(&shop_domain, kind->tag, key, wanted);
         if (strcmp(wanted, tag) != 0)
             continue;
         cr_assert_eq(cache_load(cache, k, key, &state), EVT_OK, "%s",

@@ -2,6 +2,7 @@
 #include "sample.h"
 
 #include "must.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -155,8 +156,7 @@ void sample_largest(const struct message *message, struct payload *payload)
     largest_fields(message->fields, payload);
 }
 
-void sample_event(struct sample *sample, enum message_type type,
-                  struct event *event)
+void sample_event(struct sample *sample, unsigned type, struct event *event)
 {
     memset(event, 0, sizeof *event);
     event->type = type;
@@ -172,5 +172,5 @@ void sample_event(struct sample *sample, enum message_type type,
                 (uint8_t)(1 + sample_random(sample, 255));
         event->cause.at.seq = 1 + sample_random(sample, 1000000);
     }
-    sample_payload(sample, shop_message(type), &event->data);
+    sample_payload(sample, shop_message(type), payload_in(event->data));
 }

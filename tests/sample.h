@@ -6,6 +6,7 @@
 #define SAMPLE_H
 
 #include "core/event.h"
+#include "shop/shop.h"
 
 struct sample {
     uint64_t random;
@@ -21,7 +22,6 @@ void sample_payload(struct sample *sample, const struct message *message,
 void sample_largest(const struct message *message, struct payload *payload);
 
 /* An event of @type (no command) with a whole envelope; at is not set. */
-void sample_event(struct sample *sample, enum message_type type,
-                  struct event *event);
+void sample_event(struct sample *sample, unsigned type, struct event *event);
 
 #endif

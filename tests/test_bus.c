@@ -10,6 +10,7 @@
 #include "net/nng/probe.h"
 #include "read/pull_answer.h"
 #include "scratch.h"
+#include "shop/shop.h"
 #include "stream/request.h"
 #include "stream/subscription.h"
 
@@ -234,8 +235,10 @@ static void publish(unsigned count)
         cr_assert_eq(store_head(publisher.log, &event.at.seq, hash), EVT_OK);
         frame_begin(&publisher.frame, "order", store_log_id(publisher.log),
                     event.at.seq, hash);
-        text_copy(event.data.reason, REASON_BYTES, "so that it weighs a bit");
-        cr_assert_eq(store_append(publisher.log, 0, &event, data, &row, hash),
+        text_copy(payload_in(event.data)->reason, REASON_BYTES,
+                  "so that it weighs a bit");
+        cr_assert_eq(store_append(publisher.log, &shop_domain, 0, &event, data,
+                                  &row, hash),
                      EVT_OK);
         cr_assert(frame_add(&publisher.frame, &row, hash));
         if (publisher.bus != NULL)

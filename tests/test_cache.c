@@ -9,6 +9,7 @@
 #include "write/cache.h"
 
 #include "../payment-svc/payment.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <sqlite3.h>
@@ -92,21 +93,23 @@ static int64_t balance_of(const char *customer)
 }
 
 /* Appends and folds, in the open transaction. */
-static void append(enum message_type type, const char *order,
-                   const char *customer, int64_t cents)
+static void append(unsigned type, const char *order, const char *customer,
+                   int64_t cents)
 {
-    struct event event = {.type = type, .data = {.amount_cents = cents}};
+    struct event event = {.type = type};
     uint8_t data[DATA_MAX], hash[HASH_BYTES];
     unsigned indexed = 0;
     struct row row;
 
+    *payload_in(event.data) = (struct payload){.amount_cents = cents};
     text_copy(event.order_id, ID_BYTES, order);
-    text_copy(event.data.customer, CUSTOMER_BYTES, customer);
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, customer);
     for (unsigned tag = TAG_ORDER; tag < TAG_KINDS; tag++)
-        if (service_indexes(&payment_service, type, (enum tag_kind)tag))
+        if (service_indexes(&payment_service, type, (unsigned)tag))
             indexed |= 1u << tag;
-    cr_assert_eq(store_append(log_file, indexed, &event, data, &row, hash),
-                 EVT_OK, "%s", store_error(log_file));
+    cr_assert_eq(
+        store_append(log_file, &shop_domain, indexed, &event, data, &row, hash),
+        EVT_OK, "%s", store_error(log_file));
     cr_assert_eq(cache_fold(cache, &event), EVT_OK);
 }
 
@@ -123,11 +126,11 @@ static void commit(void)
 /* A deposit, a charge or a refund of one of three customers. */
 static void some_event(void)
 {
-    static const enum message_type types[] = {FUNDS_DEPOSITED, PAYMENT_CHARGED,
-                                              PAYMENT_REFUNDED};
+    static const unsigned types[] = {FUNDS_DEPOSITED, PAYMENT_CHARGED,
+                                     PAYMENT_REFUNDED};
     static const char *const customers[] = {"alice", "bob", "carol"};
     char order[ID_BYTES];
-    enum message_type type = types[sample_random(&sample, 3)];
+    unsigned type = types[sample_random(&sample, 3)];
 
     snprintf(order, sizeof order, "o-%d", (int)sample_random(&sample, 9));
     append(type, type == FUNDS_DEPOSITED ? "" : order,

@@ -10,6 +10,7 @@
 
 #include "audit/check_parts.h"
 #include "shop/invariants.h"
+#include "shop/shop.h"
 #include "write/shell_internal.h"
 
 #include <criterion/criterion.h>
@@ -718,7 +719,8 @@ static void sql_put(sqlite3_context *context, int argc, sqlite3_value **argv)
     struct payload payload;
 
     cr_assert_eq(argc, 5);
-    cr_assert_eq(codec_decode(message, sqlite3_value_blob(argv[2]),
+    cr_assert_eq(codec_decode(&shop_domain, message,
+                              sqlite3_value_blob(argv[2]),
                               (size_t)sqlite3_value_bytes(argv[2]), &payload,
                               &why, &where),
                  EVT_OK);
@@ -819,14 +821,14 @@ static void write_tags(sqlite3 *db, const char *name,
     char text[TAG_BYTES], sql[256];
     size_t count;
 
-    if (codec_from_row(service->name, no_log, row, &event, &why, &field) !=
-        EVT_OK)
+    if (codec_from_row(&shop_domain, service->name, no_log, row, &event, &why,
+                       &field) != EVT_OK)
         return;
-    count = event_tags(&event, tags);
+    count = event_tags(&shop_domain, &event, tags);
     for (size_t i = 0; i < count; i++) {
         if (!service_indexes(service, event.type, tags[i].kind))
             continue;
-        event_tag(tags[i].kind, tags[i].key, text);
+        event_tag(&shop_domain, tags[i].kind, tags[i].key, text);
         snprintf(sql, sizeof sql,
                  "INSERT OR IGNORE INTO %s.tag (tag, seq) VALUES ('%s', %d)",
                  name, text, (int)row->seq);

@@ -10,6 +10,7 @@
 #include "scratch.h"
 
 #include "../order-svc/order.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>

@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "sample.h"
 #include "shop/money.h"
+#include "shop/shop.h"
 #include "unpacked.h"
 
 #include <criterion/criterion.h>
@@ -37,8 +38,8 @@ static enum evt_status decode(const struct message *message,
 {
     const char *why = NULL, *field = NULL;
     struct payload before = *payload;
-    enum evt_status rc =
-        codec_decode(message, bytes, count, payload, &why, &field);
+    enum evt_status rc = codec_decode(&shop_domain, message, bytes, count,
+                                      payload, &why, &field);
 
     if (rc != EVT_OK) {
         cr_assert_eq(rc, EVT_BAD);
@@ -188,7 +189,7 @@ Test(codec, what_a_type_does_not_declare_is_trimmed)
                         memcpy((char *)&full.lines[i] + g->offset,
                                (char *)&declared.lines[i] + g->offset,
                                g->kind == FIELD_INT ? 8 : g->size);
-        codec_trim(m, &full);
+        codec_trim(&shop_domain, m, &full);
         cr_assert_arr_eq(&full, &declared, sizeof full, "%s", m->name);
     }
 }
@@ -404,8 +405,9 @@ Test(codec, hostile_bytes_are_refused_with_the_field) /* HC21 HC25 F48 */
         const char *why = NULL, *field = "untouched";
         struct payload out = {.quantity = 77}, before = out;
 
-        cr_assert_eq(codec_decode(named(h->message), (const uint8_t *)h->bytes,
-                                  h->count, &out, &why, &field),
+        cr_assert_eq(codec_decode(&shop_domain, named(h->message),
+                                  (const uint8_t *)h->bytes, h->count, &out,
+                                  &why, &field),
                      EVT_BAD, "number %zu", i);
         cr_assert_not_null(why);
         cr_assert_arr_eq(&out, &before, sizeof out);
@@ -703,7 +705,8 @@ static enum evt_status from_row(const struct row *row, struct event *event)
 {
     const char *why, *field;
 
-    return codec_from_row("order", log_id, row, event, &why, &field);
+    return codec_from_row(&shop_domain, "order", log_id, row, event, &why,
+                          &field);
 }
 
 Test(codec, an_event_survives_its_row)
@@ -711,7 +714,7 @@ Test(codec, an_event_survives_its_row)
     struct sample sample = {.random = 12};
 
     for (const struct message *m = shop_catalogue; m < catalogue_end(); m++) {
-        struct event in, out;
+        struct event in, out = {.type = NO_MESSAGE};
         uint8_t data[DATA_MAX];
         struct row row;
 
@@ -719,7 +722,7 @@ Test(codec, an_event_survives_its_row)
         in.at.seq = 7;
         text_copy(in.source, SERVICE_BYTES, "order");
         memcpy(in.at.log_id, log_id, LOG_ID_BYTES);
-        codec_to_row(&in, data, &row);
+        codec_to_row(&shop_domain, &in, data, &row);
         cr_assert_eq(row.version, shop_message(m->type)->version);
         cr_assert_eq(from_row(&row, &out), EVT_OK);
         cr_assert_arr_eq(&in, &out, sizeof in, "%s", m->name);
@@ -775,7 +778,7 @@ Test(codec, every_upcast_is_pure_and_never_fails) /* HC43 */
             cr_assert_arr_eq(&once, &twice, sizeof once);
             cr_assert_eq(m[1].type, m->type);
             cr_assert_eq(codec_check(m + 1, &once, &why, &field), EVT_OK);
-            codec_trim(m + 1, &twice);
+            codec_trim(&shop_domain, m + 1, &twice);
             cr_assert_arr_eq(&once, &twice, sizeof once,
                              "nothing of the old version is left");
             upcasts++;
@@ -797,8 +800,8 @@ Test(codec, a_version_1_deposit_counts_whole_units) /* HC43 */
 
     cr_assert_eq(from_row(&row, &event), EVT_OK);
     cr_assert_eq(event.type, FUNDS_DEPOSITED);
-    cr_assert_eq(event.data.amount_cents, 5000);
-    cr_assert_eq(event.data.amount_units, 0);
+    cr_assert_eq(payload_in(event.data)->amount_cents, 5000);
+    cr_assert_eq(payload_in(event.data)->amount_units, 0);
     row.version = 2; /* as a version 2 it is malformed */
     cr_assert_eq(from_row(&row, &event), EVT_BAD);
 }
@@ -821,7 +824,7 @@ Test(codec, an_event_survives_its_json)
             in.at.seq = 7;
             text_copy(in.source, SERVICE_BYTES, "order");
             memcpy(in.at.log_id, log_id, LOG_ID_BYTES);
-            codec_to_row(&in, data, &row);
+            codec_to_row(&shop_domain, &in, data, &row);
             json = json_from_row("order", log_id, &row, hash);
             text = json_dumps(json, JSON_COMPACT);
             read = json_loads(text, 0, NULL);
@@ -855,7 +858,7 @@ Test(codec, an_old_version_is_shown_as_what_it_means)
                  5000);
     cr_assert_eq(json_integer_value(json_object_get(json, "version")), 1);
     cr_assert_eq(json_to_event(json, &event), EVT_OK);
-    cr_assert_eq(event.data.amount_cents, 5000);
+    cr_assert_eq(payload_in(event.data)->amount_cents, 5000);
     json_decref(json);
 }
 
@@ -1231,7 +1234,8 @@ Test(codec, a_name_and_a_number_belong_to_their_domain)
         {2, 1, "Lost", 1, .fields = tour_fields}};
     static const struct message theirs[] = {
         {7, 3, "Sent", 1, .fields = stop_fields}};
-    const struct domain a = {mine, 3}, b = {theirs, 1};
+    const struct domain a = {.messages = mine, .message_count = 3},
+                        b = {.messages = theirs, .message_count = 1};
     uint32_t newest;
 
     cr_assert_eq(domain_message_named(&a, "Sent", 3, &newest), &mine[1]);

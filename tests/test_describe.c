@@ -2,6 +2,7 @@
 #include "core/describe.h"
 #include "read/view.h"
 #include "shop/roster.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -15,8 +16,7 @@ static json_t *described(unsigned number)
                             roster_views[number]->sources, log_id);
 }
 
-static void same_types(const enum message_type *a, const enum message_type *b,
-                       size_t max)
+static void same_types(const unsigned *a, const unsigned *b, size_t max)
 {
     cr_assert_eq(memcmp(a, b, max * sizeof *a), 0);
 }
@@ -102,7 +102,7 @@ Test(describe, messages_that_the_catalogue_does_not_know_get_numbers)
 {
     const char *why = NULL;
     struct description *description = parse("", "", &why);
-    enum message_type sent;
+    unsigned sent;
 
     cr_assert_not_null(description, "%s", why);
     sent = description->service.rules[0].may_emit[0];
@@ -204,7 +204,7 @@ Test(describe, what_is_too_long_is_not_parsed)
 Test(describe, a_stranger_cannot_fill_the_numbers_without_bound)
 {
     char name[32];
-    enum message_type type = NO_MESSAGE;
+    unsigned type = NO_MESSAGE;
 
     for (int i = 0; i < LEARNED_MAX; i++) {
         snprintf(name, sizeof name, "Message%d", i);

@@ -3,6 +3,7 @@
  * The chain is a promise to files that exist: its bytes are pinned here. */
 #include "core/event.h"
 #include "sample.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -166,12 +167,12 @@ Test(event, two_logs_never_begin_alike)
 static bool tagged(const struct event *event, const char *text)
 {
     struct tag tags[EVENT_TAGS_MAX];
-    size_t count = event_tags(event, tags);
+    size_t count = event_tags(&shop_domain, event, tags);
 
     for (size_t i = 0; i < count; i++) {
         char tag[TAG_BYTES];
 
-        event_tag(tags[i].kind, tags[i].key, tag);
+        event_tag(&shop_domain, tags[i].kind, tags[i].key, tag);
         if (strcmp(tag, text) == 0)
             return true;
     }
@@ -182,19 +183,18 @@ static size_t tag_count(const struct event *event)
 {
     struct tag tags[EVENT_TAGS_MAX];
 
-    return event_tags(event, tags);
+    return event_tags(&shop_domain, event, tags);
 }
 
 Test(event, tags_name_the_order_and_the_tagged_fields)
 {
-    struct event event = {
-        .type = ORDER_PLACED,
-        .order_id = "o-7",
-        .data = {.customer = "alice",
-                 .sku = "not-declared",
-                 .line_count = 2,
-                 .lines = {{.sku = "widget"}, {.sku = "gizmo"}}}};
+    struct event event = {.type = ORDER_PLACED, .order_id = "o-7"};
 
+    *payload_in(event.data) =
+        (struct payload){.customer = "alice",
+                         .sku = "not-declared",
+                         .line_count = 2,
+                         .lines = {{.sku = "widget"}, {.sku = "gizmo"}}};
     cr_assert_eq(tag_count(&event), 4);
     cr_assert(tagged(&event, "order:o-7"));
     cr_assert(tagged(&event, "customer:alice"));
@@ -204,20 +204,19 @@ Test(event, tags_name_the_order_and_the_tagged_fields)
 
 Test(event, a_tag_is_named_once_and_never_empty)
 {
-    struct event event = {
-        .type = STOCK_RELEASED,
-        .data = {.line_count = 3,
-                 .lines = {{.sku = "a"}, {.sku = "a"}, {.sku = ""}}}};
+    struct event event = {.type = STOCK_RELEASED};
 
+    *payload_in(event.data) = (struct payload){
+        .line_count = 3, .lines = {{.sku = "a"}, {.sku = "a"}, {.sku = ""}}};
     cr_assert_eq(tag_count(&event), 1); /* no order either */
     cr_assert(tagged(&event, "sku:a"));
 }
 
 Test(event, a_field_that_moves_no_state_has_no_tag)
 {
-    struct event event = {
-        .type = STOCK_REJECTED, .order_id = "o-1", .data = {.sku = "widget"}};
+    struct event event = {.type = STOCK_REJECTED, .order_id = "o-1"};
 
+    *payload_in(event.data) = (struct payload){.sku = "widget"};
     cr_assert_eq(tag_count(&event), 1);
     event.type = NO_MESSAGE;
     cr_assert_eq(tag_count(&event), 1);
@@ -229,18 +228,18 @@ Test(event, the_largest_event_of_every_type_has_room_for_its_tags)
     size_t most = 0;
 
     for (unsigned type = 1; type < MESSAGE_TYPES; type++) {
-        struct event event = {.type = (enum message_type)type};
+        struct event event = {.type = (unsigned)type};
         struct tag tags[EVENT_TAGS_MAX];
         size_t count;
 
-        sample_largest(shop_message(event.type), &event.data);
+        sample_largest(shop_message(event.type), payload_in(event.data));
         memset(event.order_id, 'o', ID_BYTES - 1);
-        count = event_tags(&event, tags);
+        count = event_tags(&shop_domain, &event, tags);
         most = count > most ? count : most;
         for (size_t i = 0; i < count; i++) {
             char text[TAG_BYTES];
 
-            event_tag(tags[i].kind, tags[i].key, text);
+            event_tag(&shop_domain, tags[i].kind, tags[i].key, text);
             cr_assert_str_eq(strchr(text, ':') + 1, tags[i].key,
                              "nothing is cut off");
         }

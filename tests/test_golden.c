@@ -12,6 +12,7 @@
 
 #include "read/view_db.h"
 #include "shop/invariants.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <glob.h>
@@ -256,7 +257,8 @@ static void expect_message(const char *line, bool seen[])
     message = shop_message_named(name, version, NULL);
     cr_assert_not_null(message, "%s version %u is not understood any more",
                        name, version);
-    cr_assert_eq(codec_decode(message, data, bytes, &payload, &why, &field),
+    cr_assert_eq(codec_decode(&shop_domain, message, data, bytes, &payload,
+                              &why, &field),
                  EVT_OK, "%s version %u: %s", name, version, why);
     got = json_from_fields(message->fields, &payload);
     wanted = json_loads(line + used, 0, NULL);

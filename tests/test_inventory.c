@@ -3,6 +3,7 @@
  * tries every cause in every state; the others look at what is said and at
  * what is left on the shelves. */
 #include "inventory-svc/inventory.h"
+#include "shop/shop.h"
 #include "world.h"
 
 #include <criterion/criterion.h>
@@ -12,34 +13,34 @@ enum status { NONE, RESERVED, REJECTED, RELEASED, SHIPPED, CLOSED, STATUSES };
 enum { REFUSED = MESSAGE_TYPES };
 
 /* 2 widget and 1 gadget for alice. */
-static struct event lines(const char *source, enum message_type type,
+static struct event lines(const char *source, unsigned type,
                           const char *order_id)
 {
     struct event event = an_event(source, type, order_id);
 
-    text_copy(event.data.customer, CUSTOMER_BYTES, "alice");
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, "alice");
     with_line(&event, "widget", 2, 1990);
     with_line(&event, "gadget", 1, 4900);
-    event.data.total_cents = 8880;
+    payload_in(event.data)->total_cents = 8880;
     return event;
 }
 
-static struct event because(const char *source, enum message_type type,
+static struct event because(const char *source, unsigned type,
                             const char *reason)
 {
     struct event event = an_event(source, type, "o-1");
 
-    text_copy(event.data.reason, REASON_BYTES, reason);
+    text_copy(payload_in(event.data)->reason, REASON_BYTES, reason);
     return event;
 }
 
-static struct event goods(const char *source, enum message_type type,
-                          const char *sku, int64_t quantity)
+static struct event goods(const char *source, unsigned type, const char *sku,
+                          int64_t quantity)
 {
     struct event event = an_event(source, type, "");
 
-    text_copy(event.data.sku, SKU_BYTES, sku);
-    event.data.quantity = quantity;
+    text_copy(payload_in(event.data)->sku, SKU_BYTES, sku);
+    payload_in(event.data)->quantity = quantity;
     return event;
 }
 
@@ -71,8 +72,8 @@ static struct event rejected(void)
 {
     struct event event = because("inventory", STOCK_REJECTED, "insufficient");
 
-    text_copy(event.data.sku, SKU_BYTES, "gadget");
-    event.data.needed = 1;
+    text_copy(payload_in(event.data)->sku, SKU_BYTES, "gadget");
+    payload_in(event.data)->needed = 1;
     return event;
 }
 
@@ -154,7 +155,7 @@ Test(inventory, a_reservation_carries_what_payment_needs_to_know)
 {
     struct world world = with_goods(2, 1); /* just enough */
     struct decision out = when(&world, lines("order", ORDER_PLACED, "o-1"));
-    const struct payload *data = &out.event.data;
+    const struct payload *data = payload_of(&out.event);
 
     cr_assert_eq(out.event.type, STOCK_RESERVED);
     cr_assert_str_eq(out.event.order_id, "o-1");
@@ -175,7 +176,7 @@ Test(inventory, one_short_line_rejects_the_whole_order)
 {
     struct world world = with_goods(10, 0);
     struct decision out = when(&world, lines("order", ORDER_PLACED, "o-1"));
-    const struct payload *data = &out.event.data;
+    const struct payload *data = payload_of(&out.event);
 
     cr_assert_eq(out.event.type, STOCK_REJECTED);
     cr_assert_str_eq(data->reason, "insufficient stock");
@@ -192,9 +193,9 @@ Test(inventory, the_first_short_line_is_the_one_that_is_named)
     struct world world = with_goods(1, 0);
     struct decision out = when(&world, lines("order", ORDER_PLACED, "o-1"));
 
-    cr_assert_str_eq(out.event.data.sku, "widget");
-    cr_assert_eq(out.event.data.needed, 2);
-    cr_assert_eq(out.event.data.available, 1);
+    cr_assert_str_eq(payload_in(out.event.data)->sku, "widget");
+    cr_assert_eq(payload_in(out.event.data)->needed, 2);
+    cr_assert_eq(payload_in(out.event.data)->available, 1);
 }
 
 Test(inventory, held_stock_is_not_available_to_the_next_order)
@@ -215,8 +216,8 @@ Test(inventory, a_release_adds_to_what_came_in_meanwhile)
     given(&world, lines("inventory", STOCK_RESERVED, "o-1"));
     given(&world, goods("inventory", STOCK_RECEIVED, "widget", 5));
     out = when(&world, because("payment", PAYMENT_DECLINED, "no funds"));
-    cr_assert_str_eq(out.event.data.reason, "no funds");
-    cr_assert_eq(out.event.data.line_count, 2);
+    cr_assert_str_eq(payload_in(out.event.data)->reason, "no funds");
+    cr_assert_eq(payload_in(out.event.data)->line_count, 2);
     given(&world, out.event);
     cr_assert_eq(pieces(&world, "widget", "free"), 7);
     cr_assert_eq(pieces(&world, "widget", "reserved"), 0);
@@ -231,8 +232,8 @@ Test(inventory, a_release_of_nothing_closes_the_order_and_moves_no_stock)
         when(&world, because("payment", PAYMENT_VOIDED, "timed out"));
 
     cr_assert_eq(out.event.type, STOCK_RELEASED);
-    cr_assert_eq(out.event.data.line_count, 0);
-    cr_assert_str_eq(out.event.data.reason, "timed out");
+    cr_assert_eq(payload_in(out.event.data)->line_count, 0);
+    cr_assert_str_eq(payload_in(out.event.data)->reason, "timed out");
     given(&world, out.event);
     cr_assert_eq(pieces(&world, "widget", "free"), 10);
     cr_assert_not(when(&world, lines("order", ORDER_PLACED, "o-1")).emitted);
@@ -246,8 +247,8 @@ Test(inventory, what_is_shipped_is_what_was_reserved)
         when(&world, an_event("order", ORDER_CONFIRMED, "o-1"));
 
     cr_assert_eq(out.event.type, STOCK_SHIPPED);
-    cr_assert_eq(out.event.data.line_count, 2);
-    cr_assert_eq(out.event.data.lines[0].quantity, 2);
+    cr_assert_eq(payload_in(out.event.data)->line_count, 2);
+    cr_assert_eq(payload_in(out.event.data)->lines[0].quantity, 2);
     given(&world, out.event);
     cr_assert_eq(pieces(&world, "widget", "received"), 10);
     cr_assert_eq(pieces(&world, "widget", "free"), 8);
@@ -269,8 +270,8 @@ Test(inventory, no_delivery_may_exceed_what_a_shelf_can_ever_hold)
     cr_assert_eq(inventory_service.kinds[1].bytes, sizeof shelf);
     service_decide(rule, NULL, &states, &delivery, &out);
     cr_assert_eq(out.event.type, STOCK_RECEIVED);
-    cr_assert_eq(out.event.data.quantity, 7);
-    cr_assert_str_eq(out.event.data.sku, "widget");
+    cr_assert_eq(payload_in(out.event.data)->quantity, 7);
+    cr_assert_str_eq(payload_in(out.event.data)->sku, "widget");
     shelf[0]++;
     service_decide(rule, NULL, &states, &delivery, &out);
     cr_assert_str_eq(out.refusal, "more than the shelf can ever hold");

@@ -3,6 +3,7 @@
  * operator and in the status. */
 #include "cluster.h"
 #include "payment-svc/payment.h"
+#include "shop/shop.h"
 #include "write/shell_internal.h"
 
 #include <criterion/criterion.h>
@@ -17,9 +18,10 @@ static sqlite3 *outsider;
 
 static struct command deposit_of(unsigned number)
 {
-    struct command command = {.type = DEPOSIT_FUNDS,
-                              .data = {.customer = "alice", .amount_cents = 1}};
+    struct command command = {.type = DEPOSIT_FUNDS};
 
+    *payload_in(command.data) =
+        (struct payload){.customer = "alice", .amount_cents = 1};
     snprintf(command.command_id, ID_BYTES, "d-%u", number);
     return command;
 }
@@ -40,20 +42,20 @@ static void run_sql(sqlite3 *db, const char *sql)
 /* Events that payment-svc would have charged for, had it understood them. */
 static void park_many(void)
 {
-    struct event event = {
-        .type = STOCK_RESERVED,
-        .data = {.customer = "alice",
-                 .total_cents = 1,
-                 .line_count = 1,
-                 .lines = {{.sku = "widget", .quantity = 1}}}};
+    struct event event = {.type = STOCK_RESERVED};
     uint8_t data[DATA_MAX], raw[4096];
     char sql[8400], hex[8193];
     struct row row;
 
+    *payload_in(event.data) =
+        (struct payload){.customer = "alice",
+                         .total_cents = 1,
+                         .line_count = 1,
+                         .lines = {{.sku = "widget", .quantity = 1}}};
     for (unsigned i = 1; i <= PARKED; i++) {
         event.at.seq = i;
         snprintf(event.order_id, sizeof event.order_id, "o-%u", i);
-        codec_to_row(&event, data, &row);
+        codec_to_row(&shop_domain, &event, data, &row);
         snprintf(sql, sizeof sql,
                  "INSERT INTO parked VALUES ('inventory', zeroblob(16), %u, "
                  "'%s', 'why', x'%s')",

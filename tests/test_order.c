@@ -2,6 +2,7 @@
  * comes, then this event, or nothing, or a refusal.  The first test tries
  * every cause in every state; the others look at what is said. */
 #include "order-svc/order.h"
+#include "shop/shop.h"
 #include "world.h"
 
 #include <criterion/criterion.h>
@@ -14,10 +15,10 @@ static struct event placed(void)
 {
     struct event event = an_event("order", ORDER_PLACED, "o-1");
 
-    text_copy(event.data.customer, CUSTOMER_BYTES, "alice");
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, "alice");
     with_line(&event, "widget", 2, 1990);
     with_line(&event, "gadget", 1, 4900);
-    event.data.total_cents = 8880;
+    payload_in(event.data)->total_cents = 8880;
     return event;
 }
 
@@ -28,27 +29,28 @@ static struct event place(void)
 
     event.type = PLACE_ORDER;
     memset(event.source, 0, sizeof event.source);
-    event.data.total_cents = 0;
-    event.data.lines[0].price_cents = event.data.lines[1].price_cents = 0;
+    payload_in(event.data)->total_cents = 0;
+    payload_in(event.data)->lines[0].price_cents =
+        payload_in(event.data)->lines[1].price_cents = 0;
     return event;
 }
 
-static struct event because(const char *source, enum message_type type,
+static struct event because(const char *source, unsigned type,
                             const char *reason)
 {
     struct event event = an_event(source, type, "o-1");
 
-    text_copy(event.data.reason, REASON_BYTES, reason);
+    text_copy(payload_in(event.data)->reason, REASON_BYTES, reason);
     return event;
 }
 
-static struct event price(const char *source, enum message_type type,
-                          const char *sku, int64_t cents)
+static struct event price(const char *source, unsigned type, const char *sku,
+                          int64_t cents)
 {
     struct event event = an_event(source, type, "");
 
-    text_copy(event.data.sku, SKU_BYTES, sku);
-    event.data.price_cents = cents;
+    text_copy(payload_in(event.data)->sku, SKU_BYTES, sku);
+    payload_in(event.data)->price_cents = cents;
     return event;
 }
 
@@ -149,11 +151,12 @@ Test(order, is_priced_when_it_is_placed)
 
     cr_assert_eq(out.event.type, ORDER_PLACED);
     cr_assert_str_eq(out.event.order_id, "o-1");
-    cr_assert_str_eq(out.event.data.customer, "alice");
-    cr_assert_eq(out.event.data.total_cents, 8880);
-    cr_assert_eq(out.event.data.line_count, 2);
-    cr_assert_arr_eq(out.event.data.lines, expected.data.lines,
-                     sizeof expected.data.lines);
+    cr_assert_str_eq(payload_in(out.event.data)->customer, "alice");
+    cr_assert_eq(payload_in(out.event.data)->total_cents, 8880);
+    cr_assert_eq(payload_in(out.event.data)->line_count, 2);
+    cr_assert_arr_eq(payload_in(out.event.data)->lines,
+                     payload_in(expected.data)->lines,
+                     sizeof payload_in(expected.data)->lines);
 }
 
 /* HC42 */
@@ -166,7 +169,7 @@ Test(order, keeps_its_price_when_the_product_gets_another)
     cr_assert_eq(world_number(&world, AT_ORDER, "order", "o-1", "total_cents"),
                  8880);
     text_copy(next.order_id, ID_BYTES, "o-2");
-    cr_assert_eq(when(&world, next).event.data.total_cents, 14900);
+    cr_assert_eq(payload_in(when(&world, next).event.data)->total_cents, 14900);
 }
 
 Test(order, of_an_unknown_product_is_refused)
@@ -187,13 +190,14 @@ Test(order, of_the_largest_size_does_not_overflow)
     struct event order = an_event(NULL, PLACE_ORDER, "o-1");
     char sku[] = "sku-0";
 
-    text_copy(order.data.customer, CUSTOMER_BYTES, "alice");
+    text_copy(payload_in(order.data)->customer, CUSTOMER_BYTES, "alice");
     for (int i = 0; i < LINES_MAX; i++) {
         sku[4] = (char)('0' + i);
         given(&world, price("order", PRODUCT_LISTED, sku, PRICE_CENTS_MAX));
         with_line(&order, sku, QUANTITY_MAX, 0);
     }
-    cr_assert_eq(when(&world, order).event.data.total_cents, ORDER_TOTAL_MAX);
+    cr_assert_eq(payload_in(when(&world, order).event.data)->total_cents,
+                 ORDER_TOTAL_MAX);
 }
 
 /* HC15 */
@@ -205,10 +209,10 @@ Test(order, under_a_known_id_with_any_difference_is_refused)
     struct event others[4];
     struct decision out;
 
-    text_copy(customer.data.customer, CUSTOMER_BYTES, "bob");
-    text_copy(sku.data.lines[1].sku, SKU_BYTES, "gizmo");
-    quantity.data.lines[1].quantity++;
-    fewer.data.line_count--;
+    text_copy(payload_in(customer.data)->customer, CUSTOMER_BYTES, "bob");
+    text_copy(payload_in(sku.data)->lines[1].sku, SKU_BYTES, "gizmo");
+    payload_in(quantity.data)->lines[1].quantity++;
+    payload_in(fewer.data)->line_count--;
     others[0] = customer;
     others[1] = sku;
     others[2] = quantity;
@@ -226,13 +230,17 @@ Test(order, is_cancelled_for_the_reason_that_the_customer_gives)
     struct world world = in(PENDING);
 
     cr_assert_str_eq(
-        when(&world, because(NULL, CANCEL_ORDER, "")).event.data.reason,
+        payload_in(when(&world, because(NULL, CANCEL_ORDER, "")).event.data)
+            ->reason,
         "cancelled by customer");
     cr_assert_str_eq(
-        when(&world, because(NULL, CANCEL_ORDER, "too slow")).event.data.reason,
+        payload_in(
+            when(&world, because(NULL, CANCEL_ORDER, "too slow")).event.data)
+            ->reason,
         "too slow");
     cr_assert_str_eq(
-        when(&world, because(NULL, EXPIRE_ORDER, "")).event.data.reason,
+        payload_in(when(&world, because(NULL, EXPIRE_ORDER, "")).event.data)
+            ->reason,
         "timed out");
 }
 
@@ -257,7 +265,7 @@ Test(order, is_cancelled_for_the_reason_that_the_evidence_carries)
         &world, because("inventory", STOCK_REJECTED, "insufficient stock"));
 
     cr_assert_eq(out.event.type, ORDER_CANCELLED);
-    cr_assert_str_eq(out.event.data.reason, "insufficient stock");
+    cr_assert_str_eq(payload_in(out.event.data)->reason, "insufficient stock");
     given(&world, out.event);
     cr_assert_str_eq(world_word(&world, AT_ORDER, "order", "o-1", "status"),
                      "CANCELLED");

@@ -3,6 +3,7 @@
  * tries every cause in every state; the others look at what is said and at
  * what is left in the accounts. */
 #include "payment-svc/payment.h"
+#include "shop/shop.h"
 #include "world.h"
 
 #include <criterion/criterion.h>
@@ -11,14 +12,14 @@
 enum status { NONE, CHARGED, DECLINED, VOIDED, REFUNDED, STATUSES };
 enum { REFUSED = MESSAGE_TYPES };
 
-static struct event money(const char *source, enum message_type type,
+static struct event money(const char *source, unsigned type,
                           const char *order_id, const char *customer,
                           int64_t cents)
 {
     struct event event = an_event(source, type, order_id);
 
-    text_copy(event.data.customer, CUSTOMER_BYTES, customer);
-    event.data.amount_cents = cents;
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, customer);
+    payload_in(event.data)->amount_cents = cents;
     return event;
 }
 
@@ -26,18 +27,18 @@ static struct event reserved(const char *order_id, int64_t total_cents)
 {
     struct event event = an_event("inventory", STOCK_RESERVED, order_id);
 
-    text_copy(event.data.customer, CUSTOMER_BYTES, "alice");
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, "alice");
     with_line(&event, "widget", 2, total_cents / 2);
-    event.data.total_cents = total_cents;
+    payload_in(event.data)->total_cents = total_cents;
     return event;
 }
 
-static struct event because(const char *source, enum message_type type,
+static struct event because(const char *source, unsigned type,
                             const char *reason)
 {
     struct event event = an_event(source, type, "o-1");
 
-    text_copy(event.data.reason, REASON_BYTES, reason);
+    text_copy(payload_in(event.data)->reason, REASON_BYTES, reason);
     return event;
 }
 
@@ -67,9 +68,9 @@ static struct world in(enum status status)
     struct world world = with_funds(10000);
     struct event declined = because("payment", PAYMENT_DECLINED, "no");
 
-    text_copy(declined.data.customer, CUSTOMER_BYTES, "alice");
-    declined.data.needed = 20000;
-    declined.data.available = 10000;
+    text_copy(payload_in(declined.data)->customer, CUSTOMER_BYTES, "alice");
+    payload_in(declined.data)->needed = 20000;
+    payload_in(declined.data)->available = 10000;
     if (status == CHARGED || status == REFUNDED)
         given(&world, money("payment", PAYMENT_CHARGED, "o-1", "alice", 3980));
     if (status == DECLINED)
@@ -136,8 +137,8 @@ Test(payment, charges_the_total_to_the_last_cent)
 
     cr_assert_eq(out.event.type, PAYMENT_CHARGED);
     cr_assert_str_eq(out.event.order_id, "o-1");
-    cr_assert_str_eq(out.event.data.customer, "alice");
-    cr_assert_eq(out.event.data.amount_cents, 3980);
+    cr_assert_str_eq(payload_in(out.event.data)->customer, "alice");
+    cr_assert_eq(payload_in(out.event.data)->amount_cents, 3980);
     given(&world, out.event);
     cr_assert_eq(cents(&world, "deposited_cents"), 3980);
     cr_assert_eq(cents(&world, "charged_cents"), 3980);
@@ -150,9 +151,9 @@ Test(payment, declines_with_the_two_numbers_and_moves_no_money)
     struct decision out = when(&world, reserved("o-1", 9800));
 
     cr_assert_eq(out.event.type, PAYMENT_DECLINED);
-    cr_assert_str_eq(out.event.data.reason, "insufficient funds");
-    cr_assert_eq(out.event.data.needed, 9800);
-    cr_assert_eq(out.event.data.available, 2000);
+    cr_assert_str_eq(payload_in(out.event.data)->reason, "insufficient funds");
+    cr_assert_eq(payload_in(out.event.data)->needed, 9800);
+    cr_assert_eq(payload_in(out.event.data)->available, 2000);
     given(&world, out.event);
     cr_assert_eq(cents(&world, "balance_cents"), 2000);
 }
@@ -163,7 +164,7 @@ Test(payment, declines_an_unknown_customer_like_an_empty_account)
     struct decision out = when(&world, reserved("o-1", 2));
 
     cr_assert_eq(out.event.type, PAYMENT_DECLINED);
-    cr_assert_eq(out.event.data.available, 0);
+    cr_assert_eq(payload_in(out.event.data)->available, 0);
 }
 
 /* HC22: by what was charged, not by what the cause says. */
@@ -173,13 +174,13 @@ Test(payment, refunds_what_was_charged_to_whom_it_was_charged)
     struct event cancelling = because("order", ORDER_CANCELLING, "too slow");
     struct decision out;
 
-    text_copy(cancelling.data.customer, CUSTOMER_BYTES, "mallory");
-    cancelling.data.amount_cents = 1;
+    text_copy(payload_in(cancelling.data)->customer, CUSTOMER_BYTES, "mallory");
+    payload_in(cancelling.data)->amount_cents = 1;
     out = when(&world, cancelling);
     cr_assert_eq(out.event.type, PAYMENT_REFUNDED);
-    cr_assert_str_eq(out.event.data.customer, "alice");
-    cr_assert_eq(out.event.data.amount_cents, 3980);
-    cr_assert_str_eq(out.event.data.reason, "too slow");
+    cr_assert_str_eq(payload_in(out.event.data)->customer, "alice");
+    cr_assert_eq(payload_in(out.event.data)->amount_cents, 3980);
+    cr_assert_str_eq(payload_in(out.event.data)->reason, "too slow");
     given(&world, out.event);
     cr_assert_eq(cents(&world, "balance_cents"), 10000);
     cr_assert_eq(cents(&world, "refunded_cents"), 3980);
@@ -193,7 +194,7 @@ Test(payment, never_charges_an_order_that_was_voided)
         when(&world, because("order", ORDER_CANCELLING, "timed out"));
 
     cr_assert_eq(out.event.type, PAYMENT_VOIDED);
-    cr_assert_str_eq(out.event.data.reason, "timed out");
+    cr_assert_str_eq(payload_in(out.event.data)->reason, "timed out");
     given(&world, out.event);
     cr_assert_not(when(&world, reserved("o-1", 3980)).emitted);
     cr_assert(when(&world, reserved("o-2", 3980)).emitted);
@@ -213,9 +214,9 @@ Test(payment, can_be_made_to_decline_by_a_fault)
     cr_assert_eq(fault->on, STOCK_RESERVED);
     world_decide(&world, AT_PAYMENT, &cause, fault->decide, &out);
     cr_assert_eq(out.event.type, PAYMENT_DECLINED);
-    cr_assert_str_eq(out.event.data.reason, "declined by a fault");
-    cr_assert_eq(out.event.data.needed, 3980);
-    cr_assert_eq(out.event.data.available, 10000);
+    cr_assert_str_eq(payload_in(out.event.data)->reason, "declined by a fault");
+    cr_assert_eq(payload_in(out.event.data)->needed, 3980);
+    cr_assert_eq(payload_in(out.event.data)->available, 10000);
     for (enum status status = CHARGED; status < STATUSES; status++) {
         world = in(status);
         world_decide(&world, AT_PAYMENT, &cause, fault->decide, &out);
@@ -248,8 +249,8 @@ Test(payment, refuses_more_money_than_an_account_can_ever_hold)
     struct decision out = with_account(account, deposit);
 
     cr_assert_eq(out.event.type, FUNDS_DEPOSITED);
-    cr_assert_eq(out.event.data.amount_cents, 7);
-    cr_assert_str_eq(out.event.data.customer, "alice");
+    cr_assert_eq(payload_in(out.event.data)->amount_cents, 7);
+    cr_assert_str_eq(payload_in(out.event.data)->customer, "alice");
     account[0]++;
     out = with_account(account, deposit);
     cr_assert_str_eq(out.refusal, "more than the account can ever hold");

@@ -6,6 +6,7 @@
 #include "order-svc/order.h"
 #include "read/projection_internal.h"
 #include "read/pull_answer.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -129,7 +130,7 @@ TestSuite(projection, .init = set_up, .fini = tear_down);
 
 /* ---- what tests do ------------------------------------------------------- */
 
-static void append(int log, enum message_type type, const char *order_id)
+static void append(int log, unsigned type, const char *order_id)
 {
     struct event event = {.type = type, .time_ms = cluster->wall_ms};
     uint8_t data[DATA_MAX], hash[HASH_BYTES];
@@ -137,16 +138,17 @@ static void append(int log, enum message_type type, const char *order_id)
 
     text_copy(event.order_id, sizeof event.order_id, order_id);
     snprintf(event.cause.command_id, ID_BYTES, "%d-%.30s", (int)type, order_id);
-    text_copy(event.data.customer, CUSTOMER_BYTES, "alice");
-    event.data.line_count = 1;
-    text_copy(event.data.lines[0].sku, SKU_BYTES, "widget");
-    event.data.lines[0].quantity = 1;
-    event.data.lines[0].price_cents = 1990;
-    event.data.total_cents = event.data.amount_cents = 1990;
-    codec_trim(shop_message(type), &event.data);
-    cr_assert_eq(
-        store_append(logs[log], 1u << TAG_ORDER, &event, data, &row, hash),
-        EVT_OK, "%s", store_error(logs[log]));
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, "alice");
+    payload_in(event.data)->line_count = 1;
+    text_copy(payload_in(event.data)->lines[0].sku, SKU_BYTES, "widget");
+    payload_in(event.data)->lines[0].quantity = 1;
+    payload_in(event.data)->lines[0].price_cents = 1990;
+    payload_in(event.data)->total_cents = payload_in(event.data)->amount_cents =
+        1990;
+    codec_trim(&shop_domain, shop_message(type), event.data);
+    cr_assert_eq(store_append(logs[log], &shop_domain, 1u << TAG_ORDER, &event,
+                              data, &row, hash),
+                 EVT_OK, "%s", store_error(logs[log]));
 }
 
 /* Appends whole sagas, o-@first to o-@last. */
@@ -168,7 +170,7 @@ static void sagas(int first, int last)
         cr_assert_eq(store_commit(logs[i]), EVT_OK);
 }
 
-static void one(int log, enum message_type type, const char *order_id)
+static void one(int log, unsigned type, const char *order_id)
 {
     cr_assert_eq(store_begin(logs[log]), EVT_OK);
     append(log, type, order_id);
@@ -1154,15 +1156,17 @@ Test(projection, a_list_that_fits_no_message_is_cut)
         struct row row;
 
         snprintf(event.order_id, ID_BYTES, "o-%037d", i);
-        text_copy(event.data.customer, CUSTOMER_BYTES, "alice");
-        event.data.line_count = LINES_MAX;
+        text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, "alice");
+        payload_in(event.data)->line_count = LINES_MAX;
         for (int k = 0; k < LINES_MAX; k++) {
-            snprintf(event.data.lines[k].sku, SKU_BYTES, "widget-%024d", k);
-            event.data.lines[k].quantity = QUANTITY_MAX;
-            event.data.lines[k].price_cents = PRICE_CENTS_MAX;
+            snprintf(payload_in(event.data)->lines[k].sku, SKU_BYTES,
+                     "widget-%024d", k);
+            payload_in(event.data)->lines[k].quantity = QUANTITY_MAX;
+            payload_in(event.data)->lines[k].price_cents = PRICE_CENTS_MAX;
         }
-        event.data.total_cents = ORDER_TOTAL_MAX;
-        cr_assert_eq(store_append(logs[ORDER], 0, &event, data, &row, hash),
+        payload_in(event.data)->total_cents = ORDER_TOTAL_MAX;
+        cr_assert_eq(store_append(logs[ORDER], &shop_domain, 0, &event, data,
+                                  &row, hash),
                      EVT_OK);
     }
     cr_assert_eq(store_commit(logs[ORDER]), EVT_OK);

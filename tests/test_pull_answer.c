@@ -5,6 +5,7 @@
 #include "read/pull_answer.h"
 #include "sample.h"
 #include "scratch.h"
+#include "shop/shop.h"
 #include "write/shell.h"
 
 #include <criterion/criterion.h>
@@ -36,9 +37,10 @@ static void append(size_t count)
         uint8_t bytes[DATA_MAX], hash[HASH_BYTES];
         struct row row;
 
-        sample_largest(shop_message(ORDER_PLACED), &event.data);
-        cr_assert_eq(store_append(log_file, 0, &event, bytes, &row, hash),
-                     EVT_OK);
+        sample_largest(shop_message(ORDER_PLACED), payload_in(event.data));
+        cr_assert_eq(
+            store_append(log_file, &shop_domain, 0, &event, bytes, &row, hash),
+            EVT_OK);
     }
     cr_assert_eq(store_commit(log_file), EVT_OK);
 }

@@ -1,6 +1,7 @@
 /* test_service.c - what surrounds a decision: the states a cause names, and
  * the assertions that catch a domain that breaks its contract. */
 #include "core/service.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -44,13 +45,15 @@ static struct event order_placed(void)
     memset(&event, 0, sizeof event);
     event.type = ORDER_PLACED;
     text_copy(event.order_id, ID_BYTES, "o-1");
-    text_copy(event.data.customer, CUSTOMER_BYTES, "alice");
-    event.data.line_count = 2;
-    text_copy(event.data.lines[0].sku, SKU_BYTES, "widget");
-    text_copy(event.data.lines[1].sku, SKU_BYTES, "gadget");
-    event.data.lines[0].quantity = event.data.lines[1].quantity = 1;
-    event.data.lines[0].price_cents = event.data.lines[1].price_cents = 1;
-    event.data.total_cents = 2;
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, "alice");
+    payload_in(event.data)->line_count = 2;
+    text_copy(payload_in(event.data)->lines[0].sku, SKU_BYTES, "widget");
+    text_copy(payload_in(event.data)->lines[1].sku, SKU_BYTES, "gadget");
+    payload_in(event.data)->lines[0].quantity =
+        payload_in(event.data)->lines[1].quantity = 1;
+    payload_in(event.data)->lines[0].price_cents =
+        payload_in(event.data)->lines[1].price_cents = 1;
+    payload_in(event.data)->total_cents = 2;
     return event;
 }
 
@@ -166,15 +169,16 @@ Test(service, a_decision_carries_the_causes_payload_as_far_as_declared)
     struct event cause = order_placed();
     struct decision out;
 
-    cause.data.quantity = 99; /* StockReserved declares no such field */
+    payload_in(cause.data)->quantity =
+        99; /* StockReserved declares no such field */
     out = run(&cause, reserve);
     cr_assert(out.emitted);
     cr_assert_eq(out.event.type, STOCK_RESERVED);
     cr_assert_str_eq(out.event.order_id, "o-1");
-    cr_assert_str_eq(out.event.data.customer, "alice");
-    cr_assert_eq(out.event.data.line_count, 2);
-    cr_assert_eq(out.event.data.quantity, 0);
-    cr_assert_eq(out.event.data.lines[0].price_cents, 0);
+    cr_assert_str_eq(payload_in(out.event.data)->customer, "alice");
+    cr_assert_eq(payload_in(out.event.data)->line_count, 2);
+    cr_assert_eq(payload_in(out.event.data)->quantity, 0);
+    cr_assert_eq(payload_in(out.event.data)->lines[0].price_cents, 0);
 }
 
 Test(service, a_decision_may_be_nothing)

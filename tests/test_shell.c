@@ -4,6 +4,7 @@
 #include "cluster.h"
 #include "payment-svc/payment.h"
 #include "scratch.h"
+#include "shop/shop.h"
 #include "write/shell_internal.h"
 
 #include <criterion/criterion.h>
@@ -114,11 +115,11 @@ Test(shell, a_command_sent_again_is_answered_as_the_first_time) /* HC15 */
     struct command first = cluster_order("o-1", "alice", "widget", 2);
     struct command other = cluster_order("o-1", "alice", "widget", 3);
     struct answer one = cluster_command(cluster, ORDER_SVC, &first), two;
-    struct command funds = {.type = DEPOSIT_FUNDS,
-                            .command_id = "d-1",
-                            .data = {.customer = "carol", .amount_cents = 5}};
+    struct command funds = {.type = DEPOSIT_FUNDS, .command_id = "d-1"};
     uint64_t seq;
 
+    *payload_in(funds.data) =
+        (struct payload){.customer = "carol", .amount_cents = 5};
     cluster_run(cluster, 50);
     two = cluster_command(cluster, ORDER_SVC, &first);
     cr_assert_eq(two.code, ANSWER_DONE);
@@ -162,10 +163,9 @@ Test(shell, more_open_orders_than_can_be_followed_are_not_taken) /* HC56 */
     struct cluster *cluster = seeded();
     struct command known = cluster_order("o-1", "alice", "widget", 1);
     struct command fresh = cluster_order("o-2", "alice", "widget", 1);
-    struct command price = {.type = LIST_PRODUCT,
-                            .command_id = "p-1",
-                            .data = {.sku = "bolt", .price_cents = 5}};
+    struct command price = {.type = LIST_PRODUCT, .command_id = "p-1"};
 
+    *payload_in(price.data) = (struct payload){.sku = "bolt", .price_cents = 5};
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &known).code, ANSWER_DONE);
     fill(cluster, OPEN_MAX, true);
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &price).code, ANSWER_DONE);
@@ -212,11 +212,11 @@ Test(shell, what_is_no_command_of_this_service_is_answered_so)
     struct cluster *cluster = seeded();
     struct command expire = {
         .type = EXPIRE_ORDER, .command_id = "x", .order_id = "o-1"};
-    struct command funds = {.type = DEPOSIT_FUNDS,
-                            .command_id = "d",
-                            .data = {.customer = "carol", .amount_cents = 5}};
+    struct command funds = {.type = DEPOSIT_FUNDS, .command_id = "d"};
     struct command odd = cluster_order("o-1", "alice", "widget", 1);
 
+    *payload_in(funds.data) =
+        (struct payload){.customer = "carol", .amount_cents = 5};
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &expire).code, ANSWER_BAD);
     cr_assert_eq(cluster_command(cluster, ORDER_SVC, &funds).code, ANSWER_BAD);
     text_copy(odd.command_id, ID_BYTES, "o-2");
@@ -603,20 +603,19 @@ Test(shell,
 /* What an upgrade would do: the parked bytes now decode. */
 static void heal_parked(struct cluster *cluster)
 {
-    struct event event = {
-        .type = STOCK_RESERVED,
-        .order_id = "o-9",
-        .data = {.customer = "alice",
-                 .total_cents = 100,
-                 .line_count = 1,
-                 .lines = {{.sku = "widget", .quantity = 1}}}};
+    struct event event = {.type = STOCK_RESERVED, .order_id = "o-9"};
     uint8_t data[DATA_MAX], raw[4096];
     char sql[8300], hex[8193];
     struct row row;
 
+    *payload_in(event.data) =
+        (struct payload){.customer = "alice",
+                         .total_cents = 100,
+                         .line_count = 1,
+                         .lines = {{.sku = "widget", .quantity = 1}}};
     event.at.seq =
         (uint64_t)ask(cluster, PAYMENT_SVC, "SELECT seq FROM parked");
-    codec_to_row(&event, data, &row);
+    codec_to_row(&shop_domain, &event, data, &row);
     snprintf(sql, sizeof sql, "UPDATE parked SET raw=x'%s'",
              text_hex(raw, frame_row_write(&row, raw, sizeof raw), hex));
     edit(cluster, PAYMENT_SVC, sql);
@@ -691,10 +690,11 @@ Test(shell, a_redrive_is_for_what_it_names) /* HC37 */
                          .command_id = "p",
                          .data_bytes = 0};
     uint8_t data[DATA_MAX];
-    struct event event = {.type = PRODUCT_LISTED,
-                          .data = {.sku = "widget", .price_cents = 5}};
+    struct event event = {.type = PRODUCT_LISTED};
 
-    codec_to_row(&event, data, &listed);
+    *payload_in(event.data) =
+        (struct payload){.sku = "widget", .price_cents = 5};
+    codec_to_row(&shop_domain, &event, data, &listed);
     cluster_stop(cluster, PAYMENT_SVC);
     park(cluster, "order", 7, &listed); /* nobody's business any more */
     park(cluster, "order", 8, &listed);
@@ -855,13 +855,12 @@ Test(shell, a_restored_log_fires_no_timer_until_accepted) /* HC11 F21 */
 Test(shell, a_restored_backup_stops_the_stream_until_accepted) /* HC11 F21 */
 {
     struct cluster *cluster = seeded();
-    struct command stock = {.type = RECEIVE_STOCK,
-                            .command_id = "late",
-                            .data = {.sku = "widget", .quantity = 1}};
+    struct command stock = {.type = RECEIVE_STOCK, .command_id = "late"};
     char backup[300];
     struct shell_status status;
     json_t *reply;
 
+    *payload_in(stock.data) = (struct payload){.sku = "widget", .quantity = 1};
     back_up(cluster, INVENTORY_SVC, backup);
     cluster_run(cluster, 100);
     place(cluster, "o-1", 2);
@@ -1047,13 +1046,12 @@ Test(shell, accept_looks_at_a_log_that_was_not_found_diverged_yet) /* HC11 */
  * nobody can say that the log has not diverged. */
 Test(shell, accept_waits_for_the_second_look_at_an_edited_log) /* HC48 */
 {
-    struct command stock = {.type = RECEIVE_STOCK,
-                            .command_id = "late",
-                            .data = {.sku = "widget", .quantity = 1}};
+    struct command stock = {.type = RECEIVE_STOCK, .command_id = "late"};
     struct cluster *cluster = seeded();
     json_int_t code = 75;
     json_t *reply;
 
+    *payload_in(stock.data) = (struct payload){.sku = "widget", .quantity = 1};
     cluster_stop(cluster, PAYMENT_SVC);
     cr_assert_eq(cluster_command(cluster, INVENTORY_SVC, &stock).code,
                  ANSWER_DONE);
@@ -1101,10 +1099,9 @@ Test(shell, another_log_in_a_publishers_place_is_not_consumed) /* HC11 F22 */
 {
     struct cluster *cluster = seeded();
     struct shell_status status;
-    struct command stock = {.type = RECEIVE_STOCK,
-                            .command_id = "late",
-                            .data = {.sku = "widget", .quantity = 1}};
+    struct command stock = {.type = RECEIVE_STOCK, .command_id = "late"};
 
+    *payload_in(stock.data) = (struct payload){.sku = "widget", .quantity = 1};
     cluster->writers[PAYMENT_SVC].deaf = true;
     cluster_stop(cluster, INVENTORY_SVC);
     cr_assert_eq(unlink(cluster->writers[INVENTORY_SVC].path), 0);
@@ -1162,9 +1159,10 @@ Test(shell, what_arrives_together_shares_one_commit)
 static void receive_five(struct cluster *cluster)
 {
     for (int i = 0; i < 5; i++) {
-        struct command stock = {.type = RECEIVE_STOCK,
-                                .data = {.sku = "widget", .quantity = 1}};
+        struct command stock = {.type = RECEIVE_STOCK};
 
+        *payload_in(stock.data) =
+            (struct payload){.sku = "widget", .quantity = 1};
         snprintf(stock.command_id, sizeof stock.command_id, "s-%d", i);
         cr_assert_eq(cluster_command(cluster, INVENTORY_SVC, &stock).code,
                      ANSWER_DONE);
@@ -1199,9 +1197,10 @@ Test(shell, cursors_that_nothing_hangs_on_move_under_load_too)
     cluster_run(cluster, 1000);
     cluster_status(cluster, PAYMENT_SVC, &before);
     for (int i = 0; i < 22; i++) { /* 1100 ms, and never idle */
-        struct command stock = {.type = RECEIVE_STOCK,
-                                .data = {.sku = "widget", .quantity = 1}};
+        struct command stock = {.type = RECEIVE_STOCK};
 
+        *payload_in(stock.data) =
+            (struct payload){.sku = "widget", .quantity = 1};
         snprintf(stock.command_id, sizeof stock.command_id, "l-%d", i);
         cr_assert_eq(cluster_command(cluster, INVENTORY_SVC, &stock).code,
                      ANSWER_DONE);
@@ -1299,11 +1298,11 @@ Test(shell, frames_are_the_log_strictly_by_number) /* HC8 */
 Test(shell, a_replay_repeats_no_effect) /* HC41 */
 {
     struct cluster *cluster = seeded();
-    struct command funds = {.type = DEPOSIT_FUNDS,
-                            .command_id = "d-1",
-                            .data = {.customer = "alice", .amount_cents = 5}};
+    struct command funds = {.type = DEPOSIT_FUNDS, .command_id = "d-1"};
     struct shell_status before[SERVICES], after;
 
+    *payload_in(funds.data) =
+        (struct payload){.customer = "alice", .amount_cents = 5};
     place(cluster, "o-1", 2);
     cluster_run(cluster, 1000);
     for (unsigned i = 0; i < SERVICES; i++) {
@@ -1336,11 +1335,10 @@ Test(shell, a_cursor_that_cannot_be_saved_is_no_reason_to_spin)
 {
     struct cluster *cluster = seeded();
     struct shell *shell = cluster->writers[PAYMENT_SVC].shell;
-    struct command stock = {.type = RECEIVE_STOCK,
-                            .command_id = "s-1",
-                            .data = {.sku = "widget", .quantity = 1}};
+    struct command stock = {.type = RECEIVE_STOCK, .command_id = "s-1"};
     uint8_t hash[HASH_BYTES];
 
+    *payload_in(stock.data) = (struct payload){.sku = "widget", .quantity = 1};
     cluster_run(cluster, 1000);
     cr_assert_eq(cluster_command(cluster, INVENTORY_SVC, &stock).code,
                  ANSWER_DONE);
@@ -1371,10 +1369,10 @@ Test(shell, a_long_account_is_loaded_from_its_snapshot) /* HC49 */
     struct shell_status status;
 
     for (int i = 0; i < SNAPSHOT_EVERY + 10; i++) {
-        struct command funds = {
-            .type = DEPOSIT_FUNDS,
-            .data = {.customer = "alice", .amount_cents = 1}};
+        struct command funds = {.type = DEPOSIT_FUNDS};
 
+        *payload_in(funds.data) =
+            (struct payload){.customer = "alice", .amount_cents = 1};
         snprintf(funds.command_id, sizeof funds.command_id, "d-%d", i);
         cr_assert_eq(cluster_command(cluster, PAYMENT_SVC, &funds).code,
                      ANSWER_DONE);

@@ -7,6 +7,7 @@
 #include "log/store.h"
 #include "log/syncs.h"
 #include "scratch.h"
+#include "shop/shop.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -80,19 +81,19 @@ enum { CUSTOMERS = 7 };
  * "d-n". */
 static enum evt_status append_one(struct store *store)
 {
-    struct event event = {.type = FUNDS_DEPOSITED,
-                          .time_ms = 1700000000000,
-                          .data = {.amount_cents = 1}};
+    struct event event = {.type = FUNDS_DEPOSITED, .time_ms = 1700000000000};
     uint8_t data[DATA_MAX], hash[HASH_BYTES], kept[HASH_BYTES];
     uint64_t before = head_of(store);
     struct row row;
     enum evt_status rc;
 
-    snprintf(event.data.customer, CUSTOMER_BYTES, "c-%d",
+    *payload_in(event.data) = (struct payload){.amount_cents = 1};
+    snprintf(payload_in(event.data)->customer, CUSTOMER_BYTES, "c-%d",
              (int)(before % CUSTOMERS));
     snprintf(event.cause.command_id, ID_BYTES, "d-%llu",
              (unsigned long long)before + 1);
-    rc = store_append(store, 1u << TAG_CUSTOMER, &event, data, &row, hash);
+    rc = store_append(store, &shop_domain, 1u << TAG_CUSTOMER, &event, data,
+                      &row, hash);
     if (rc == EVT_OK) {
         cr_assert_eq(event.at.seq, before + 1);
         cr_assert_eq(row.seq, before + 1);
@@ -311,20 +312,20 @@ Test(store, a_scan_keeps_to_its_range_and_tag)
 Test(store, tags_are_those_that_the_writer_allows)
 {
     struct store *store = open_it();
-    struct event event = {
-        .type = ORDER_PLACED,
-        .order_id = "o-1",
-        .data = {.customer = "alice",
-                 .total_cents = 2,
-                 .line_count = 2,
-                 .lines = {{.sku = "a", .quantity = 1, .price_cents = 1},
-                           {.sku = "b", .quantity = 1, .price_cents = 1}}}};
+    struct event event = {.type = ORDER_PLACED, .order_id = "o-1"};
     uint8_t data[DATA_MAX], hash[HASH_BYTES];
     struct row row;
 
+    *payload_in(event.data) = (struct payload){
+        .customer = "alice",
+        .total_cents = 2,
+        .line_count = 2,
+        .lines = {{.sku = "a", .quantity = 1, .price_cents = 1},
+                  {.sku = "b", .quantity = 1, .price_cents = 1}}};
     cr_assert_eq(store_begin(store), EVT_OK);
-    cr_assert_eq(store_append(store, 1u << TAG_ORDER | 1u << TAG_SKU, &event,
-                              data, &row, hash),
+    cr_assert_eq(store_append(store, &shop_domain,
+                              1u << TAG_ORDER | 1u << TAG_SKU, &event, data,
+                              &row, hash),
                  EVT_OK);
     cr_assert_eq(store_commit(store), EVT_OK);
     cr_assert_eq(count_of(store, "order:o-1", 0, 9), 1);
@@ -520,7 +521,8 @@ static void arm(struct store *store, const char *order, int64_t set_ms,
     text_copy(event.order_id, ID_BYTES, order);
     text_copy(armed.order_id, ID_BYTES, order);
     cr_assert_eq(store_begin(store), EVT_OK);
-    cr_assert_eq(store_append(store, 1u << TAG_ORDER, &event, data, &row, hash),
+    cr_assert_eq(store_append(store, &shop_domain, 1u << TAG_ORDER, &event,
+                              data, &row, hash),
                  EVT_OK);
     armed.event_seq = event.at.seq;
     cr_assert_eq(store_arm(store, &armed), EVT_OK);

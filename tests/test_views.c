@@ -5,6 +5,7 @@
 #include "order-svc/order.h"
 #include "payment-svc/payment.h"
 #include "read/view_db.h"
+#include "shop/shop.h"
 #include "stream/frame.h"
 
 #include <criterion/criterion.h>
@@ -47,8 +48,8 @@ static void open_view(const struct view *view)
     cr_assert_eq(view_db_begin(db), EVT_OK);
 }
 
-static struct event an_event(const char *source, uint64_t seq,
-                             enum message_type type, const char *order_id)
+static struct event an_event(const char *source, uint64_t seq, unsigned type,
+                             const char *order_id)
 {
     struct event event = {.type = type, .at = {.seq = seq}};
 
@@ -134,7 +135,7 @@ struct made_log {
 static struct made_log logs[SERVICES] = {
     {.source = "order"}, {.source = "inventory"}, {.source = "payment"}};
 
-static struct event *made(int log, enum message_type type, const char *order_id)
+static struct event *made(int log, unsigned type, const char *order_id)
 {
     struct made_log *to = &logs[log];
     struct event *event = &to->events[to->count++];
@@ -146,7 +147,7 @@ static struct event *made(int log, enum message_type type, const char *order_id)
 
 static void placed(const char *order_id)
 {
-    struct payload *data = &made(0, ORDER_PLACED, order_id)->data;
+    struct payload *data = payload_in(made(0, ORDER_PLACED, order_id)->data);
 
     text_copy(data->customer, sizeof data->customer, "alice");
     data->line_count = 1;
@@ -156,10 +157,11 @@ static void placed(const char *order_id)
     data->total_cents = 3980;
 }
 
-static void because(int log, enum message_type type, const char *order_id,
+static void because(int log, unsigned type, const char *order_id,
                     const char *reason)
 {
-    text_copy(made(log, type, order_id)->data.reason, REASON_BYTES, reason);
+    text_copy(payload_in(made(log, type, order_id)->data)->reason, REASON_BYTES,
+              reason);
 }
 
 enum { ORDER, INVENTORY, PAYMENT };
@@ -421,12 +423,12 @@ Test(views, lists_of_orders_go_by_an_index)
 
 /* ---- the stock view ----------------------------------------------------- */
 
-static void move_stock(enum message_type type, const char *order_id,
-                       int64_t widgets, int64_t gadgets)
+static void move_stock(unsigned type, const char *order_id, int64_t widgets,
+                       int64_t gadgets)
 {
     static uint64_t seq;
     struct event event = an_event("inventory", ++seq, type, order_id);
-    struct payload *data = &event.data;
+    struct payload *data = payload_in(event.data);
     const int64_t quantities[] = {widgets, gadgets};
     static const char *const skus[] = {"widget", "gadget"};
 
@@ -472,14 +474,13 @@ Test(views, held_stock_is_on_hand_but_not_available)
 
 /* ---- the account view --------------------------------------------------- */
 
-static void move_money(uint64_t seq, enum message_type type,
-                       const char *customer, const char *order_id,
-                       int64_t cents)
+static void move_money(uint64_t seq, unsigned type, const char *customer,
+                       const char *order_id, int64_t cents)
 {
     struct event event = an_event("payment", seq, type, order_id);
 
-    text_copy(event.data.customer, CUSTOMER_BYTES, customer);
-    event.data.amount_cents = cents;
+    text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, customer);
+    payload_in(event.data)->amount_cents = cents;
     project(&event);
 }
 

@@ -2,6 +2,7 @@
  * transcripts and compared with tests/transcripts/ (UPDATE_GOLDEN=1 writes
  * them again: then read the diff).  Next: test_worlds.c, every interleaving. */
 #include "scratch.h"
+#include "shop/shop.h"
 #include "world.h"
 
 #include <criterion/criterion.h>

@@ -12,6 +12,7 @@
  * $LAB_WITHOUT, and lab/worlds.txt says what the search has to find.  Next:
  * world.c, which does the walking. */
 #include "scratch.h"
+#include "shop/shop.h"
 #include "world.h"
 
 #include <criterion/criterion.h>
@@ -454,7 +455,7 @@ static void deceive_kind(FILE *out, const struct rule *rule,
     }
 }
 
-static bool is_setup(enum message_type type)
+static bool is_setup(unsigned type)
 {
     return type == LIST_PRODUCT || type == RECEIVE_STOCK ||
            type == DEPOSIT_FUNDS;

@@ -9,6 +9,7 @@
 #include "core/codec.h"
 #include "core/flow.h"
 #include "shop/money.h"
+#include "shop/shop.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -41,7 +42,7 @@ static void copy_event(struct event *to, const struct event *from)
     to->cause.at = from->cause.at;
     memcpy(to->cause.command_id, from->cause.command_id,
            sizeof to->cause.command_id);
-    memcpy(&to->data, &from->data, sizeof to->data);
+    memcpy(to->data, from->data, sizeof to->data);
 }
 
 static uint16_t intern(const struct event *event)
@@ -64,8 +65,7 @@ static uint16_t intern(const struct event *event)
 
 /* ---- causes, built by hand ---------------------------------------------- */
 
-struct event an_event(const char *source, enum message_type type,
-                      const char *order_id)
+struct event an_event(const char *source, unsigned type, const char *order_id)
 {
     struct event event;
 
@@ -80,9 +80,10 @@ struct event an_event(const char *source, enum message_type type,
 struct event *with_line(struct event *event, const char *sku, int64_t quantity,
                         int64_t price_cents)
 {
-    struct line *line = &event->data.lines[event->data.line_count++];
+    struct payload *data = payload_in(event->data);
+    struct line *line = &data->lines[data->line_count++];
 
-    assert(event->data.line_count <= LINES_MAX);
+    assert(data->line_count <= LINES_MAX);
     text_copy(line->sku, sizeof line->sku, sku);
     line->quantity = quantity;
     line->price_cents = price_cents;
@@ -93,18 +94,18 @@ struct event a_place(const char *order_id, const char *customer)
 {
     struct event command = an_event(NULL, PLACE_ORDER, order_id);
 
-    text_copy(command.data.customer, CUSTOMER_BYTES, customer);
+    text_copy(payload_in(command.data)->customer, CUSTOMER_BYTES, customer);
     return command;
 }
 
-struct event a_sku(enum message_type type, const char *sku, int64_t quantity,
+struct event a_sku(unsigned type, const char *sku, int64_t quantity,
                    int64_t price_cents)
 {
     struct event command = an_event(NULL, type, "");
 
-    text_copy(command.data.sku, SKU_BYTES, sku);
-    command.data.quantity = quantity;
-    command.data.price_cents = price_cents;
+    text_copy(payload_in(command.data)->sku, SKU_BYTES, sku);
+    payload_in(command.data)->quantity = quantity;
+    payload_in(command.data)->price_cents = price_cents;
     return command;
 }
 
@@ -112,8 +113,8 @@ struct event a_deposit(const char *customer, int64_t cents)
 {
     struct event command = an_event(NULL, DEPOSIT_FUNDS, "");
 
-    text_copy(command.data.customer, CUSTOMER_BYTES, customer);
-    command.data.amount_cents = cents;
+    text_copy(payload_in(command.data)->customer, CUSTOMER_BYTES, customer);
+    payload_in(command.data)->amount_cents = cents;
     return command;
 }
 
@@ -137,8 +138,8 @@ static const struct event *append(struct world *world, unsigned service,
 
     assert(seq <= WORLD_LOG_MAX);
     copy_event(&event, own);
-    codec_trim(message, &event.data);
-    assert(codec_check(message, &event.data, &why, &field) == EVT_OK);
+    codec_trim(&shop_domain, message, event.data);
+    assert(codec_check(message, event.data, &why, &field) == EVT_OK);
     text_copy(event.source, sizeof event.source,
               roster_services[service]->name);
     memset(event.at.log_id, (int)service + 1, LOG_ID_BYTES);
@@ -152,11 +153,10 @@ void world_given(struct world *world, unsigned service, const struct event *own)
     (void)append(world, service, own); /* only its effect is wanted */
 }
 
-static bool has_tag(const struct event *event, enum tag_kind kind,
-                    const char *key)
+static bool has_tag(const struct event *event, unsigned kind, const char *key)
 {
     struct tag tags[EVENT_TAGS_MAX];
-    size_t count = event_tags(event, tags);
+    size_t count = event_tags(&shop_domain, event, tags);
 
     for (size_t i = 0; i < count; i++) {
         if (tags[i].kind == kind && strcmp(tags[i].key, key) == 0)
@@ -183,7 +183,7 @@ enum { STATE_BYTES_MAX = 1024 };
 /* The states that one decision reads. */
 struct desk {
     const struct world *world;
-    enum message_type on;
+    unsigned on;
     unsigned service, used;
     _Alignas(max_align_t) uint8_t states[STATES_MAX][STATE_BYTES_MAX];
 };
@@ -305,7 +305,7 @@ static bool is_writable(const struct event *event)
 {
     const char *why, *field;
 
-    return codec_check(shop_message(event->type), &event->data, &why, &field) ==
+    return codec_check(shop_message(event->type), event->data, &why, &field) ==
            EVT_OK;
 }
 
@@ -514,20 +514,22 @@ static const char *event_broken(const struct event *event,
     if (seen[event->type] != NULL)
         return event->type == PAYMENT_CHARGED ? "S4: charged twice"
                                               : "S2: the same step twice";
-    if (event->type == STOCK_RESERVED && !same_lines(&event->data, placed))
+    if (event->type == STOCK_RESERVED && !same_lines(payload_of(event), placed))
         return "S8: reserved other lines than ordered";
     if ((event->type == STOCK_RELEASED || event->type == STOCK_SHIPPED) &&
-        !same_lines(&event->data, seen[STOCK_RESERVED] ? placed : &nothing))
+        !same_lines(payload_of(event),
+                    seen[STOCK_RESERVED] ? placed : &nothing))
         return "S8: released or shipped other lines than reserved";
     if (event->type == PAYMENT_CHARGED &&
-        (event->data.amount_cents != placed->total_cents ||
-         event->data.amount_cents != sum_of_lines(placed) ||
-         strcmp(event->data.customer, placed->customer) != 0))
+        (payload_of(event)->amount_cents != placed->total_cents ||
+         payload_of(event)->amount_cents != sum_of_lines(placed) ||
+         strcmp(payload_of(event)->customer, placed->customer) != 0))
         return "S8: charged something else than the order's total";
     if (event->type == PAYMENT_REFUNDED &&
         (charged == NULL ||
-         event->data.amount_cents != charged->data.amount_cents ||
-         strcmp(event->data.customer, charged->data.customer) != 0))
+         payload_of(event)->amount_cents != payload_of(charged)->amount_cents ||
+         strcmp(payload_of(event)->customer, payload_of(charged)->customer) !=
+             0))
         return "S4: refunded something else than was charged";
     return NULL;
 }
@@ -561,7 +563,7 @@ static const char *order_broken(const struct world *world,
                            ->order_id,
                        order_id) != 0)
                 return "S8: cause and event name different orders";
-            what = event_broken(event, &placed->data, seen);
+            what = event_broken(event, payload_of(placed), seen);
             if (what != NULL)
                 return what;
             seen[event->type] = event;
@@ -580,8 +582,9 @@ static const char *shelf_broken(const struct world *world, const char *sku)
     for (unsigned seq = 1; seq <= world->length[AT_INVENTORY]; seq++) {
         const struct event *event = world_event(world, AT_INVENTORY, seq);
 
-        if (event->type == STOCK_RECEIVED && strcmp(event->data.sku, sku) == 0)
-            received += event->data.quantity;
+        if (event->type == STOCK_RECEIVED &&
+            strcmp(payload_of(event)->sku, sku) == 0)
+            received += payload_of(event)->quantity;
     }
     for (size_t i = 0; i < 3; i++) {
         part[i] = world_number(world, AT_INVENTORY, "shelf", sku, parts[i]);
@@ -602,9 +605,10 @@ static const char *account_broken(const struct world *world,
     for (unsigned seq = 1; seq <= world->length[AT_PAYMENT]; seq++) {
         const struct event *event = world_event(world, AT_PAYMENT, seq);
 
-        if (strcmp(event->data.customer, customer) == 0)
-            sum += event->type == PAYMENT_CHARGED ? -event->data.amount_cents
-                                                  : event->data.amount_cents;
+        if (strcmp(payload_of(event)->customer, customer) == 0)
+            sum += event->type == PAYMENT_CHARGED
+                       ? -payload_of(event)->amount_cents
+                       : payload_of(event)->amount_cents;
     }
     if (balance < 0)
         return "S5: a balance below zero";
@@ -621,12 +625,13 @@ const char *world_broken(const struct world *world)
 
             if (event->type == ORDER_PLACED)
                 what = order_broken(world, event);
-            for (uint32_t i = 0; i < event->data.line_count && !what; i++)
-                what = shelf_broken(world, event->data.lines[i].sku);
+            for (uint32_t i = 0; i < payload_of(event)->line_count && !what;
+                 i++)
+                what = shelf_broken(world, payload_of(event)->lines[i].sku);
             if (what == NULL && event->type == STOCK_RECEIVED)
-                what = shelf_broken(world, event->data.sku);
+                what = shelf_broken(world, payload_of(event)->sku);
             if (what == NULL && s == AT_PAYMENT)
-                what = account_broken(world, event->data.customer);
+                what = account_broken(world, payload_of(event)->customer);
         }
     }
     return what;
@@ -898,7 +903,7 @@ void world_print_event(FILE *out, const struct event *event)
         fprintf(out, " %s", event->order_id);
     for (; field->name != NULL; field++) {
         fputs(between, out);
-        print_field(out, field, &event->data);
+        print_field(out, field, payload_of(event));
         between = ", ";
     }
 }

@@ -11,6 +11,7 @@
 
 #include "core/service.h"
 #include "shop/roster.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 
@@ -47,15 +48,14 @@ struct step {
 
 /* An event of @source's log, or (source NULL) a command; the payload is zeros
  * for the caller to fill. */
-struct event an_event(const char *source, enum message_type type,
-                      const char *order_id);
+struct event an_event(const char *source, unsigned type, const char *order_id);
 /* Adds a line; returns @event. */
 struct event *with_line(struct event *event, const char *sku, int64_t quantity,
                         int64_t price_cents);
 /* Commands: PLACE_ORDER without lines; LIST_PRODUCT or RECEIVE_STOCK;
  * DEPOSIT_FUNDS. */
 struct event a_place(const char *order_id, const char *customer);
-struct event a_sku(enum message_type type, const char *sku, int64_t quantity,
+struct event a_sku(unsigned type, const char *sku, int64_t quantity,
                    int64_t price_cents);
 struct event a_deposit(const char *customer, int64_t cents);
 
@@ -142,7 +142,7 @@ struct script {
  * every amount in it is huge.  NO_MESSAGE: the truth.  For tests that ask
  * whether a guard is missed when it is gone. */
 struct delusion {
-    enum message_type on;
+    unsigned on;
     const char *kind;
     int status;
 };

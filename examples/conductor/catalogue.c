@@ -73,7 +73,13 @@ static const struct message messages[] = {
 };
 // clang-format on
 
+static const char *const tags[TAG_KINDS] = {
+    [TAG_SKU] = "sku", [TAG_CUSTOMER] = "customer"};
+
 const struct domain conducted_domain = {
     .messages = messages,
     .message_count = sizeof messages / sizeof messages[0],
+    .tags = tags,
+    .tag_count = TAG_KINDS,
+    .payload_bytes = sizeof(struct payload),
 };

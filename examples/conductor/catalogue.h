@@ -10,10 +10,8 @@
 #include "core/domain.h"
 
 enum message_type {
-    NO_MESSAGE,
-
     /* Commands of clients. */
-    LIST_PRODUCT,
+    LIST_PRODUCT = 1,
     PLACE_ORDER,
     CANCEL_ORDER,
     EXPIRE_ORDER, /* sent by a timer only */
@@ -45,7 +43,7 @@ enum message_type {
     MESSAGE_TYPES
 };
 
-enum tag_kind { NO_TAG, TAG_ORDER, TAG_SKU, TAG_CUSTOMER, TAG_KINDS };
+enum tag_kind { TAG_SKU = TAG_ORDER + 1, TAG_CUSTOMER, TAG_KINDS };
 
 enum {
     SKU_BYTES = 32, /* all *_BYTES include the final NUL */

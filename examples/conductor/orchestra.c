@@ -12,7 +12,7 @@
 
 static struct payload *data_of(struct command *command)
 {
-    return (void *)&command->data;
+    return (void *)command->data;
 }
 
 /* ---- sending ---------------------------------------------------------- */

@@ -10,7 +10,7 @@
 
 static inline const struct payload *payload_of(const struct event *event)
 {
-    return (const void *)&event->data;
+    return (const void *)event->data;
 }
 
 /* Their numbers, in the order in which a saga climbs. */

@@ -87,6 +87,7 @@ static const char *const order_sources[] = {"conductor", NULL};
 
 const struct view conductor_view = {
     .name = "order",
+    .domain = &conducted_domain,
     .sources = order_sources,
     .revision = 1,
     .schema = "CREATE TABLE orders (order_id TEXT PRIMARY KEY,"
@@ -155,6 +156,7 @@ static const char *const stock_sources[] = {"inventory", NULL};
 
 const struct view inventory_view = {
     .name = "stock",
+    .domain = &conducted_domain,
     .sources = stock_sources,
     .revision = 1,
     .schema = "CREATE TABLE stock (sku TEXT PRIMARY KEY,"
@@ -207,6 +209,7 @@ static const char *const account_sources[] = {"payment", NULL};
 
 const struct view payment_view = {
     .name = "account",
+    .domain = &conducted_domain,
     .sources = account_sources,
     .revision = 1,
     .schema = "CREATE TABLE accounts (customer TEXT PRIMARY KEY,"

@@ -7,6 +7,7 @@
 #include "audit/check_parts.h"
 
 #include "log/sql.h"
+#include "shop/shop.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

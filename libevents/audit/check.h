@@ -26,6 +26,7 @@
 #include "core/service.h"
 #include "log/store.h"
 #include "read/view.h"
+#include "shop/shop.h"
 
 /* The invariants.  S: at every moment.  L: within a bound.  Q: when all is
  * quiet.  J: what a client's journal says. */

@@ -13,7 +13,7 @@ enum { CAUSE_COMMAND = -1, CAUSE_UNKNOWN = -2 };
 /* An event that is judged, with what it says of its cause. */
 struct answer {
     uint64_t seq;
-    enum message_type type;
+    unsigned type;
     const char *order_id, *subject;
     int cause_from;     /* number of the service, or one of the above */
     uint64_t cause_seq; /* in that service's log */
@@ -22,8 +22,8 @@ struct answer {
 /* ---- causes: every event against the one that it answers ---------------- */
 
 /* Whether a rule of @service lets @type follow a message of type @on. */
-static bool rule_allows(const struct service *service, enum message_type on,
-                        enum message_type type)
+static bool rule_allows(const struct service *service, unsigned on,
+                        unsigned type)
 {
     const struct rule *rule = service_rule(service, on);
 
@@ -32,7 +32,7 @@ static bool rule_allows(const struct service *service, enum message_type on,
 
 /* A timer's command comes from its event, any other from a client. */
 static const struct timer *timer_sending(const struct service *service,
-                                         enum message_type command)
+                                         unsigned command)
 {
     for (size_t i = 0; i < service->timer_count; i++) {
         if (service->timers[i].send == command)
@@ -41,13 +41,12 @@ static const struct timer *timer_sending(const struct service *service,
     return NULL;
 }
 
-static bool command_allows(const struct checked_log *log,
-                           enum message_type type)
+static bool command_allows(const struct checked_log *log, unsigned type)
 {
     const struct service *service = log->service;
 
     for (size_t i = 0; i < service->rule_count; i++) {
-        enum message_type on = service->rules[i].on;
+        unsigned on = service->rules[i].on;
 
         if (check_message_of(log, on)->is_command &&
             timer_sending(service, on) == NULL &&
@@ -57,8 +56,8 @@ static bool command_allows(const struct checked_log *log,
     return false;
 }
 
-static bool timer_allows(const struct service *service, enum message_type from,
-                         enum message_type type)
+static bool timer_allows(const struct service *service, unsigned from,
+                         unsigned type)
 {
     for (size_t i = 0; i < service->timer_count; i++) {
         if (service->timers[i].from == from &&
@@ -70,9 +69,9 @@ static bool timer_allows(const struct service *service, enum message_type from,
 
 /* S9: declared in a rule table. */
 static void check_declared(struct check *check, const struct checked_log *log,
-                           const struct answer *answer, enum message_type cause)
+                           const struct answer *answer, unsigned cause)
 {
-    enum message_type type = answer->type;
+    unsigned type = answer->type;
     bool allowed;
 
     if (answer->cause_from == CAUSE_COMMAND)

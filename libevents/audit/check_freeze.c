@@ -5,6 +5,7 @@
  * it (cursors, timers, parked rows, snapshots of states); the events up to the
  * head are read later, in slices.  Next: check_log.c. */
 #include "audit/check_parts.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>

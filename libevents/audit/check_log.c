@@ -5,6 +5,7 @@
  * sums; in each, the events of the part's sagas go to the invariants that are
  * about one saga.  Next: check_causes.c; then shop/invariants.c. */
 #include "audit/check_parts.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,15 +52,14 @@ static void check_chain(struct check *check, const struct checked_log *log,
 }
 
 const struct message *check_message_of(const struct checked_log *log,
-                                       enum message_type type)
+                                       unsigned type)
 {
     return log->service->domain != NULL
                ? domain_message(log->service->domain, type)
                : shop_message(type);
 }
 
-enum message_type check_row_type(const struct checked_log *log,
-                                 const struct row *row)
+unsigned check_row_type(const struct checked_log *log, const struct row *row)
 {
     if (log->service->domain == NULL)
         return shop_type_named(row->type);
@@ -83,8 +83,8 @@ bool check_decode(const struct checked_log *log, const struct row *row,
         text_copy(event->order_id, ID_BYTES, row->order_id);
         return event->type != NO_MESSAGE;
     }
-    rc = codec_from_row(log->service->name, store_log_id(log->judged), row,
-                        event, why, field);
+    rc = codec_from_row(log->service->domain, log->service->name,
+                        store_log_id(log->judged), row, event, why, field);
     if (rc == EVT_NEWER)
         *why = "it is newer than this program";
     return rc == EVT_OK;
@@ -132,7 +132,7 @@ static void broken_snapshot(struct check *check, const struct checked_log *log,
 {
     char tag[TAG_BYTES];
 
-    event_tag(kind->tag, key, tag);
+    event_tag(log->service->domain, kind->tag, key, tag);
     check_broken(check, CHECK_S7, tag, "%s's snapshot at #%" PRId64 " %s",
                  log->service->name, seq, what);
 }
@@ -154,7 +154,7 @@ static void fold_event(struct check *check, struct checked_log *log,
                        const struct event *event)
 {
     struct tag tags[EVENT_TAGS_MAX];
-    size_t count = event_tags(event, tags);
+    size_t count = event_tags(log->service->domain, event, tags);
 
     for (unsigned k = 0; k < log->service->kind_count; k++) {
         const struct kind *kind = &log->service->kinds[k];

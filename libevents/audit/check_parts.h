@@ -5,6 +5,7 @@
 
 #include "audit/check.h"
 #include "core/codec.h"
+#include "shop/shop.h"
 
 #include <sqlite3.h>
 #include <uthash.h>
@@ -15,7 +16,7 @@ struct checked_saga {
     uint64_t armed_seq; /* the event that set its timer; 0 = none is armed */
     /* of its newest event in each log; 0 and NO_MESSAGE = none */
     uint64_t last_seq[SERVICES];
-    enum message_type last_type[SERVICES];
+    unsigned last_type[SERVICES];
     uint8_t fires; /* its timer is overdue, by a little: in that log, plus 1 */
     void *facts;   /* what the domain's invariants know of it */
     UT_hash_handle hh;
@@ -119,10 +120,9 @@ void check_log_free(struct checked_log *log);
 
 /* The message of @type, in the domain of @log or as it was learned. */
 const struct message *check_message_of(const struct checked_log *log,
-                                       enum message_type type);
+                                       unsigned type);
 /* The message type that a row names, or NO_MESSAGE if the name is unknown. */
-enum message_type check_row_type(const struct checked_log *log,
-                                 const struct row *row);
+unsigned check_row_type(const struct checked_log *log, const struct row *row);
 /* As the services decode it; of one without a domain, its envelope.  False:
  * *why and *field say why not. */
 bool check_decode(const struct checked_log *log, const struct row *row,
@@ -141,7 +141,7 @@ MUST_CHECK enum evt_status check_tags(struct check *check,
 /* ---- check_notes.c: events that others name ------------------------------ */
 
 struct note {
-    enum message_type type; /* NO_MESSAGE: there is no such event */
+    unsigned type; /* NO_MESSAGE: there is no such event */
     char order_id[ID_BYTES];
 };
 

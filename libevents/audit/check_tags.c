@@ -41,14 +41,14 @@ static uint64_t tags_of(const struct checked_log *log,
                         const struct event *event)
 {
     struct tag tags[EVENT_TAGS_MAX];
-    size_t count = event_tags(event, tags);
+    size_t count = event_tags(log->service->domain, event, tags);
     char text[TAG_BYTES];
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (!service_indexes(log->service, event->type, tags[i].kind))
             continue;
-        event_tag(tags[i].kind, tags[i].key, text);
+        event_tag(log->service->domain, tags[i].kind, tags[i].key, text);
         sum += tag_hash(text, event->at.seq);
     }
     return sum;

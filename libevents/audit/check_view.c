@@ -8,6 +8,7 @@
 #include "audit/check_parts.h"
 #include "log/sql.h"
 #include "read/view_diff.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -44,8 +45,9 @@ static enum evt_status fold_row(struct view_db *db, const struct view *view,
     const char *why, *field;
     struct event event;
 
-    if (codec_from_row(log->service->name, store_log_id(log->later), row,
-                       &event, &why, &field) != EVT_OK)
+    if (codec_from_row(log->service->domain, log->service->name,
+                       store_log_id(log->later), row, &event, &why,
+                       &field) != EVT_OK)
         return EVT_OK; /* readers leave it out, too; S1 has named it */
     return view->project(db, &event);
 }

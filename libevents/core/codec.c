@@ -144,9 +144,8 @@ static const char *check_fields(const struct field *fields, const void *base,
     return NULL;
 }
 
-enum evt_status codec_check(const struct message *message,
-                            const struct payload *payload, const char **why,
-                            const char **field)
+enum evt_status codec_check(const struct message *message, const void *payload,
+                            const char **why, const char **field)
 {
     const char *name = NULL;
     const char *problem = check_fields(message->fields, payload, &name);
@@ -214,8 +213,8 @@ static void pack_fields(msgpack_packer *packer, const struct field *fields,
     }
 }
 
-size_t codec_encode(const struct message *message,
-                    const struct payload *payload, uint8_t bytes[DATA_MAX])
+size_t codec_encode(const struct message *message, const void *payload,
+                    uint8_t bytes[DATA_MAX])
 {
     struct out out = {.bytes = bytes};
     const char *why, *field;
@@ -336,29 +335,29 @@ static bool decode_map(const struct field *fields, struct unpack *in,
     return true;
 }
 
-enum evt_status codec_decode(const struct message *message,
-                             const uint8_t *bytes, size_t count,
-                             struct payload *payload, const char **why,
-                             const char **field)
+enum evt_status codec_decode(const struct domain *domain,
+                             const struct message *message,
+                             const uint8_t *bytes, size_t count, void *payload,
+                             const char **why, const char **field)
 {
     struct problem problem = {"not a msgpack map", NULL};
     struct unpack in = {bytes, bytes + count};
-    struct payload decoded;
+    alignas(max_align_t) unsigned char decoded[PAYLOAD_BYTES_MAX];
     bool good;
 
-    memset(&decoded, 0, sizeof decoded);
-    good = decode_map(message->fields, &in, &decoded, &problem);
+    memset(decoded, 0, domain->payload_bytes);
+    good = decode_map(message->fields, &in, decoded, &problem);
     if (good && in.at != in.end)
         good = bad(&problem, "not a msgpack map", NULL);
     if (good)
-        good = codec_check(message, &decoded, &problem.why, &problem.field) ==
+        good = codec_check(message, decoded, &problem.why, &problem.field) ==
                EVT_OK;
     if (!good) {
         *why = problem.why;
         *field = problem.field;
         return EVT_BAD;
     }
-    *payload = decoded;
+    memcpy(payload, decoded, domain->payload_bytes);
     return EVT_OK;
 }
 
@@ -381,13 +380,14 @@ static void keep_fields(const struct field *fields, const void *from, void *to)
     }
 }
 
-void codec_trim(const struct message *message, struct payload *payload)
+void codec_trim(const struct domain *domain, const struct message *message,
+                void *payload)
 {
-    struct payload kept;
+    alignas(max_align_t) unsigned char kept[PAYLOAD_BYTES_MAX];
 
-    memset(&kept, 0, sizeof kept);
-    keep_fields(message->fields, payload, &kept);
-    *payload = kept;
+    memset(kept, 0, domain->payload_bytes);
+    keep_fields(message->fields, payload, kept);
+    memcpy(payload, kept, domain->payload_bytes);
 }
 
 static bool fields_agree(const struct field *a, const void *pa,
@@ -420,18 +420,18 @@ static bool fields_agree(const struct field *a, const void *pa,
     return true;
 }
 
-bool codec_agrees(const struct message *a, const struct payload *pa,
-                  const struct message *b, const struct payload *pb)
+bool codec_agrees(const struct message *a, const void *pa,
+                  const struct message *b, const void *pb)
 {
     return fields_agree(a->fields, pa, b->fields, pb);
 }
 
 /* ---- rows --------------------------------------------------------------- */
 
-void codec_to_row(const struct event *event, uint8_t data[DATA_MAX],
-                  struct row *row)
+void codec_to_row(const struct domain *domain, const struct event *event,
+                  uint8_t data[DATA_MAX], struct row *row)
 {
-    const struct message *message = shop_message(event->type);
+    const struct message *message = domain_message(domain, event->type);
 
     memset(row, 0, sizeof *row);
     row->seq = event->at.seq;
@@ -444,17 +444,17 @@ void codec_to_row(const struct event *event, uint8_t data[DATA_MAX],
     row->cause_seq = event->cause.at.seq;
     memcpy(row->command_id, event->cause.command_id, ID_BYTES);
     row->data = data;
-    row->data_bytes = (uint32_t)codec_encode(message, &event->data, data);
+    row->data_bytes = (uint32_t)codec_encode(message, event->data, data);
 }
 
-enum evt_status codec_from_row(const char *source,
+enum evt_status codec_from_row(const struct domain *domain, const char *source,
                                const uint8_t log_id[LOG_ID_BYTES],
                                const struct row *row, struct event *event,
                                const char **why, const char **field)
 {
     uint32_t newest = 0;
     const struct message *message =
-        shop_message_named(row->type, row->version, &newest);
+        domain_message_named(domain, row->type, row->version, &newest);
     enum evt_status rc;
 
     if (newest == 0)
@@ -467,12 +467,12 @@ enum evt_status codec_from_row(const char *source,
         return EVT_BAD;
     }
     memset(event, 0, offsetof(struct event, data));
-    rc = codec_decode(message, row->data, row->data_bytes, &event->data, why,
-                      field);
+    rc = codec_decode(domain, message, row->data, row->data_bytes, event->data,
+                      why, field);
     if (rc != EVT_OK)
         return rc;
     for (const struct message *m = message; m->upcast != NULL; m++)
-        m->upcast(&event->data); /* versions stand in ascending order */
+        m->upcast(event->data); /* versions stand in ascending order */
     event->type = message->type;
     text_copy(event->source, SERVICE_BYTES, source);
     memcpy(event->at.log_id, log_id, LOG_ID_BYTES);

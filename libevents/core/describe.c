@@ -1,6 +1,8 @@
 /* describe.c - a service's tables as JSON.  Reading them back: described.c. */
 #include "core/describe.h"
 
+#include "shop/shop.h"
+
 #include <string.h>
 
 /* ---- fields -------------------------------------------------------------- */
@@ -8,11 +10,11 @@
 static json_t *fields_json(const struct field *fields);
 
 /* A tag's name is the prefix of its text, without the colon. */
-static json_t *tag_json(enum tag_kind tag)
+static json_t *tag_json(unsigned tag)
 {
     char text[TAG_BYTES];
 
-    event_tag(tag, "", text);
+    event_tag(&shop_domain, tag, "", text);
     return json_stringn(text, strlen(text) - 1);
 }
 
@@ -63,7 +65,7 @@ static json_t *fields_json(const struct field *fields)
 
 /* ---- messages ------------------------------------------------------------ */
 
-static json_t *types_json(const enum message_type *types, size_t max)
+static json_t *types_json(const unsigned *types, size_t max)
 {
     json_t *array = json_array();
 
@@ -90,7 +92,7 @@ json_t *describe_message(const struct message *message)
 }
 
 /* Whether a table of @service names @type. */
-static bool names(const struct service *service, enum message_type type)
+static bool names(const struct service *service, unsigned type)
 {
     bool named = false;
 

@@ -5,6 +5,8 @@
  * Messages are checked first, since the tables may name no others. */
 #include "core/describe.h"
 
+#include "shop/shop.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,7 +152,7 @@ static bool learn(const json_t *messages)
 
 /* ---- tables -------------------------------------------------------------- */
 
-static bool read_types(const json_t *list, enum message_type *types, size_t max)
+static bool read_types(const json_t *list, unsigned *types, size_t max)
 {
     const char *names[FOLDS_MAX + 1] = {NULL};
 
@@ -199,7 +201,7 @@ static bool read_timer(void *ctx, json_t *json, size_t i)
 
 static bool check_kind(void *ctx, json_t *json, size_t i)
 {
-    enum message_type folded[FOLDS_MAX];
+    unsigned folded[FOLDS_MAX];
     const char *name, *tag;
     json_int_t revision;
     json_t *folds, *fields;

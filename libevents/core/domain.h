@@ -11,6 +11,11 @@
 struct domain {
     const struct message *messages; /* a type's versions in ascending order */
     size_t message_count;
+    /* The names of its kinds of tags, by number; those of NO_TAG and TAG_ORDER
+     * are not looked at. */
+    const char *const *tags;
+    size_t tag_count;
+    size_t payload_bytes; /* of the struct that its fields lie in */
 };
 
 /* The newest version of @type, or NULL: @domain has no such type. */

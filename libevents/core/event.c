@@ -82,18 +82,19 @@ void event_hash(const uint8_t previous[HASH_BYTES], const struct row *row,
     crypto_generichash_final(&state, hash, HASH_BYTES);
 }
 
-void event_tag(enum tag_kind kind, const char *key, char text[TAG_BYTES])
+void event_tag(const struct domain *domain, unsigned kind, const char *key,
+               char text[TAG_BYTES])
 {
-    static const char *const prefixes[TAG_KINDS] = {
-        "", "order:", "sku:", "customer:"};
-    size_t length = strlen(prefixes[kind]);
+    const char *name = kind == TAG_ORDER ? "order" : domain->tags[kind];
+    size_t length = strlen(name);
 
     /* half of all statements name a tag: no snprintf */
-    memcpy(text, prefixes[kind], length);
+    memcpy(text, name, length);
+    text[length++] = ':';
     text_copy(text + length, TAG_BYTES - length, key);
 }
 
-static size_t add_tag(struct tag tags[], size_t count, enum tag_kind kind,
+static size_t add_tag(struct tag tags[], size_t count, unsigned kind,
                       const char *key)
 {
     if (key[0] == '\0')
@@ -118,19 +119,21 @@ static size_t add_item_tags(struct tag tags[], size_t count,
     return count;
 }
 
-size_t event_tags(const struct event *event, struct tag tags[EVENT_TAGS_MAX])
+size_t event_tags(const struct domain *domain, const struct event *event,
+                  struct tag tags[EVENT_TAGS_MAX])
 {
-    const struct message *message = shop_message(event->type);
+    const struct message *message =
+        domain == NULL ? NULL : domain_message(domain, event->type);
     size_t count = add_tag(tags, 0, TAG_ORDER, event->order_id);
 
     if (message == NULL)
         return count;
     for (const struct field *f = message->fields; f->name != NULL; f++) {
         if (f->kind == FIELD_LIST)
-            count = add_item_tags(tags, count, f, &event->data);
+            count = add_item_tags(tags, count, f, event->data);
         else if (f->tag != NO_TAG)
             count = add_tag(tags, count, f->tag,
-                            (const char *)&event->data + f->offset);
+                            (const char *)event->data + f->offset);
     }
     return count;
 }
@@ -146,8 +149,7 @@ char *event_id(const char *source, const struct position *at,
     return text;
 }
 
-bool event_type_in(enum message_type type, const enum message_type *types,
-                   size_t max)
+bool event_type_in(unsigned type, const unsigned *types, size_t max)
 {
     for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++) {
         if (types[i] == type)

@@ -9,8 +9,9 @@
 
 #include "base/status.h"
 #include "base/text.h"
-#include "shop/shop.h"
+#include "core/domain.h"
 
+#include <stdalign.h>
 #include <stdbool.h>
 
 enum {
@@ -39,15 +40,18 @@ struct cause {
     char command_id[ID_BYTES]; /* "" when an event was the cause */
 };
 
+/* Decoded.  A plain value that can be copied; its payload lies inside, the
+ * domain's own struct (domain.h: payload_bytes): so whoever includes this
+ * compiles with -fno-strict-aliasing, as pkg-config says. */
 struct event {
-    enum message_type type;
+    unsigned type;              /* the domain's number for it */
     char source[SERVICE_BYTES]; /* the service whose log holds it */
     struct position at;
     char order_id[ID_BYTES]; /* the saga; "" for stock, product, funds */
     int64_t time_ms;         /* Unix time, for display: no decision uses two
                                 processes' clocks */
     struct cause cause;
-    struct payload data;
+    alignas(max_align_t) unsigned char data[PAYLOAD_BYTES_MAX];
 };
 
 /* An event as stored and sent.  Pointers are borrowed from the message or the
@@ -79,18 +83,21 @@ void event_genesis(const char *source, const uint8_t log_id[LOG_ID_BYTES],
 void event_hash(const uint8_t previous[HASH_BYTES], const struct row *row,
                 uint8_t hash[HASH_BYTES]);
 
-/* The text of a tag, "sku:widget".  @text holds TAG_BYTES. */
-void event_tag(enum tag_kind kind, const char *key, char text[TAG_BYTES]);
+/* The text of a tag, "order:o-7", or in the words of @domain, which may be NULL
+ * for TAG_ORDER.  @text holds TAG_BYTES. */
+void event_tag(const struct domain *domain, unsigned kind, const char *key,
+               char text[TAG_BYTES]);
 
 struct tag {
-    enum tag_kind kind;
+    unsigned kind;
     const char *key; /* borrowed from the event */
 };
 
-/* Every tag of @event: its order's, and those of its tagged fields.  Writes at
- * most EVENT_TAGS_MAX (order + one + LINES_MAX fit); returns how many.  The
- * same tag is never named twice. */
-size_t event_tags(const struct event *event, struct tag tags[EVENT_TAGS_MAX]);
+/* Every tag of @event: its order's, and (@domain may be NULL: no others) those
+ * of its tagged fields.  Writes at most EVENT_TAGS_MAX (order + one + LINES_MAX
+ * fit); returns how many.  The same tag is never named twice. */
+size_t event_tags(const struct domain *domain, const struct event *event,
+                  struct tag tags[EVENT_TAGS_MAX]);
 
 /* "order/9f3a.../12" - the event id, for logs and people.  Returns @text,
  * which holds EVENT_ID_BYTES. */
@@ -99,7 +106,6 @@ char *event_id(const char *source, const struct position *at,
                char text[EVENT_ID_BYTES]);
 
 /* Whether @type is among the (zero-terminated, at most @max) @types. */
-bool event_type_in(enum message_type type, const enum message_type *types,
-                   size_t max);
+bool event_type_in(unsigned type, const unsigned *types, size_t max);
 
 #endif

@@ -6,12 +6,14 @@
  * saga-cli/, whose verbs trace and why print what is found here. */
 #include "core/flow.h"
 
+#include "shop/shop.h"
+
 #include <assert.h>
 #include <string.h>
 
 /* ---- the tables ---------------------------------------------------------- */
 
-static bool writes(const struct service *service, enum message_type type)
+static bool writes(const struct service *service, unsigned type)
 {
     for (size_t i = 0; i < service->rule_count; i++) {
         if (event_type_in(type, service->rules[i].may_emit, MAY_EMIT_MAX))
@@ -25,7 +27,7 @@ static bool writes(const struct service *service, enum message_type type)
 }
 
 const struct service *flow_writer(const struct service *const services[],
-                                  size_t count, enum message_type type)
+                                  size_t count, unsigned type)
 {
     for (size_t i = 0; i < count; i++) {
         if (writes(services[i], type))
@@ -36,7 +38,7 @@ const struct service *flow_writer(const struct service *const services[],
 
 /* Whether @from can lead to @to in one step. */
 static bool leads_to(const struct service *const services[], size_t count,
-                     enum message_type from, enum message_type to)
+                     unsigned from, unsigned to)
 {
     for (size_t i = 0; i < count; i++) {
         const struct rule *rule = service_rule(services[i], from);
@@ -53,9 +55,9 @@ static bool leads_to(const struct service *const services[], size_t count,
 }
 
 bool flow_has_reader(const struct service *const services[], size_t count,
-                     enum message_type type)
+                     unsigned type)
 {
-    for (enum message_type to = 1; to < shop_types(); to++) {
+    for (unsigned to = 1; to < shop_types(); to++) {
         if (leads_to(services, count, type, to))
             return true;
     }
@@ -67,11 +69,11 @@ bool flow_has_reader(const struct service *const services[], size_t count,
 struct walk {
     const struct service *const *services;
     size_t count, length;
-    enum message_type path[TYPES_MAX];
+    unsigned path[TYPES_MAX];
     bool done[TYPES_MAX];
 };
 
-static size_t circle_from(struct walk *walk, enum message_type type)
+static size_t circle_from(struct walk *walk, unsigned type)
 {
     for (size_t i = 0; i < walk->length; i++) {
         if (walk->path[i] != type)
@@ -83,7 +85,7 @@ static size_t circle_from(struct walk *walk, enum message_type type)
     if (walk->done[type])
         return 0;
     walk->path[walk->length++] = type;
-    for (enum message_type to = 1; to < shop_types(); to++) {
+    for (unsigned to = 1; to < shop_types(); to++) {
         if (leads_to(walk->services, walk->count, type, to) &&
             circle_from(walk, to) > 0)
             return walk->length;
@@ -94,11 +96,11 @@ static size_t circle_from(struct walk *walk, enum message_type type)
 }
 
 size_t flow_cycle(const struct service *const services[], size_t count,
-                  enum message_type circle[TYPES_MAX])
+                  unsigned circle[TYPES_MAX])
 {
     struct walk walk = {.services = services, .count = count};
 
-    for (enum message_type type = 1; type < shop_types(); type++) {
+    for (unsigned type = 1; type < shop_types(); type++) {
         if (circle_from(&walk, type) > 0) {
             memcpy(circle, walk.path, sizeof walk.path);
             return walk.length;
@@ -129,7 +131,7 @@ const struct event *flow_cause(const struct event *events, size_t count,
 const struct event *flow_undone(const struct event *events, size_t count,
                                 const struct event *event)
 {
-    enum message_type undone = shop_undoes(event->type);
+    unsigned undone = shop_undoes(event->type);
 
     for (size_t i = 0; i < count && undone != NO_MESSAGE; i++) {
         if (events[i].type == undone)

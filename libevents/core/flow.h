@@ -8,6 +8,7 @@
 #define FLOW_H
 
 #include "core/service.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 
@@ -17,17 +18,17 @@
 /* Who writes @type (an event), who sends it (a command by a timer), or NULL:
  * a client does. */
 const struct service *flow_writer(const struct service *const services[],
-                                  size_t count, enum message_type type);
+                                  size_t count, unsigned type);
 
 /* Whether a rule of any service is on @type, or a timer is set by it. */
 bool flow_has_reader(const struct service *const services[], size_t count,
-                     enum message_type type);
+                     unsigned type);
 
 /* Finds types that cause each other in a circle, timers included.  Writes the
  * circle to @circle, each type once, and returns its length; 0: there is
  * none. */
 size_t flow_cycle(const struct service *const services[], size_t count,
-                  enum message_type circle[TYPES_MAX]);
+                  unsigned circle[TYPES_MAX]);
 
 /* Prints who reacts to what: the ladder as a picture (at most 80 columns, for
  * up to three services), everything as a table, as a Mermaid flowchart.

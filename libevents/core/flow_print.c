@@ -5,6 +5,7 @@
  * down is all else that leads to a compensation, ordered by how far it still
  * has to go.  See flow.h. */
 #include "core/flow.h"
+#include "shop/shop.h"
 
 #include <string.h>
 
@@ -20,14 +21,13 @@ struct ladder {
     FILE *out;
     const struct service *const *services;
     size_t count;
-    enum message_type up[TYPES_MAX]; /* a command, then its events */
+    unsigned up[TYPES_MAX]; /* a command, then its events */
     size_t up_count;
     int level[TYPES_MAX]; /* steps still to go down; -1: not on the way */
 };
 
 /* What @type leads to if all goes well; NO_MESSAGE: nothing. */
-static enum message_type good_outcome(const struct ladder *ladder,
-                                      enum message_type type)
+static unsigned good_outcome(const struct ladder *ladder, unsigned type)
 {
     for (size_t i = 0; i < ladder->count; i++) {
         const struct rule *rule = service_rule(ladder->services[i], type);
@@ -40,8 +40,8 @@ static enum message_type good_outcome(const struct ladder *ladder,
 
 static void find_way_up(struct ladder *ladder)
 {
-    for (enum message_type command = 1; command < shop_types(); command++) {
-        enum message_type path[TYPES_MAX], type = command;
+    for (unsigned command = 1; command < shop_types(); command++) {
+        unsigned path[TYPES_MAX], type = command;
         size_t length = 0;
 
         if (!shop_message(command)->is_command ||
@@ -59,7 +59,7 @@ static void find_way_up(struct ladder *ladder)
 }
 
 /* Raises the level of @type above what it leads to; whether it had to. */
-static bool raise_level(struct ladder *ladder, enum message_type type)
+static bool raise_level(struct ladder *ladder, unsigned type)
 {
     int least = shop_undoes(type) != NO_MESSAGE ? 0 : -1;
 
@@ -67,7 +67,7 @@ static bool raise_level(struct ladder *ladder, enum message_type type)
         const struct rule *rule = service_rule(ladder->services[i], type);
 
         for (size_t j = 0; rule != NULL && j < MAY_EMIT_MAX; j++) {
-            enum message_type to = rule->may_emit[j];
+            unsigned to = rule->may_emit[j];
 
             if (to != NO_MESSAGE && ladder->level[to] >= 0 &&
                 ladder->level[to] + 1 > least)
@@ -81,7 +81,7 @@ static bool raise_level(struct ladder *ladder, enum message_type type)
 }
 
 /* Whether one of these services writes or takes @type. */
-static bool is_ours(const struct ladder *ladder, enum message_type type)
+static bool is_ours(const struct ladder *ladder, unsigned type)
 {
     return shop_message(type)->is_command ||
            flow_writer(ladder->services, ladder->count, type) != NULL;
@@ -94,7 +94,7 @@ static void find_way_down(struct ladder *ladder)
     memset(ladder->level, -1, sizeof ladder->level);
     while (raised) {
         raised = false;
-        for (enum message_type type = 1; type < shop_types(); type++) {
+        for (unsigned type = 1; type < shop_types(); type++) {
             if (is_ours(ladder, type) &&
                 !event_type_in(type, ladder->up, ladder->up_count))
                 raised = raise_level(ladder, type) || raised;
@@ -104,7 +104,7 @@ static void find_way_down(struct ladder *ladder)
 
 /* The middle of the lane in which @type stands: a command stands with the one
  * who takes it. */
-static int lane_of(const struct ladder *ladder, enum message_type type)
+static int lane_of(const struct ladder *ladder, unsigned type)
 {
     const struct service *writer =
         flow_writer(ladder->services, ladder->count, type);
@@ -118,7 +118,7 @@ static int lane_of(const struct ladder *ladder, enum message_type type)
     return FIRST_LANE;
 }
 
-static const char *label_of(const struct ladder *ladder, enum message_type type)
+static const char *label_of(const struct ladder *ladder, unsigned type)
 {
     const struct service *writer =
         flow_writer(ladder->services, ladder->count, type);
@@ -136,10 +136,10 @@ static void repeat(FILE *out, char what, int times)
 
 /* "undoes PaymentCharged", "instead of PaymentCharged", "30 s after
  * OrderPlaced", or nothing. */
-static void note_on(const struct ladder *ladder, enum message_type type,
-                    char *note, size_t size)
+static void note_on(const struct ladder *ladder, unsigned type, char *note,
+                    size_t size)
 {
-    enum message_type undone = shop_undoes(type);
+    unsigned undone = shop_undoes(type);
 
     note[0] = '\0';
     if (undone != NO_MESSAGE)
@@ -148,7 +148,7 @@ static void note_on(const struct ladder *ladder, enum message_type type,
         const struct service *service = ladder->services[i];
 
         for (size_t r = 0; r < service->rule_count; r++) {
-            const enum message_type *may = service->rules[r].may_emit;
+            const unsigned *may = service->rules[r].may_emit;
 
             if (may[0] != type && event_type_in(type, may, MAY_EMIT_MAX))
                 snprintf(note, size, "instead of %s", shop_type_name(may[0]));
@@ -165,7 +165,7 @@ static void note_on(const struct ladder *ladder, enum message_type type,
 /* One line.  @from > 0: an arrow comes from that column; @to > 0: one goes to
  * that column.  Returns whether @to was drawn: there may be no room. */
 static bool print_rung(const struct ladder *ladder, const char *label,
-                       enum message_type type, int from, int to)
+                       unsigned type, int from, int to)
 {
     const char *name = shop_type_name(type);
     int middle = lane_of(ladder, type), length = (int)strlen(name);
@@ -215,7 +215,7 @@ static void print_way_up(const struct ladder *ladder)
     int from = 0;
 
     for (size_t i = 0; i < ladder->up_count; i++) {
-        enum message_type type = ladder->up[i];
+        unsigned type = ladder->up[i];
         bool last = i + 1 == ladder->up_count;
         int at = lane_of(ladder, type);
         int to = last ? 0 : lane_of(ladder, ladder->up[i + 1]);
@@ -229,10 +229,9 @@ static void print_way_up(const struct ladder *ladder)
 }
 
 /* Whether a message of @level leads straight to @type. */
-static bool is_led_to(const struct ladder *ladder, int level,
-                      enum message_type type)
+static bool is_led_to(const struct ladder *ladder, int level, unsigned type)
 {
-    for (enum message_type from = 1; from < shop_types(); from++) {
+    for (unsigned from = 1; from < shop_types(); from++) {
         for (size_t i = 0; i < ladder->count; i++) {
             const struct rule *rule = service_rule(ladder->services[i], from);
 
@@ -247,12 +246,12 @@ static bool is_led_to(const struct ladder *ladder, int level,
 /* The types of @level: first what the level above leads to, then what begins
  * the way down here. */
 static size_t types_at(const struct ladder *ladder, int level,
-                       enum message_type types[TYPES_MAX])
+                       unsigned types[TYPES_MAX])
 {
     size_t count = 0;
 
     for (int led = 1; led >= 0; led--) {
-        for (enum message_type type = 1; type < shop_types(); type++) {
+        for (unsigned type = 1; type < shop_types(); type++) {
             if (ladder->level[type] == level &&
                 is_led_to(ladder, level + 1, type) == (led == 1))
                 types[count++] = type;
@@ -263,7 +262,7 @@ static size_t types_at(const struct ladder *ladder, int level,
 
 static void print_way_down(const struct ladder *ladder)
 {
-    enum message_type types[TYPES_MAX];
+    unsigned types[TYPES_MAX];
     int from = 0;
     bool drawn = false;
 
@@ -274,7 +273,7 @@ static void print_way_down(const struct ladder *ladder)
         if (count > 0 && from > 0)
             print_between(ladder, from, lane_of(ladder, types[0]), drawn);
         for (size_t i = 0; i < count; i++) {
-            enum message_type next[TYPES_MAX];
+            unsigned next[TYPES_MAX];
             bool same = strcmp(label, label_of(ladder, types[i])) == 0;
             int at = lane_of(ladder, types[i]), to = 0;
 
@@ -309,14 +308,14 @@ void flow_print_ladder(FILE *out, const struct service *const services[],
 enum { LAST_COLUMN = 37, LINE_BYTES = 80 };
 
 static const char *origin(const struct service *const services[], size_t count,
-                          enum message_type type)
+                          unsigned type)
 {
     const struct service *writer = flow_writer(services, count, type);
 
     return writer != NULL ? writer->name : "client";
 }
 
-static void print_types(FILE *out, const enum message_type *types, size_t max,
+static void print_types(FILE *out, const unsigned *types, size_t max,
                         const char *between)
 {
     for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++)
@@ -351,7 +350,7 @@ static void print_timer(FILE *out, const struct timer *timer)
 }
 
 static void print_reactions(FILE *out, const struct service *const services[],
-                            size_t count, enum message_type type)
+                            size_t count, unsigned type)
 {
     const char *name = shop_type_name(type);
     const char *from = origin(services, count, type);
@@ -385,7 +384,7 @@ static void print_reactions(FILE *out, const struct service *const services[],
 void flow_print(FILE *out, const struct service *const services[], size_t count)
 {
     fprintf(out, "%-16s %-9s %-9s %s\n", "on", "from", "reacts", "may emit");
-    for (enum message_type type = 1; type < shop_types(); type++)
+    for (unsigned type = 1; type < shop_types(); type++)
         print_reactions(out, services, count, type);
 }
 
@@ -395,7 +394,7 @@ static void mermaid_nodes(FILE *out, const struct service *const services[],
                           size_t count, const struct service *service)
 {
     fprintf(out, "    subgraph %s\n", service->name);
-    for (enum message_type type = 1; type < shop_types(); type++) {
+    for (unsigned type = 1; type < shop_types(); type++) {
         const char *name = shop_type_name(type);
 
         if (shop_message(type)->is_command) {

@@ -4,6 +4,8 @@
  * here is stored or hashed. */
 #include "core/json.h"
 
+#include "shop/shop.h"
+
 #include "core/codec.h"
 
 #include <assert.h>
@@ -179,7 +181,7 @@ json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
     char type[4 * sizeof row->type], order[4 * sizeof row->order_id];
     struct event event;
     enum evt_status rc =
-        codec_from_row(source, log_id, row, &event, &why, &field);
+        codec_from_row(&shop_domain, source, log_id, row, &event, &why, &field);
     json_t *json = json_pack(
         "{s:s,s:o,s:I,s:s,s:I,s:s,s:I,s:o}", "source", source, "log",
         hex_json(log_id, LOG_ID_BYTES), "seq", (json_int_t)row->seq, "type",
@@ -191,7 +193,7 @@ json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
     if (rc == EVT_OK) {
         json_object_set_new(
             json, "data",
-            json_from_fields(shop_message(event.type)->fields, &event.data));
+            json_from_fields(shop_message(event.type)->fields, event.data));
     } else {
         json_object_set_new(json, "raw", hex_json(row->data, row->data_bytes));
         json_object_set_new(
@@ -333,8 +335,8 @@ enum evt_status json_to_event(const json_t *json, struct event *event)
     newest = shop_message(newest->type);
     data = json_object_get(json, "data");
     if (!json_is_object(data) ||
-        !fields_from_json(newest->fields, data, &read.data) ||
-        codec_check(newest, &read.data, &why, &field) != EVT_OK)
+        !fields_from_json(newest->fields, data, read.data) ||
+        codec_check(newest, read.data, &why, &field) != EVT_OK)
         return EVT_BAD;
     read.type = newest->type;
     *event = read;

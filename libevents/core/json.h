@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-/* A payload (@fields of a message, @base a struct payload) or a state (a
+/* A payload (@fields of a message, @base a payload) or a state (a
  * kind's fields): the same walk over the same tables. */
 json_t *json_from_fields(const struct field *fields, const void *base);
 

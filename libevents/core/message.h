@@ -11,9 +11,14 @@
 #include <string.h>
 
 enum {
-    SERVICE_BYTES = 16, /* all *_BYTES include the final NUL */
-    ID_BYTES = 40       /* a saga's id, a command's: A-Z a-z 0-9 . _ - */
+    SERVICE_BYTES = 16,      /* all *_BYTES include the final NUL */
+    ID_BYTES = 40,           /* a saga's id, a command's: A-Z a-z 0-9 . _ - */
+    PAYLOAD_BYTES_MAX = 1024 /* of a domain's payload, as a struct */
 };
+
+/* Message types and kinds of tags are numbers of the domain's own, from 1.
+ * One kind is the library's: the saga that an event belongs to. */
+enum { NO_MESSAGE = 0, NO_TAG = 0, TAG_ORDER = 1 };
 
 enum field_kind {
     FIELD_INT,  /* int64_t, min to max */
@@ -70,8 +75,6 @@ enum saga_rule {
     OF_SAGA     /* it names one */
 };
 
-struct payload;
-
 /* One version of one message. */
 struct message {
     unsigned type;    /* the domain's number for it, from 1 */
@@ -81,7 +84,7 @@ struct message {
     const struct field *fields; /* ends with name == NULL */
     /* Makes a payload of this version one of the next; NULL for the newest.
      * Pure, and never fails: the limits are chosen so. */
-    void (*upcast)(struct payload *payload);
+    void (*upcast)(void *payload);
     enum saga_rule saga; /* of a command */
     unsigned undoes;     /* the event that this one compensates; 0: none */
 };

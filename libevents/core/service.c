@@ -11,8 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
-const struct rule *service_rule(const struct service *service,
-                                enum message_type type)
+const struct rule *service_rule(const struct service *service, unsigned type)
 {
     for (size_t i = 0; i < service->rule_count; i++) {
         if (service->rules[i].on == type)
@@ -21,8 +20,7 @@ const struct rule *service_rule(const struct service *service,
     return NULL;
 }
 
-bool service_indexes(const struct service *service, enum message_type type,
-                     enum tag_kind tag)
+bool service_indexes(const struct service *service, unsigned type, unsigned tag)
 {
     if (tag == TAG_ORDER)
         return true;
@@ -37,16 +35,15 @@ bool service_indexes(const struct service *service, enum message_type type,
 
 /* ---- deciding ------------------------------------------------------------ */
 
-struct payload *emit(struct decision *out, enum message_type type,
-                     const struct event *cause)
+void *emit(struct decision *out, unsigned type, const struct event *cause)
 {
     assert(!out->emitted);
     assert(out->refusal == NULL);
     out->emitted = true;
     out->event.type = type;
     memcpy(out->event.order_id, cause->order_id, sizeof cause->order_id);
-    out->event.data = cause->data;
-    return &out->event.data;
+    memcpy(out->event.data, cause->data, out->payload_bytes);
+    return out->event.data;
 }
 
 void refuse(struct decision *out, const char *why, const char *field)
@@ -67,8 +64,11 @@ void service_decide(const struct rule *rule, decide_fn *decide,
                     const struct states *states, const struct event *cause,
                     struct decision *out)
 {
+    const struct domain *domain = states->service->domain;
+
     assert(rule->on == cause->type);
     memset(out, 0, sizeof *out);
+    out->payload_bytes = domain->payload_bytes;
     (decide != NULL ? decide : rule->decide)(states, cause, out);
     if (out->refusal != NULL) {
         assert(!out->emitted);
@@ -76,8 +76,8 @@ void service_decide(const struct rule *rule, decide_fn *decide,
     }
     if (out->emitted) {
         assert(event_type_in(out->event.type, rule->may_emit, MAY_EMIT_MAX));
-        codec_trim(domain_message(states->service->domain, out->event.type),
-                   &out->event.data);
+        codec_trim(domain, domain_message(domain, out->event.type),
+                   out->event.data);
     }
 }
 
@@ -104,7 +104,7 @@ enum evt_status service_load_states(struct states *states,
                                     void *ctx)
 {
     struct tag tags[EVENT_TAGS_MAX];
-    size_t tag_count = event_tags(cause, tags);
+    size_t tag_count = event_tags(service->domain, cause, tags);
 
     states->service = service;
     states->count = 0;

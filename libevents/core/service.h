@@ -23,6 +23,7 @@ const void *state_of(const struct states *states, unsigned kind,
 
 /* What a decision comes to: one event, or nothing, or a refusal. */
 struct decision {
+    size_t payload_bytes; /* of the domain; set before decide is called */
     bool emitted;
     struct event event;  /* type, order_id, data; the shell adds the rest */
     const char *refusal; /* NULL, or static text: "unknown product" */
@@ -33,8 +34,7 @@ struct decision {
  * fill; it starts as a copy of the cause's payload (event-carried state), of
  * which the shell keeps what @type declares.  At most once per decision:
  * every cause leads to at most one event. */
-struct payload *emit(struct decision *out, enum message_type type,
-                     const struct event *cause);
+void *emit(struct decision *out, unsigned type, const struct event *cause);
 
 /* Refuses a command: answered with @why, never logged.  @why is static text,
  * @field lives as long as the cause.  Only for commands: a business no to an
@@ -55,28 +55,28 @@ enum { MAY_EMIT_MAX = 3, FOLDS_MAX = 8, UNLESS_MAX = 4 };
 /* One row of a service: on this message, decide so.  The order of the rows
  * does not matter; a type stands at most once. */
 struct rule {
-    enum message_type on;
+    unsigned on;
     decide_fn *decide;
-    enum message_type may_emit[MAY_EMIT_MAX]; /* checked at every decision */
+    unsigned may_emit[MAY_EMIT_MAX]; /* checked at every decision */
 };
 
 /* A kind of state, one value per key of its tag. */
 struct kind {
     const char *name;
-    enum tag_kind tag;
+    unsigned tag;
     size_t bytes;
     const struct field *fields; /* prints it, checks and dates its snapshots */
     evolve_fn *evolve;
-    enum message_type folds[FOLDS_MAX];
+    unsigned folds[FOLDS_MAX];
     bool snapshotted;  /* long streams only: shelves and accounts, not orders */
     unsigned revision; /* raise when evolve changes: old snapshots are void */
 };
 
 /* Own event -> command, unless one of these comes first. */
 struct timer {
-    enum message_type from;
-    enum message_type send;
-    enum message_type unless[UNLESS_MAX];
+    unsigned from;
+    unsigned send;
+    unsigned unless[UNLESS_MAX];
     const char *option; /* "order-deadline-ms": how operators set it */
     uint32_t default_ms;
 };
@@ -85,7 +85,7 @@ struct timer {
 struct fault_rule {
     const char *name; /* "payment/decline" */
     const char *what; /* happens then, as `saga fault ls` says it */
-    enum message_type on;
+    unsigned on;
     decide_fn *decide;
 };
 
@@ -104,8 +104,7 @@ struct service {
 };
 
 /* The rule for @type, or NULL: then it is somebody else's business. */
-const struct rule *service_rule(const struct service *service,
-                                enum message_type type);
+const struct rule *service_rule(const struct service *service, unsigned type);
 
 /* Runs @rule's decide (or @decide in its place, when not NULL) and asserts
  * what every decision must keep: at most one event, only declared ones, a
@@ -142,8 +141,8 @@ MUST_CHECK enum evt_status service_load_states(struct states *states,
 
 /* Under which of its tags an event of @type is indexed in @service's log: its
  * order, and the tags of those kinds that fold the type. */
-bool service_indexes(const struct service *service, enum message_type type,
-                     enum tag_kind tag);
+bool service_indexes(const struct service *service, unsigned type,
+                     unsigned tag);
 
 /* The number that dates a kind's snapshots: a hash of its field table, size
  * and revision. */

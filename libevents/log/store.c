@@ -316,12 +316,14 @@ static enum evt_status insert_event(struct store *store, const struct row *row,
     return store_run(store, s, "appending");
 }
 
-static enum evt_status insert_tags(struct store *store, unsigned indexed,
-                                   const struct event *event, uint64_t seq)
+static enum evt_status insert_tags(struct store *store,
+                                   const struct domain *domain,
+                                   unsigned indexed, const struct event *event,
+                                   uint64_t seq)
 {
     sqlite3_stmt *s = store_statement(store, ADD_TAG);
     struct tag tags[EVENT_TAGS_MAX];
-    size_t count = event_tags(event, tags);
+    size_t count = event_tags(domain, event, tags);
     enum evt_status rc = EVT_OK;
 
     for (size_t i = 0; i < count && rc == EVT_OK; i++) {
@@ -329,7 +331,7 @@ static enum evt_status insert_tags(struct store *store, unsigned indexed,
 
         if ((indexed & 1u << tags[i].kind) == 0)
             continue;
-        event_tag(tags[i].kind, tags[i].key, text);
+        event_tag(domain, tags[i].kind, tags[i].key, text);
         sql_bind_text(s, 1, text);
         sql_bind_int(s, 2, seq);
         rc = store_run(store, s, "tagging");
@@ -337,20 +339,21 @@ static enum evt_status insert_tags(struct store *store, unsigned indexed,
     return rc;
 }
 
-enum evt_status store_append(struct store *store, unsigned indexed,
-                             struct event *event, uint8_t data[],
-                             struct row *row, uint8_t hash[HASH_BYTES])
+enum evt_status store_append(struct store *store, const struct domain *domain,
+                             unsigned indexed, struct event *event,
+                             uint8_t data[], struct row *row,
+                             uint8_t hash[HASH_BYTES])
 {
     uint64_t seq = store->head_seq + 1;
     enum evt_status rc;
 
     assert(!sqlite3_get_autocommit(store->db));
-    codec_to_row(event, data, row);
+    codec_to_row(domain, event, data, row);
     row->seq = seq;
     event_hash(store->head_hash, row, hash);
     rc = insert_event(store, row, hash);
     if (rc == EVT_OK)
-        rc = insert_tags(store, indexed, event, seq);
+        rc = insert_tags(store, domain, indexed, event, seq);
     if (rc != EVT_OK)
         return rc;
     text_copy(event->source, SERVICE_BYTES, store->service);

@@ -98,11 +98,10 @@ MUST_CHECK enum evt_status store_head(struct store *store, uint64_t *seq,
  * Sets event->source, event->at (log id and the next seq: contiguous, since a
  * counter inside the transaction gives it) and fills @row, whose data lies in
  * @data, and @hash.  On error nothing is appended and *event is unchanged. */
-MUST_CHECK enum evt_status store_append(struct store *store, unsigned indexed,
-                                        struct event *event,
-                                        uint8_t data[], /* DATA_MAX bytes */
-                                        struct row *row,
-                                        uint8_t hash[HASH_BYTES]);
+MUST_CHECK enum evt_status
+store_append(struct store *store, const struct domain *domain, unsigned indexed,
+             struct event *event, uint8_t data[], /* DATA_MAX bytes */
+             struct row *row, uint8_t hash[HASH_BYTES]);
 
 /* The first event that the command @command_id caused.  EVT_NONE: none.  The
  * row's data is borrowed until the next call on @store. */

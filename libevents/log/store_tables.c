@@ -126,7 +126,7 @@ enum evt_status store_disarm(struct store *store, const char *order_id)
     enum evt_status rc = EVT_OK;
     char tag[TAG_BYTES];
 
-    event_tag(TAG_ORDER, order_id, tag);
+    event_tag(NULL, TAG_ORDER, order_id, tag);
     sql_bind_text(armed, 1, tag);
     /* what is deleted lies behind the walk, which goes by the tag's rows */
     while (rc == EVT_OK &&

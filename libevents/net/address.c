@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "core/event.h"
+#include "shop/shop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -52,8 +52,8 @@ static enum evt_status fold_row(struct projection *projection,
     const char *why = "", *field = NULL;
     struct event event;
 
-    switch (codec_from_row(sub->source, sub->cursor.at.log_id, row, &event,
-                           &why, &field)) {
+    switch (codec_from_row(projection->view->domain, sub->source,
+                           sub->cursor.at.log_id, row, &event, &why, &field)) {
     case EVT_OK:
         break;
     case EVT_NONE: /* somebody else's business: only the position moves */

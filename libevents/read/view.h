@@ -15,7 +15,8 @@ struct view_db; /* a view's open database with its prepared statements */
 /* A read model.  The domain side (order-svc/view.c and its siblings) is a
  * schema, its statements, and two functions. */
 struct view {
-    const char *name;           /* "order", "stock", "account" */
+    const char *name;            /* "order", "stock", "account" */
+    const struct domain *domain; /* what it is told of */
     const char *const *sources; /* the logs it is folded from; ends with NULL */
     unsigned revision;  /* raise when anything below changes: old files are
                            rebuilt at the next start */

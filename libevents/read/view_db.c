@@ -8,6 +8,7 @@
 #include "read/view_db_internal.h"
 
 #include "log/sql.h"
+#include "shop/shop.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -1,6 +1,7 @@
 /* request.c - writing and reading requests of clients and their answers. */
 #include "stream/request.h"
 
+#include "shop/shop.h"
 #include "stream/wire.h"
 
 #include <assert.h>
@@ -23,7 +24,7 @@ size_t request_command_write(const struct command *command,
 {
     const struct message *type = shop_message(command->type);
     uint8_t data[DATA_MAX];
-    size_t data_bytes = codec_encode(type, &command->data, data);
+    size_t data_bytes = codec_encode(type, command->data, data);
     struct wire_out out;
 
     wire_begin(&out, bytes, COMMAND_BYTES);
@@ -85,8 +86,8 @@ static void take_command(struct wire_in in, struct command *command,
         set_bad(command, answer, "no such command", "type");
     else if (command->command_id[0] == '\0')
         set_bad(command, answer, "a command needs an id", "id");
-    else if (codec_decode(message, data, bytes, &command->data, &why, &field) !=
-             EVT_OK)
+    else if (codec_decode(&shop_domain, message, data, bytes, command->data,
+                          &why, &field) != EVT_OK)
         set_bad(command, answer, why, field);
     else
         command->type = message->type;

@@ -14,10 +14,10 @@ enum {
 };
 
 struct command {
-    enum message_type type;
+    unsigned type;
     char command_id[ID_BYTES]; /* chosen by the client; PlaceOrder: order id */
     char order_id[ID_BYTES];   /* "" for stock, product and funds */
-    struct payload data;
+    alignas(max_align_t) unsigned char data[PAYLOAD_BYTES_MAX];
 };
 
 /* What became of a command. */

@@ -120,8 +120,9 @@ static enum evt_status replay(struct cache *cache, struct cached *entry,
     enum evt_status rc = store_scan(cache->store, tag, after, UINT64_MAX);
 
     while (rc == EVT_OK && (rc = store_next(cache->store, &row, NULL)) == 0) {
-        rc = codec_from_row(cache->service->name, store_log_id(cache->store),
-                            &row, &event, &why, &field);
+        rc = codec_from_row(cache->service->domain, cache->service->name,
+                            store_log_id(cache->store), &row, &event, &why,
+                            &field);
         if (rc != EVT_OK) {
             snprintf(cache->error, sizeof cache->error,
                      "own event %llu (%s version %u) cannot be read: %s",
@@ -179,7 +180,7 @@ enum evt_status cache_load(void *ctx, unsigned kind_number, const char *key,
     }
     entry = add(cache, kind_number, key);
     rc = load_snapshot(cache, entry, &after);
-    event_tag(kind->tag, key, tag);
+    event_tag(cache->service->domain, kind->tag, key, tag);
     if (rc == EVT_OK)
         rc = replay(cache, entry, tag, after);
     if (rc != EVT_OK) {
@@ -215,7 +216,7 @@ static enum evt_status fold_into(struct cache *cache, unsigned kind_number,
 enum evt_status cache_fold(struct cache *cache, const struct event *own)
 {
     struct tag tags[EVENT_TAGS_MAX];
-    size_t count = event_tags(own, tags);
+    size_t count = event_tags(cache->service->domain, own, tags);
 
     for (unsigned k = 0; k < cache->service->kind_count; k++) {
         const struct kind *kind = &cache->service->kinds[k];

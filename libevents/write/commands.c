@@ -44,8 +44,8 @@ static enum evt_status answer_again(struct shell *shell,
     const char *why = "", *field = NULL;
     struct event event;
 
-    if (codec_from_row(shell->service->name, store_log_id(shell->store), first,
-                       &event, &why, &field) != EVT_OK) {
+    if (codec_from_row(domain, shell->service->name, store_log_id(shell->store),
+                       first, &event, &why, &field) != EVT_OK) {
         snprintf(shell->error, sizeof shell->error,
                  "own event %llu cannot be read",
                  (unsigned long long)first->seq);
@@ -55,8 +55,8 @@ static enum evt_status answer_again(struct shell *shell,
                       service_rule(shell->service, command->type)->may_emit,
                       MAY_EMIT_MAX) &&
         strcmp(event.order_id, command->order_id) == 0 &&
-        codec_agrees(domain_message(domain, command->type), &command->data,
-                     domain_message(domain, event.type), &event.data))
+        codec_agrees(domain_message(domain, command->type), command->data,
+                     domain_message(domain, event.type), event.data))
         return answer_done(shell, first->seq, to);
     set_answer(to, ANSWER_REFUSED, "this id was used for something else", "id");
     return EVT_OK;
@@ -177,13 +177,15 @@ static enum evt_status decide_command(struct shell *shell,
                                       const struct command *command,
                                       struct answer *to)
 {
-    struct event cause = {.type = command->type,
-                          .time_ms = shell->env->wall_ms(shell->env->ctx),
-                          .data = command->data};
+    struct event cause = {
+        .type = command->type,
+        .time_ms = shell->env->wall_ms(shell->env->ctx),
+    };
     struct cause because = {0};
     struct decision decision;
     enum evt_status rc;
 
+    memcpy(cause.data, command->data, shell->service->domain->payload_bytes);
     text_copy(cause.order_id, sizeof cause.order_id, command->order_id);
     text_copy(because.command_id, sizeof because.command_id,
               command->command_id);

@@ -32,8 +32,8 @@ static enum evt_status redrive_one(struct shell *shell,
     *result = "still unreadable";
     if (!frame_row_read(parked->raw, parked->raw_bytes, &row))
         return EVT_OK;
-    rc = codec_from_row(parked->source, parked->at.log_id, &row, &event, &why,
-                        &field);
+    rc = codec_from_row(shell->service->domain, parked->source,
+                        parked->at.log_id, &row, &event, &why, &field);
     if (rc != EVT_OK) {
         *result = rc == EVT_NEWER ? "newer than this program" : why;
         return EVT_OK;

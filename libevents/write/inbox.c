@@ -73,8 +73,8 @@ static enum evt_status react(struct shell *shell, const struct rule *rule,
     struct event event;
     enum evt_status rc;
 
-    rc = codec_from_row(new_rows->frame.source, new_rows->frame.log_id, row,
-                        &event, &why, &field);
+    rc = codec_from_row(shell->service->domain, new_rows->frame.source,
+                        new_rows->frame.log_id, row, &event, &why, &field);
     if (rc != EVT_OK)
         return park(shell, new_rows, row,
                     rc == EVT_NEWER ? "newer than this program" : why);

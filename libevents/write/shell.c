@@ -137,10 +137,12 @@ static enum evt_status append(struct shell *shell, struct event *event)
     enum evt_status rc;
 
     event->time_ms = shell->env->wall_ms(shell->env->ctx);
-    for (int tag = TAG_ORDER; tag < TAG_KINDS; tag++)
-        if (service_indexes(shell->service, event->type, (enum tag_kind)tag))
+    for (unsigned tag = TAG_ORDER; tag < shell->service->domain->tag_count;
+         tag++)
+        if (service_indexes(shell->service, event->type, tag))
             indexed |= 1u << tag;
-    rc = store_append(shell->store, indexed, event, data, &row, hash);
+    rc = store_append(shell->store, shell->service->domain, indexed, event,
+                      data, &row, hash);
     if (rc != EVT_OK)
         return rc;
     fault_crash("crash/after-append");
@@ -151,7 +153,7 @@ static enum evt_status append(struct shell *shell, struct event *event)
 }
 
 /* A fault point may put another decision in the rule's place. */
-static decide_fn *overridden(const struct shell *shell, enum message_type on)
+static decide_fn *overridden(const struct shell *shell, unsigned on)
 {
     for (size_t i = 0; i < shell->service->fault_count; i++) {
         const struct fault_rule *fault = &shell->service->faults[i];

@@ -1,6 +1,7 @@
 /* commands.c - all commands except `place`: cancel, stock, fund, product. */
 #include "shop/cli/names.h"
 #include "shop/cli/shop_cli.h"
+#include "shop/shop.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -186,8 +187,8 @@ static int cancel(struct saga *saga)
     if (strlen(reason) >= REASON_BYTES)
         return saga_fail(saga, SAGA_USAGE, "a reason has at most %d bytes",
                          REASON_BYTES - 1);
-    text_copy(command.data.reason, REASON_BYTES, reason);
-    if (codec_check(shop_message(CANCEL_ORDER), &command.data, &why, &field) !=
+    text_copy(payload_in(command.data)->reason, REASON_BYTES, reason);
+    if (codec_check(shop_message(CANCEL_ORDER), command.data, &why, &field) !=
         EVT_OK)
         return saga_fail(saga, SAGA_USAGE, "%s: %s", field, why);
     return tell(saga, "order", &command, NULL, "%s is being cancelled",
@@ -211,7 +212,7 @@ static int set_id_and_name(struct saga *saga, struct command *command,
 static int stock(struct saga *saga)
 {
     struct command command = {.type = RECEIVE_STOCK};
-    struct payload *data = &command.data;
+    struct payload *data = payload_in(command.data);
     int code = set_id_and_name(saga, &command, "sku", data->sku, SKU_BYTES);
 
     if (code == SAGA_YES)
@@ -227,7 +228,7 @@ static int stock(struct saga *saga)
 static int fund(struct saga *saga)
 {
     struct command command = {.type = DEPOSIT_FUNDS};
-    struct payload *data = &command.data;
+    struct payload *data = payload_in(command.data);
     char amount[MONEY_BYTES];
     int code = set_id_and_name(saga, &command, "customer", data->customer,
                                CUSTOMER_BYTES);
@@ -246,7 +247,7 @@ static int fund(struct saga *saga)
 static int product(struct saga *saga)
 {
     struct command command = {.type = LIST_PRODUCT};
-    struct payload *data = &command.data;
+    struct payload *data = payload_in(command.data);
     char price[MONEY_BYTES];
     int code = set_id_and_name(saga, &command, "sku", data->sku, SKU_BYTES);
 

@@ -6,6 +6,7 @@
 #include "shop/cli/shop_cli.h"
 
 #include "core/json.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -68,8 +69,8 @@ static void look_back(const struct story *story, struct story_end *end)
 
         if (turned || event->type == ORDER_CONFIRMED)
             end->since_ms = event->time_ms;
-        if (turned && event->data.reason[0] != '\0')
-            end->reason = event->data.reason;
+        if (turned && payload_of(event)->reason[0] != '\0')
+            end->reason = payload_of(event)->reason;
     }
 }
 

@@ -5,6 +5,7 @@
 #include "shop/cli/lists.h"
 
 #include "saga-cli/merge.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>

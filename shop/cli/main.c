@@ -2,6 +2,7 @@
 #include "shop/cli/shop_cli.h"
 
 #include "shop/invariants.h"
+#include "shop/shop.h"
 
 static const struct verb *const verbs_of_shop[] = {
     &verb_place, &verb_cancel, &verb_stock,  &verb_fund,  &verb_product,

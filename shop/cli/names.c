@@ -2,6 +2,8 @@
  * is repeated under its id is answered as the first time. */
 #include "shop/cli/names.h"
 
+#include "shop/shop.h"
+
 #include <stdio.h>
 #include <string.h>
 

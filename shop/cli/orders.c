@@ -2,6 +2,7 @@
  * lists what there is besides. */
 #include "shop/cli/lists.h"
 #include "shop/cli/shop_cli.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>

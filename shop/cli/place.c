@@ -5,6 +5,7 @@
  * ends. */
 
 #include "shop/cli/shop_cli.h"
+#include "shop/shop.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -36,7 +37,7 @@ struct outcome {
 /* "widget:2" */
 static int parse_line(struct placing *placing, const char *text)
 {
-    struct payload *data = &placing->order.data;
+    struct payload *data = payload_in(placing->order.data);
     const char *colon = strrchr(text, ':');
     struct line *line = &data->lines[data->line_count];
     size_t length = colon == NULL ? 0 : (size_t)(colon - text);
@@ -107,7 +108,8 @@ static int check_words(struct placing *placing)
                          "customer must be letters, digits and . _ - , at most "
                          "%d, not '%s'",
                          CUSTOMER_BYTES - 1, placing->customer);
-    text_copy(placing->order.data.customer, CUSTOMER_BYTES, placing->customer);
+    text_copy(payload_in(placing->order.data)->customer, CUSTOMER_BYTES,
+              placing->customer);
     if (saga->word_count == 0)
         return saga_missing(saga, "SKU:QTY");
     for (unsigned i = 0; i < saga->word_count && code == SAGA_YES; i++)
@@ -128,7 +130,7 @@ static int check_ids(struct placing *placing)
                          "an id is 1 to %zu letters, digits and . _ - , not "
                          "'%s', and does not begin with -",
                          room - 1, placing->id);
-    if (codec_check(shop_message(PLACE_ORDER), &placing->order.data, &why,
+    if (codec_check(shop_message(PLACE_ORDER), placing->order.data, &why,
                     &field) != EVT_OK)
         return saga_fail(placing->saga, SAGA_USAGE, "%s: %s",
                          field ? field : "order", why);

@@ -9,6 +9,7 @@
 #include "shop/cli/present.h"
 #include "shop/cli/refold.h"
 #include "shop/cli/shop_cli.h"
+#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 struct question {
     struct saga *saga;
     const char *subject, *at, *time; /* as asked */
-    enum tag_kind tag;
+    unsigned tag;
     const char *key;
     int service; /* whose log is folded; -1: of every service that has a state
                     under this tag */
@@ -31,7 +32,7 @@ struct question {
 
 /* ---- what was asked ------------------------------------------------------ */
 
-static bool has_state(unsigned service, enum tag_kind tag)
+static bool has_state(unsigned service, unsigned tag)
 {
     for (size_t k = 0; k < roster_services[service]->kind_count; k++)
         if (roster_services[service]->kinds[k].tag == tag)
@@ -44,7 +45,7 @@ static int parse_subject(struct question *question)
 {
     static const struct {
         const char *prefix;
-        enum tag_kind tag;
+        unsigned tag;
         int service;
         size_t size;
     } tags[] = {{"order:", TAG_ORDER, 0, ID_BYTES},
@@ -167,7 +168,7 @@ static int read_stream(const struct question *question, unsigned service,
     size_t i;
 
     memset(stream, 0, sizeof *stream);
-    event_tag(question->tag, question->key, tag);
+    event_tag(&shop_domain, question->tag, question->key, tag);
     rows = saga_log_events(question->saga, shop_services[service], tag, 0,
                            question->upto, NULL, &stream->head,
                            &stream->from_file, &code);
@@ -474,7 +475,7 @@ static int run(struct saga *saga)
         return show_view(&question, reply);
     if (rc == EVT_BAD || saga->read_side != NULL)
         return saga_no_view(saga, shop_services[question.service], rc);
-    event_tag(question.tag, question.key, tag);
+    event_tag(&shop_domain, question.tag, question.key, tag);
     reply = refold_answer(saga, (unsigned)question.service, tag,
                           view_request(&question), &code);
     return reply == NULL ? code : show_view(&question, reply);

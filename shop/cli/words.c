@@ -4,6 +4,7 @@
  * people look for; json.c prints all of them.  The verbs log, trace and
  * why print these words. */
 #include "shop/cli/shop_cli.h"
+#include "shop/shop.h"
 
 /* "2 widget, 1 gadget" */
 static void say_lines(FILE *out, const struct payload *data)
@@ -15,7 +16,7 @@ static void say_lines(FILE *out, const struct payload *data)
 
 void words_say(FILE *out, const struct event *event)
 {
-    const struct payload *data = &event->data;
+    const struct payload *data = payload_of(event);
     char a[MONEY_BYTES], b[MONEY_BYTES];
 
     switch (event->type) {
@@ -72,10 +73,11 @@ void words_note(FILE *out, const struct event *event)
         words_say(out, event);
         break;
     case ORDER_CANCELLING:
-        fputs(event->data.reason, out);
+        fputs(payload_of(event)->reason, out);
         break;
     case STOCK_RELEASED:
-        fputs(event->data.line_count == 0 ? "nothing was reserved" : "", out);
+        fputs(payload_of(event)->line_count == 0 ? "nothing was reserved" : "",
+              out);
         break;
     default:
         break;
@@ -89,7 +91,7 @@ void words_describe(FILE *out, const struct story *story)
 
     for (size_t i = 0; i < story->count; i++)
         if (story->events[i].type == ORDER_PLACED)
-            data = &story->events[i].data;
+            data = payload_of(&story->events[i]);
     if (data == NULL)
         return;
     fprintf(out, " · %s · ", data->customer);

@@ -1,3 +1,3 @@
 # catalogue.sed - shop/shop.c with an event that only shipping-svc knows.
 /^    { PAYMENT_VOIDED, /a\
-    { (enum message_type)MESSAGE_TYPES, 1, "ParcelSent", 0, .fields = reason },
+    { MESSAGE_TYPES, 1, "ParcelSent", 0, .fields = reason },

@@ -4,13 +4,14 @@
  * copy of the catalogue (catalogue.sed), so that ./saga knows nothing of it
  * but what shipping-svc itself says.  test_fourth.sh runs it. */
 #include "host/host.h"
+#include "shop/shop.h"
 
 enum { PARCEL_SENT = MESSAGE_TYPES };
 
 static decide_fn send_parcel, lose_parcel, watch_stock;
 
 static const struct rule rules[] = {
-    {ORDER_CONFIRMED, send_parcel, {(enum message_type)PARCEL_SENT}},
+    {ORDER_CONFIRMED, send_parcel, {PARCEL_SENT}},
     {STOCK_RESERVED, watch_stock, {NO_MESSAGE}},
 };
 
@@ -29,7 +30,7 @@ static void send_parcel(const struct states *states, const struct event *cause,
 
     if (parcel->status != NONE)
         return;
-    data = emit(out, (enum message_type)PARCEL_SENT, cause);
+    data = emit(out, PARCEL_SENT, cause);
     text_copy(data->reason, sizeof data->reason, "by mail");
 }
 
@@ -70,7 +71,7 @@ static const struct kind kinds[] = {
                 sizeof(struct parcel),
                 parcel_fields,
                 evolve_parcel,
-                {(enum message_type)PARCEL_SENT},
+                {PARCEL_SENT},
                 .revision = 1},
 };
 
@@ -102,7 +103,7 @@ static const char *const statements[] = {
 
 static enum evt_status project(struct view_db *db, const struct event *event)
 {
-    if (event->type != (enum message_type)PARCEL_SENT)
+    if (event->type != PARCEL_SENT)
         return EVT_OK;
     return view_run(db, 0, "ti", event->order_id, event->time_ms);
 }

@@ -3,6 +3,7 @@
 #include "acts.h"
 
 #include "read/pull_answer.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>

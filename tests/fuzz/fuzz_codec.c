@@ -7,6 +7,7 @@
 #include "core/codec.h"
 #include "core/json.h"
 #include "fuzz.h"
+#include "shop/shop.h"
 
 #include <string.h>
 
@@ -20,7 +21,8 @@ static void check_payload(const struct message *message, const uint8_t *bytes,
 
     memset(&payload, 0x55, sizeof payload);
     again = payload;
-    if (codec_decode(message, bytes, count, &payload, &why, &field) != EVT_OK) {
+    if (codec_decode(&shop_domain, message, bytes, count, &payload, &why,
+                     &field) != EVT_OK) {
         MUST(why != NULL);
         MUST(memcmp(&payload, &again, sizeof payload) == 0);
         return;
@@ -28,10 +30,11 @@ static void check_payload(const struct message *message, const uint8_t *bytes,
     MUST(codec_check(message, &payload, &why, &field) == EVT_OK);
     size = codec_encode(message, &payload, data);
     MUST(size <= count); /* as short as it can be */
-    MUST(codec_decode(message, data, size, &again, &why, &field) == EVT_OK);
+    MUST(codec_decode(&shop_domain, message, data, size, &again, &why,
+                      &field) == EVT_OK);
     MUST(memcmp(&payload, &again, sizeof payload) == 0);
     MUST(codec_agrees(message, &payload, message, &again));
-    codec_trim(message, &again);
+    codec_trim(&shop_domain, message, &again);
     MUST(memcmp(&payload, &again, sizeof payload) == 0);
 }
 
@@ -54,9 +57,10 @@ static void check_row(const struct message *message, const uint8_t *bytes,
         return;
     json = json_from_row("order", log_id, &row, NULL);
     MUST(json != NULL);
-    if (codec_from_row("order", log_id, &row, &event, &why, &field) == EVT_OK) {
+    if (codec_from_row(&shop_domain, "order", log_id, &row, &event, &why,
+                       &field) == EVT_OK) {
         MUST(json_to_event(json, &read) == EVT_OK);
-        MUST(memcmp(&event.data, &read.data, sizeof event.data) == 0);
+        MUST(memcmp(event.data, read.data, sizeof(struct payload)) == 0);
     } else {
         MUST(json_object_get(json, "problem") != NULL);
     }

@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "read/log_query.h"
 #include "shop/invariants.h"
+#include "shop/shop.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -4,10 +4,11 @@
  * again. */
 #include "core/describe.h"
 #include "fuzz.h"
+#include "shop/shop.h"
 
 #include <string.h>
 
-static void check_type(enum message_type type)
+static void check_type(unsigned type)
 {
     MUST(type != NO_MESSAGE && type < shop_types());
     MUST(text_is_id(shop_type_name(type), 32));

@@ -5,6 +5,7 @@
 #include "core/codec.h"
 #include "core/json.h"
 #include "fuzz.h"
+#include "shop/shop.h"
 
 #include <string.h>
 
@@ -31,10 +32,10 @@ static void check_event(const struct event *event)
     struct row row;
     json_t *json;
 
-    codec_to_row(event, data, &row);
-    MUST(codec_from_row(event->source, event->at.log_id, &row, &again, &why,
-                        &field) == EVT_OK);
-    MUST(memcmp(&again.data, &event->data, sizeof again.data) == 0);
+    codec_to_row(&shop_domain, event, data, &row);
+    MUST(codec_from_row(&shop_domain, event->source, event->at.log_id, &row,
+                        &again, &why, &field) == EVT_OK);
+    MUST(memcmp(again.data, event->data, sizeof(struct payload)) == 0);
     json = json_from_row(event->source, event->at.log_id, &row, NULL);
     MUST(json != NULL);
     if (json_object_get(json, "data") != NULL && is_writable(event)) {

@@ -5,6 +5,7 @@
  * at the latest when its time is up, and nothing ends the process. */
 #include "acts.h"
 #include "read/projection_internal.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,6 +6,7 @@
  * the log never gets shorter, and what it holds afterwards it can read. */
 #include "acts.h"
 #include "core/codec.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,8 +90,8 @@ static void read_log(const struct actor *actor)
     MUST(store_open_readonly(node->path, name, NULL, &log, why) == EVT_OK);
     MUST(store_scan(log, NULL, actor->before.head_seq, UINT64_MAX) == EVT_OK);
     while (store_next(log, &row, NULL) == EVT_OK)
-        MUST(codec_from_row(name, store_log_id(log), &row, &event, &what,
-                            &field) == EVT_OK);
+        MUST(codec_from_row(&shop_domain, name, store_log_id(log), &row, &event,
+                            &what, &field) == EVT_OK);
     store_scan_end(log);
     store_close(log);
 }

@@ -6,6 +6,7 @@
 #include "core/codec.h"
 #include "core/json.h"
 #include "fuzz.h"
+#include "shop/shop.h"
 #include "write/cache.h"
 
 #include <stdio.h>
@@ -47,8 +48,8 @@ static void fold_on(struct cache *cache, struct store *log,
 
     MUST(store_scan(log, NULL, 0, UINT64_MAX) == EVT_OK);
     while (count < 40 && store_next(log, &row, NULL) == EVT_OK)
-        MUST(codec_from_row(service->name, store_log_id(log), &row,
-                            &events[count++], &why, &field) == EVT_OK);
+        MUST(codec_from_row(&shop_domain, service->name, store_log_id(log),
+                            &row, &events[count++], &why, &field) == EVT_OK);
     store_scan_end(log);
     for (size_t i = 0; i < count; i++)
         MUST(cache_fold(cache, &events[i]) == EVT_OK);
@@ -59,18 +60,18 @@ static void decide_all(struct cache *cache, const struct service *service)
 {
     for (size_t i = 0; i < service->rule_count; i++) {
         struct event cause = {.type = service->rules[i].on,
-                              .order_id = "o-refunded",
-                              .data = {.customer = "alice",
-                                       .sku = "widget",
-                                       .quantity = 1,
-                                       .price_cents = 1,
-                                       .amount_cents = 1,
-                                       .total_cents = 1,
-                                       .line_count = 1,
-                                       .lines = {{"widget", 1, 1}}}};
+                              .order_id = "o-refunded"};
         struct decision decision;
         struct states states;
 
+        *payload_in(cause.data) = (struct payload){.customer = "alice",
+                                                   .sku = "widget",
+                                                   .quantity = 1,
+                                                   .price_cents = 1,
+                                                   .amount_cents = 1,
+                                                   .total_cents = 1,
+                                                   .line_count = 1,
+                                                   .lines = {{"widget", 1, 1}}};
         MUST(service_load_states(&states, service, &cause, cache_load, cache) ==
              EVT_OK);
         service_decide(&service->rules[i], NULL, &states, &cause, &decision);

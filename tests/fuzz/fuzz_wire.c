@@ -4,6 +4,7 @@
  * What a reader accepts is within its limits, and reads the same after it has
  * been written again. */
 #include "fuzz.h"
+#include "shop/shop.h"
 #include "stream/frame.h"
 #include "stream/pull.h"
 #include "stream/request.h"

@@ -13,6 +13,7 @@
 #include "stream/request.h"
 
 #include "../sample.h"
+#include "shop/shop.h"
 
 #include <errno.h>
 #include <stdio.h>

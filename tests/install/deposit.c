@@ -58,9 +58,9 @@ int main(int argc, char **argv)
     if (client_open(argv[1], NULL, &client, why, sizeof why) != EVT_OK)
         return fail(why);
     client_new_id("d", command.command_id);
-    snprintf(command.data.customer, sizeof command.data.customer, "%s",
-             argv[2]);
-    command.data.amount_cents = strtoll(argv[3], NULL, 10);
+    snprintf(payload_in(command.data)->customer,
+             sizeof payload_in(command.data)->customer, "%s", argv[2]);
+    payload_in(command.data)->amount_cents = strtoll(argv[3], NULL, 10);
     code = deposit(client, &command);
     client_close(client);
     return code;

@@ -18,9 +18,10 @@ struct purse {
 static void take(const struct states *states, const struct event *cause,
                  struct decision *out)
 {
-    const struct purse *purse = state_of(states, PURSE, cause->data.customer);
+    const struct purse *purse =
+        state_of(states, PURSE, payload_of(cause)->customer);
 
-    if (cause->data.amount_cents > FUNDS_TOTAL_MAX - purse->cents)
+    if (payload_of(cause)->amount_cents > FUNDS_TOTAL_MAX - purse->cents)
         refuse(out, "more than a purse can hold", "amount_cents");
     else
         emit(out, FUNDS_DEPOSITED, cause);
@@ -31,7 +32,7 @@ static void evolve(void *state, const char *key, const struct event *own)
     struct purse *purse = state;
 
     (void)key;
-    purse->cents += own->data.amount_cents;
+    purse->cents += payload_of(own)->amount_cents;
 }
 
 static const struct field fields[] = {
@@ -71,8 +72,9 @@ static const char *const statements[] = {
 
 static enum evt_status project(struct view_db *db, const struct event *event)
 {
-    return view_run(db, 0, "iti", (int64_t)event->at.seq, event->data.customer,
-                    event->data.amount_cents);
+    return view_run(db, 0, "iti", (int64_t)event->at.seq,
+                    payload_of(event)->customer,
+                    payload_of(event)->amount_cents);
 }
 
 static json_t *query(struct view_db *db, const json_t *request)
@@ -88,6 +90,7 @@ static const char *const sources[] = {"till", NULL};
 
 static const struct view view = {
     .name = "deposits",
+    .domain = &shop_domain,
     .sources = sources,
     .revision = 1,
     .schema = "CREATE TABLE deposits (seq INTEGER PRIMARY KEY,"

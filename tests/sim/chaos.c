@@ -7,6 +7,7 @@
  * Next: main.c. */
 #include "sim.h"
 
+#include "shop/shop.h"
 #include "simvfs.h"
 
 #include <sqlite3.h>

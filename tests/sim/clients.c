@@ -4,6 +4,7 @@
  * After an answer, a client writes what it was promised into the journal, as
  * the checker wants it (check.h).  Until it has a final answer it asks again,
  * since its request may have been lost.  Next: chaos.c. */
+#include "shop/shop.h"
 #include "sim.h"
 
 #include <inttypes.h>
@@ -35,8 +36,8 @@ static struct job *new_job(struct sim *sim, enum job_kind kind, unsigned node,
     return job;
 }
 
-static void name_command(struct job *job, enum message_type type,
-                         const char *prefix, unsigned number)
+static void name_command(struct job *job, unsigned type, const char *prefix,
+                         unsigned number)
 {
     job->command.type = type;
     snprintf(job->command.command_id, ID_BYTES, "%s-%03u", prefix, number);
@@ -50,11 +51,12 @@ static void stock_shop(struct sim *sim)
         bool scarce = chance(sim->choice, sim->config.scarce);
 
         name_command(product, LIST_PRODUCT, "product", i);
-        snprintf(product->command.data.sku, SKU_BYTES, "sku-%u", i);
-        product->command.data.price_cents = 100 + 50 * (int64_t)i;
+        snprintf(payload_in(product->command.data)->sku, SKU_BYTES, "sku-%u",
+                 i);
+        payload_in(product->command.data)->price_cents = 100 + 50 * (int64_t)i;
         name_command(stock, RECEIVE_STOCK, "stock", i);
-        snprintf(stock->command.data.sku, SKU_BYTES, "sku-%u", i);
-        stock->command.data.quantity =
+        snprintf(payload_in(stock->command.data)->sku, SKU_BYTES, "sku-%u", i);
+        payload_in(stock->command.data)->quantity =
             scarce ? 1 + (int64_t)choose(sim->choice, 8) : 10000;
     }
     for (unsigned i = 0; i < sim->config.customers; i++) {
@@ -62,9 +64,9 @@ static void stock_shop(struct sim *sim)
         bool poor = chance(sim->choice, sim->config.poor);
 
         name_command(funds, DEPOSIT_FUNDS, "funds", i);
-        snprintf(funds->command.data.customer, CUSTOMER_BYTES, "customer-%u",
-                 i);
-        funds->command.data.amount_cents =
+        snprintf(payload_in(funds->command.data)->customer, CUSTOMER_BYTES,
+                 "customer-%u", i);
+        payload_in(funds->command.data)->amount_cents =
             poor ? 1 + (int64_t)choose(sim->choice, 2000) : 10000000;
     }
 }
@@ -113,9 +115,9 @@ static void add_orders(struct sim *sim)
         of = order->of;
         name_command(order, PLACE_ORDER, "order", i);
         text_copy(order->command.order_id, ID_BYTES, order->command.command_id);
-        snprintf(order->command.data.customer, CUSTOMER_BYTES, "customer-%u",
-                 choose(sim->choice, config->customers));
-        fill_lines(sim, &order->command.data);
+        snprintf(payload_in(order->command.data)->customer, CUSTOMER_BYTES,
+                 "customer-%u", choose(sim->choice, config->customers));
+        fill_lines(sim, payload_in(order->command.data));
         if (chance(sim->choice, config->repeats))
             order->repeats = 1 + choose(sim->choice, 2);
         if (chance(sim->choice, config->cancels))
@@ -125,7 +127,7 @@ static void add_orders(struct sim *sim)
                                         at_ms + choose(sim->choice, 8192));
 
             other->command = sim->jobs[of].command;
-            other->command.data.lines[0].quantity += 1;
+            payload_in(other->command.data)->lines[0].quantity += 1;
             other->of = of;
         }
         if (chance(sim->choice, config->queries)) {

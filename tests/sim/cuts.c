@@ -19,6 +19,7 @@
 #include "core/codec.h"
 #include "log/store.h"
 #include "scratch.h"
+#include "shop/shop.h"
 #include "simvfs.h"
 
 #include <getopt.h>
@@ -113,7 +114,8 @@ static enum evt_status append_some(struct cuts *cuts, struct end *end)
         snprintf(event.order_id, ID_BYTES, "o-%" PRIu64, ++end->seq);
         memcpy(end->order_id, event.order_id, ID_BYTES);
         memcpy(event.cause.command_id, event.order_id, ID_BYTES);
-        rc = store_append(cuts->store, ~0u, &event, data, &row, end->hash);
+        rc = store_append(cuts->store, &shop_domain, ~0u, &event, data, &row,
+                          end->hash);
     }
     return rc;
 }

@@ -6,6 +6,7 @@
  * SQLite. */
 #include "base/fault.h"
 #include "base/logger.h"
+#include "shop/shop.h"
 #include "sim.h"
 #include "simvfs.h"
 

@@ -13,6 +13,7 @@
 
 #include "shop/invariants.h"
 #include "shop/roster.h"
+#include "shop/shop.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -23,6 +23,7 @@
 #include "base/env.h"
 #include "choice.h"
 #include "read/projection.h"
+#include "shop/shop.h"
 #include "write/shell.h"
 
 enum {

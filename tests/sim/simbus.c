@@ -7,6 +7,7 @@
  * dials again - unless it is dead, or was not told that the other end is gone,
  * or the listener there is deaf.  Only the watchdog helps then, with the rules
  * and bounds of libevents/net/bus.c, which this file replaces.  Next: sim.c. */
+#include "shop/shop.h"
 #include "sim.h"
 #include "simvfs.h"
 

@@ -11,6 +11,7 @@
  * each breach and what to do about it, and exits 1.  Called by
  * scripts/compat.sh. */
 #include "core/describe.h"
+#include "shop/shop.h"
 
 #include <glob.h>
 #include <stdarg.h>

@@ -20,6 +20,7 @@
  * connection, and counts the answers by their code.  It speaks SP over ipc and
  * tcp by itself, since a library would refuse to send such messages.  A program
  * of its own: tests/test_survives.sh calls it. */
+#include "shop/shop.h"
 #include "stream/request.h"
 
 #include <arpa/inet.h>
@@ -157,10 +158,10 @@ static size_t nonsense(uint8_t bytes[MESSAGE_MAX], int n)
     }
     text_copy(command.command_id, ID_BYTES, "o-damaged");
     text_copy(command.order_id, ID_BYTES, "o-damaged");
-    text_copy(command.data.customer, CUSTOMER_BYTES, "mallory");
-    command.data.line_count = 1;
-    text_copy(command.data.lines[0].sku, SKU_BYTES, "nothing");
-    command.data.lines[0].quantity = 1;
+    text_copy(payload_in(command.data)->customer, CUSTOMER_BYTES, "mallory");
+    payload_in(command.data)->line_count = 1;
+    text_copy(payload_in(command.data)->lines[0].sku, SKU_BYTES, "nothing");
+    payload_in(command.data)->lines[0].quantity = 1;
     count = request_write(&command, 1, bytes);
     if (random() % 2 == 0)
         return (size_t)random() % count; /* cut */
@@ -299,10 +300,12 @@ static int send_crowd(const char *address, int count, const char *prefix)
 
             snprintf(command.order_id, ID_BYTES, "%.24s-%d", prefix, i);
             text_copy(command.command_id, ID_BYTES, command.order_id);
-            text_copy(command.data.customer, CUSTOMER_BYTES, "alice");
-            command.data.line_count = 1;
-            text_copy(command.data.lines[0].sku, SKU_BYTES, "gizmo");
-            command.data.lines[0].quantity = 1;
+            text_copy(payload_in(command.data)->customer, CUSTOMER_BYTES,
+                      "alice");
+            payload_in(command.data)->line_count = 1;
+            text_copy(payload_in(command.data)->lines[0].sku, SKU_BYTES,
+                      "gizmo");
+            payload_in(command.data)->lines[0].quantity = 1;
             length = request_write(&command, 1, bytes);
             say_request(fd, (uint32_t)i, bytes, length);
         }

@@ -4,7 +4,7 @@
 const char *const shop_services[SERVICES] = {"conductor", "inventory",
                                              "payment"};
 
-const struct message *shop_message(enum message_type type)
+const struct message *shop_message(unsigned type)
 {
     return domain_message(&conducted_domain, type);
 }
@@ -15,31 +15,31 @@ const struct message *shop_message_named(const char *name, uint32_t version,
     return domain_message_named(&conducted_domain, name, version, newest);
 }
 
-const char *shop_type_name(enum message_type type)
+const char *shop_type_name(unsigned type)
 {
     return domain_type_name(&conducted_domain, type);
 }
 
-enum message_type shop_undoes(enum message_type type)
+unsigned shop_undoes(unsigned type)
 {
     const struct message *message = shop_message(type);
 
-    return message == NULL ? NO_MESSAGE : (enum message_type)message->undoes;
+    return message == NULL ? NO_MESSAGE : message->undoes;
 }
 
-enum message_type shop_type_named(const char *name)
+unsigned shop_type_named(const char *name)
 {
     const struct message *known = shop_message_named(name, 1, NULL);
 
-    return known == NULL ? NO_MESSAGE : (enum message_type)known->type;
+    return known == NULL ? NO_MESSAGE : known->type;
 }
 
-enum message_type shop_types(void)
+unsigned shop_types(void)
 {
     return MESSAGE_TYPES;
 }
 
-enum message_type shop_learn(const char *name, int is_command)
+unsigned shop_learn(const char *name, int is_command)
 {
     (void)is_command;
     return shop_type_named(name);

@@ -16,16 +16,16 @@ extern const char *const shop_services[SERVICES];
 #define shop_catalogue (conducted_domain.messages)
 #define shop_catalogue_count (conducted_domain.message_count)
 
-const struct message *shop_message(enum message_type type);
+const struct message *shop_message(unsigned type);
 const struct message *shop_message_named(const char *name, uint32_t version,
                                          uint32_t *newest);
-const char *shop_type_name(enum message_type type);
-enum message_type shop_undoes(enum message_type type);
-enum message_type shop_type_named(const char *name);
-enum message_type shop_types(void);
+const char *shop_type_name(unsigned type);
+unsigned shop_undoes(unsigned type);
+unsigned shop_type_named(const char *name);
+unsigned shop_types(void);
 
 /* It learns nothing: there is no fourth service here. */
-enum message_type shop_learn(const char *name, int is_command);
+unsigned shop_learn(const char *name, int is_command);
 void shop_learn_undoes(const char *name, const char *undone);
 
 #endif
