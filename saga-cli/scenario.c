@@ -173,15 +173,19 @@ const struct verb verb_scenario = {
     .group = LEARNING,
     .examples = "scenario ls\n"
                 "scenario show 7\n"
-                "scenario run 7",
+                "scenario run 7\n"
+                "scenario score",
     .summary = "break the services on purpose, and predict what happens",
-    .args = "ls\nshow N\nrun N [--without A[,B]]\nrun --all",
+    .args = "ls\nshow N\nrun N [--without A[,B]]\nrun --all\nscore",
     .options = options,
     .parse = hand_on,
     .words_max = WORDS_MAX,
-    .notes = "show prints the file, with the commands to type; run runs them "
-             "and compares their output with the file.\nexits 0 if all of it "
-             "matches, 1 if not, 69 if clitest is missing",
+    .notes =
+        "show prints the file, with the commands to type; run runs them "
+        "and compares their output with the file. In a terminal, run asks "
+        "for a prediction first and says whether it was right; score lists "
+        "the predictions.\nexits 0 if all of it matches, with --without if "
+        "it ends as its table says, 1 if not, 69 if clitest is missing",
     .run = run_scenario};
 
 const struct verb verb_learn = {

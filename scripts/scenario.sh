@@ -8,8 +8,16 @@
 #                               ablation lab, and compares the result with the
 #                               file's table
 #   run --all                   runs all of them
+#   score                       what was predicted in a terminal, and how well
 #
-# Exit code 77: skipped, because something that it names is missing.
+# `run N` in a terminal is a game: it tells the story, has the reader choose one
+# of the endings that the file lists, runs the commands, shows them and what they
+# printed one by one, and then says whether the prediction was right.  The
+# commands have all run before the first is shown, since a deadline does not wait
+# for a reader.
+#
+# Exit codes: 0 if all is as the file says, with --without as its table says; 1 if
+# not; 77 if something that it names is missing, so that it was skipped.
 #
 # A scenario's commands are its `console` blocks, one shell for all of them,
 # run by clitest in the repository's root.  They run in namespaces of their own
@@ -24,6 +32,8 @@ set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 # shellcheck source=scripts/common.sh
 . "$root/scripts/common.sh"
+# shellcheck source=scripts/ask.sh
+. "$root/scripts/ask.sh"
 cd "$root"
 
 fail() { # CODE TEXT
@@ -31,7 +41,7 @@ fail() { # CODE TEXT
     exit "$1"
 }
 
-usage='ls | show N | run N [--without A[,B]] | run --all'
+usage='ls | show N | run N [--without A[,B]] | run --all | score'
 refuse() { # TEXT
     fail 64 "$1 ($usage)"
 }
@@ -65,14 +75,14 @@ commands_of() {
 }
 
 # The text of a file above its first block, or below its last.
-story_of() { # FILE above|below
+part_of() { # FILE above|below
     awk -v part="$2" '
         /^```/ { fences++; next }
-        /^\|/ { next }
+        /^\|/ || /^Trace: / { next }
         part == "above" && fences == 0
-        part == "below" && fences >= 2 && fences % 2 == 0' "$1" |
-        sed 's/^# //' | plainly | cat -s
+        part == "below" && fences >= 2 && fences % 2 == 0' "$1" | cat -s
 }
+story_of() { part_of "$@" | sed 's/^# //' | plainly; }
 
 plainly() { sed -e 's/\*\*//g' -e 's/\[\([^]]*\)\]([^)]*)/\1/g'; }
 
@@ -86,29 +96,69 @@ rows_of() { # FILE
 foretold() { # FILE NAME,...
     local names text
     while IFS=$'\t' read -r names text; do
-        if all_among "$names" "$2" && all_among "$2" "$names"; then
+        if same_names "$names" "$2"; then
             echo "$text"
         fi
     done < <(rows_of "$1") | plainly
 }
+same_names() { all_among "$1" "$2" && all_among "$2" "$1"; }
 all_among() { # NAME,... NAME,...
     local name
     for name in ${1//,/ }; do [[ ,$2, == *,"$name",* ]] || return 1; done
 }
 
-# How a run without NAMES ended, beside what was foretold.  The last that it
-# says: lab-test.sh does not look for the table's words in here.
-compare() { # FILE NAME,... CODE
-    local row ended=green
+# What a run that ended with CODE and printed what is in SAID does not do as TEXT
+# wants.  Red: it must fail, the invariants that `saga check` finds broken must be
+# exactly these, and each text in backticks must be in its output.  Green: it must
+# pass.
+differences() { # CODE SAID TEXT
+    local found wanted literal
+    case $3 in
+        green:*)
+            [ "$1" -eq 0 ] || echo 'it should pass, but does not'
+            return
+            ;;
+        red*:*) ;;
+        *) echo 'the table says neither "**red** IDS: why" nor "green: why"' && return ;;
+    esac
+    found=$(broken "$2")
+    wanted=${3#red}
+    wanted=$(tr -s ' ' '\n' <<<"${wanted%%:*}" | sed '/^$/d' | sort -u |
+        paste -sd ' ')
+    [ "$1" -ne 0 ] || echo 'it should fail, but does not'
+    [ "$found" = "$wanted" ] ||
+        echo "it should break '$wanted', but breaks '$found'"
+    # shellcheck disable=SC2016 # the backticks are Markdown's
+    while read -r literal; do
+        grep -qF -- "$literal" "$2" || echo "the output lacks '$literal'"
+    done < <(grep -o '`[^`]*`' <<<"${3#*:}" | tr -d '`')
+}
+
+broken() { # SAID: the ids of the invariants that do not hold, on one line
+    sed -n 's/^+\{0,1\} *FAIL  \([A-Z][0-9]*\) .*/\1/p' "$1" | sort -u |
+        paste -sd ' '
+}
+
+# How a run without NAMES ended, which printed SAID, beside what was foretold.
+compare() { # FILE NAME,... CODE SAID
+    local row ended=green wrong found
     [ "$3" -eq 0 ] || ended=red
     row=$(foretold "$1" "$2")
-    case $row in
-        '') row="No prediction: $1 does not mention a run without $2. It is $ended." ;;
-        "$ended"*) row="As predicted: $row" ;;
-        *) row="Not as predicted: it is $ended, but $1 says $row" ;;
-    esac
+    if [ -z "$row" ]; then
+        say_last "No prediction: $1 does not mention a run without $2. It is $ended."
+        return "$3"
+    fi
+    wrong=$(differences "$3" "$4" "$row" | paste -sd ';' | sed 's/;/; /g')
+    if [ -n "$wrong" ]; then
+        say_last "Expected ${row%%[ :]*}, but it is $ended: $wrong. $1 says $row"
+        return 1
+    fi
+    found=$(broken "$4")
+    say_last "Expected $ended, and it is: $(tr -d '`' <<<"${row#*: }").${found:+ Broken: $found.}"
+}
+say_last() { # TEXT
     echo
-    fold -s -w 78 <<<"$row" | sed 's/ *$//'
+    fold -s -w 78 <<<"$1" | sed 's/ *$//'
 }
 
 work=''
@@ -159,14 +209,16 @@ without_namespaces() { # COMMAND...
     return $code
 }
 
+make_work() { work=$(mktemp -d "${TMPDIR:-/tmp}/saga-scenario.XXXXXX"); }
+
 # Runs FILE; its verdict is the exit code.  As root, or as root of a user
 # namespace.
 run_one() { # FILE
     local map=()
     [ "$(id -u)" -eq 0 ] || map=(--map-root-user)
-    work=$(mktemp -d "${TMPDIR:-/tmp}/saga-scenario.XXXXXX")
     mkdir "$work/tmp"
-    commands_of "$1" >"$work/commands"
+    commands_of "$1" | if [ -n "$game" ]; then recording "$1"; else cat; fi \
+        >"$work/commands"
     unset SAGA_DIR SAGA_BUS
     export NO_COLOR=1 COLUMNS=78
     if ! unshare "${map[@]}" --mount --pid --fork --mount-proc true 2>/dev/null; then
@@ -225,21 +277,182 @@ run() {
         SAGA_BUILD=$(scripts/lab.sh without "$without")
         export LAB_WITHOUT=$without
     fi
-    story_of "$file" above
-    [ -z "$without" ] ||
-        echo "Without $without: lab/without-*.patch shows what was removed."$'\n'
-    run_one "$file" || code=$?
-    [ $code -eq 0 ] || [ $code -eq 77 ] || code=1
-    if [ $code -eq 77 ]; then
-        return $code
-    elif [ -n "$without" ]; then
-        compare "$file" "$without" $code
-    elif [ $code -eq 0 ]; then
-        story_of "$file" below
-    else
-        printf '\nThe output differs from %s\n' "$file"
+    make_work
+    if in_terminal; then
+        play "$file" "$without"
+        return
     fi
+    story_of "$file" above
+    [ -z "$without" ] || say_without "$without"
+    judged_run "$file" || code=$?
+    cat "$work/said"
+    conclude "$file" "$without" $code
+}
+
+# 0 if all was as in FILE, 77 if it was skipped, otherwise 1.
+judged_run() { # FILE
+    local code=0
+    run_one "$1" >"$work/said" 2>&1 || code=$?
+    [ $code -eq 0 ] || [ $code -eq 77 ] || code=1
     return $code
+}
+
+say_without() { # NAME,...
+    echo "Without $1: lab/without-*.patch shows what was removed."$'\n'
+}
+
+# What there is to say after a run that ended with CODE, and its exit code.
+conclude() { # FILE NAME,... CODE
+    [ "$3" -ne 77 ] || return 77
+    if [ -n "$2" ]; then
+        compare "$1" "$2" "$3" "$work/said"
+    elif [ "$3" -ne 0 ]; then
+        printf '\nThe output differs from %s\n' "$1"
+        return 1
+    elif [ -z "$game" ]; then
+        story_of "$1" below
+    else
+        part_of "$1" below | render
+    fi
+}
+
+# ---- in a terminal ------------------------------------------------------------
+
+game=''
+
+# The commands from standard input, in a way that keeps each with what it printed,
+# in $RECORD, and prints a dot for it.  Before the services are stopped comes the
+# trace that the file names; its output is not compared with anything.
+recording() { # FILE
+    # shellcheck disable=SC2016 # for the shell that has the commands
+    echo '$ recorded() {' \
+        'RECORD_AT=$((RECORD_AT + 1)); printf . >"$RECORD_TTY";' \
+        'echo "$1" >"$RECORD/$RECORD_AT.command";' \
+        'eval "$1" >"$RECORD/$RECORD_AT.output" 2>&1; set -- $?;' \
+        'cat "$RECORD/$RECORD_AT.output"; return $1; }'
+    # shellcheck disable=SC2016 # the backticks are Markdown's
+    awk -v q="'" -v trace="$(sed -n 's/^Trace: `\(.*\)`\.$/\1/p' "$1")" '
+        /^\$ \.\/run\.sh stop/ && trace != "" {
+            print "$ recorded " q trace q " >/dev/null 2>&1; true"
+        }
+        /^\$ ./ {
+            command = substr($0, 3)
+            remark = ""
+            at = index(command, " #=> ")
+            if (at > 0) {
+                remark = substr(command, at)
+                command = substr(command, 1, at - 1)
+            }
+            gsub(q, q "\\" q q, command)
+            $0 = "$ recorded " q command q remark
+        }
+        { print }'
+}
+
+# What was recorded, one command after the other, as fast as the reader wants.
+show_record() {
+    local at lines
+    for ((at = 1; ; at++)); do
+        [ -e "$RECORD/$at.command" ] || return 0
+        printf '%s$ %s%s\n' "$bold" "$(cat "$RECORD/$at.command")" "$plain"
+        lines=$(wc -l <"$RECORD/$at.output")
+        if [ "$lines" -le 30 ]; then
+            cat "$RECORD/$at.output"
+        else
+            head -n 24 "$RECORD/$at.output"
+            echo "$dim... and $((lines - 24)) more lines$plain"
+        fi
+        [ -e "$RECORD/$((at + 1)).command" ] || return 0
+        go_on 'shows the next command' || return 0
+    done
+}
+
+# What can be chosen before a run, into $endings: those of the file, or of its
+# table, and the letter of the right one.
+endings='' right=''
+know_endings() { # FILE NAME,...
+    local row
+    if [ -z "$2" ]; then
+        endings=$(part_of "$1" above | sed -n '/^- [a-z]\. /p')
+        right=$(sed -n 's/^\*\*Answer: \([a-z]\)\.\*\*.*/\1/p' "$1")
+        return
+    fi
+    row=$(foretold "$1" "$2")
+    [ -n "$row" ] || return 0
+    endings='- a. It is green: it ends as it does with everything in place.
+- b. It is red: a promise is broken, or the order ends in another way.'
+    right=a
+    [[ $row != red* ]] || right=b
+}
+
+# The game.
+play() { # FILE NAME,...
+    local code=0 letters choice='' subject
+    game=yes
+    know_subjects
+    subject=$(basename "$1" | cut -c 1-2)${2:+-$2}
+    know_endings "$1" "$2"
+    if [ -z "$2" ]; then
+        part_of "$1" above | render
+    else
+        part_of "$1" above | sed '/^- [a-z]\. /d' | render
+        say_without "$2"
+        render <<<"$endings"
+    fi
+    letters=$(letters_in <<<"$endings")
+    if [ -n "$letters" ]; then
+        choose "$letters" || return 0
+        choice=$REPLY
+    fi
+    printf '\n%sThe services run at full speed, since deadlines do not wait ' "$dim"
+    export RECORD=$work/record RECORD_AT=0 RECORD_TTY
+    RECORD_TTY=$(tty)
+    mkdir "$RECORD"
+    judged_run "$1" || code=$?
+    printf '%s\n\n' "$plain"
+    show_record
+    case $code-$2 in
+        [!0]*-) tail -n 40 "$work/said" ;; # what differs; with NAMES it should
+        77-*) cat "$work/said" ;;
+    esac
+    echo
+    conclude "$1" "$2" $code || return
+    if [ -n "$choice" ]; then
+        record_answer "$subject" "$choice" "$right"
+        echo "So far: $(tally "${all_subjects[@]}"). ./saga scenario score lists them."
+    fi
+}
+
+# What can be predicted: each scenario, and each row of its table.
+all_subjects=()
+know_subjects() {
+    local file number names
+    for file in scenarios/[0-9]*.md; do
+        number=$(basename "$file" | cut -c 1-2)
+        all_subjects+=("$number")
+        while IFS=$'\t' read -r names _; do
+            all_subjects+=("$number-$names")
+        done < <(rows_of "$file")
+    done
+}
+
+score() {
+    local subject verdict title
+    know_subjects
+    for subject in "${all_subjects[@]}"; do
+        verdict=$(first_answer "$subject")
+        case $subject in
+            *-*)
+                [ -n "$verdict" ] || continue
+                title="   without ${subject#*-}"
+                ;;
+            *) title=$(sed -n '1s/^# //p' "scenarios/$subject"-*.md) ;;
+        esac
+        printf '  %-6s %s\n' "${verdict:--}" "$title"
+    done
+    echo
+    tally "${all_subjects[@]}"
+    echo "The first prediction counts. They are kept in $(answers_file || echo 'no file, as HOME is not set')."
 }
 
 # One of all: a line, and all that was said if it failed.  A file in DIRECTORY
@@ -291,16 +504,22 @@ case ${1:-} in
         cat "$file"
         ;;
     run) run "${@:2}" ;;
+    score)
+        [ $# -eq 1 ] || refuse "unexpected argument '$2'"
+        score
+        ;;
     one-of-all) one_of_all "$2" "$3" ;; # this script's own
     foretold) # N NAME,...: its row, for docs.sh
         file=$(file_of "${2:-}")
         foretold "$file" "${3:-}"
         ;;
     rows) rows_of "$2" ;; # FILE: for lab-test.sh
-    compare) compare "$2" "$3" "$4" ;; # FILE NAME,... CODE: for tests
+    compare) compare "$2" "$3" "$4" "$5" ;;     # FILE NAME,... CODE SAID, and
+    differences) differences "$2" "$3" "$4" ;; # CODE SAID TEXT: for tests
     file) # FILE: the commands of any document, for docs.sh
         [ -e "${2:-}" ] || refuse 'which file?'
         export SAGA_BUILD=build
+        make_work
         run_one "$2"
         ;;
     '') fail 64 "$usage" ;;

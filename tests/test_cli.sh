@@ -92,6 +92,7 @@ scenario run --all --without outbox
 scenario run 7 --without
 scenario show 7 8
 scenario ls extra
+scenario score extra
 scenario extra
 show o-1 extra
 trace o-1 extra

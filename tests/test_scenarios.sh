@@ -83,55 +83,103 @@ killed_leaves_nothing() {
     done
 }
 
-# What lab-test makes of a run that ended with CODE and said SAID, where the
-# table says TEXT.
+# What is missing in a run that ended with CODE and printed SAID, where the table
+# says TEXT.
 judged() { # CODE SAID TEXT
     printf '%b' "$2" >"$work/said"
-    "$root/scripts/lab-test.sh" judge "$1" "$work/said" "$3"
+    "$root/scripts/scenario.sh" differences "$1" "$work/said" "$3"
 }
 # shellcheck disable=SC2016 # the backticks are Markdown's
 rows_are_judged() {
     local bad='+  FAIL  S4   charged twice\n+  FAIL  S2   o-1\nhas 940.30\n'
     [ -z "$(judged 0 '' 'green: nothing came twice')" ]
-    shows "$(judged 1 "$bad" 'green: it holds')" '^should pass'
-    [ -z "$(judged 1 "$bad" '**red** S2 S4: she has `940.30`')" ]
-    [ -z "$(judged 1 'no ids\n' '**red**: says `no ids`')" ]
-    shows "$(judged 0 "$bad" '**red** S2 S4: it breaks')" '^should fail'
-    shows "$(judged 1 "$bad" '**red** S4: only one')" \
-        "^should break 'S4', but breaks 'S2 S4'"
-    shows "$(judged 1 "$bad" '**red** S2 S4 Q1: one more')" '^should break'
-    shows "$(judged 1 "$bad" '**red** S2 S4: `960.20`')" "^the output lacks '960.20'"
-    shows "$(judged 1 "$bad" 'blue: what?')" '^neither'
+    shows "$(judged 1 "$bad" 'green: it holds')" '^it should pass'
+    [ -z "$(judged 1 "$bad" 'red S2 S4: she has `940.30`')" ]
+    [ -z "$(judged 1 'no ids\n' 'red: says `no ids`')" ]
+    shows "$(judged 0 "$bad" 'red S2 S4: it breaks')" '^it should fail'
+    shows "$(judged 1 "$bad" 'red S4: only one')" \
+        "^it should break 'S4', but breaks 'S2 S4'"
+    shows "$(judged 1 "$bad" 'red S2 S4 Q1: one more')" '^it should break'
+    shows "$(judged 1 "$bad" 'red S2 S4: `960.20`')" "^the output lacks '960.20'"
+    shows "$(judged 1 "$bad" 'blue: what?')" '^the table says neither'
 }
 
-# What is said behind a run of scenario 7 without NAMES that ended with CODE.
-ended_without() { # NAMES CODE
-    "$root/scripts/scenario.sh" compare \
-        "$(echo "$root"/scenarios/07-*.md)" "$1" "$2" | paste -sd ' '
+# How a run of scenario 7 without NAMES ends that ended with CODE and printed SAID:
+# with EXPECTED.
+ended_without() { # EXPECTED NAMES CODE SAID
+    printf '%b' "$4" >"$work/said"
+    said=$(ends_with "$1" "$root/scripts/scenario.sh" compare \
+        "$(echo "$root"/scenarios/07-*.md)" "$2" "$3" "$work/said" | paste -sd ' ')
 }
 foretold_or_not() {
-    local said
-    shows "$(ended_without inbox 0)" \
-        'As predicted: green: the event is handled twice, and the guard finds'
-    said=$(ended_without guards,inbox 1)
-    shows "$said" 'As predicted: red S2 S3 S4 S6: alice was charged twice for o-2'
-    shows "$said" '940\.30'
-    shows "$(ended_without inbox 1)" \
-        'Not as predicted: it is red, but .*07-.*\.md says green: the event is'
-    shows "$(ended_without inbox,guards 0)" \
-        'Not as predicted: it is green, but .*07-.*\.md says red S2 S3 S4 S6: alice'
-    shows "$(ended_without outbox 1)" \
-        'No prediction: .*07-.* does not mention a run without outbox. It is red'
+    local twice='PaymentCharged comes after PaymentCharged, 940.30\n' id
+    for id in S2 S3 S4 S6; do twice+="  FAIL  $id it\n"; done
+    ended_without 0 inbox 0 ''
+    shows "$said" \
+        'Expected green, and it is: the event is handled twice, and the guard finds'
+    ended_without 0 guards,inbox 1 "$twice"
+    shows "$said" 'Expected red, and it is: alice was charged twice for o-2, '
+    shows "$said" '940\.30\. Broken: S2 S3 S4 S6\.$'
+    ended_without 1 guards,inbox 1 "${twice/ S3/ S5}"
+    shows "$said" 'Expected red, but it is red: it should break .S2 S3 S4 S6., but'
+    ended_without 1 inbox 1 "$twice"
+    shows "$said" \
+        'Expected green, but it is red: it should pass, .*07-.*\.md says green: the'
+    ended_without 1 inbox,guards 0 "$twice"
+    shows "$said" 'Expected red, but it is green: .*07-.*\.md says red S2 S3 S4 S6: alice'
+    ended_without 1 outbox 1 ''
+    shows "$said" 'No prediction: .*07-.* does not mention a run without outbox. It is red'
+    ended_without 0 outbox 0 ''
 }
 
-# What scenario.sh foretells is the table's own text: it proves nothing.
-# shellcheck disable=SC2016 # the backticks are Markdown's
-foretelling_is_no_proof() {
-    local said='no ids\n\nAs predicted: red: it says\n`her 940.30`\n'
-    [ -z "$(judged 1 "$said" '**red**: it says `no ids`')" ]
-    shows "$(judged 1 "$said" '**red**: it says `her 940.30`')" \
-        "^the output lacks 'her 940.30'"
-    shows "$(judged 1 "Not a${said#*A}" '**red**: `her 940.30`')" '^the output lacks'
+# Runs a script in a terminal of 80 columns, in which KEYS are typed.
+typed() { # KEYS SCRIPT WORDS...
+    local line
+    printf -v line '%q ' "$root/scripts/$2" "${@:3}"
+    printf '%b' "$1" | XDG_STATE_HOME=$work/state NO_COLOR=1 timeout 120 \
+        script -qec "stty cols 80; $line" /dev/null | tr -d '\r'
+}
+predicted() {
+    local all
+    rm -rf "$work/state"
+    all=$(printf '\\n%.0s' {1..30})
+    said=$(typed "x\\nb\\n$all" scenario.sh run 01)
+    shows "$said" "'x' is none of them"
+    shows "$said" '\$ \./saga place widget:2 --customer alice'
+    shows "$said" 'CONFIRMED · 5 events'
+    shows "$said" 'Answer: a\. Five events'
+    shows "$said" '^Not b: the answer is a\.$'
+    shows "$said" '^So far: 0 of 1 answered right, [0-9]+ left'
+    # The end is told last, and nothing is lost of the story.
+    shows "$(paste -sd ' ' <<<"$said")" 'all 14 hold.*Stopped.*Answer: a\.'
+    # It is known now, so that this answer does not count.
+    said=$(typed 'a\nq\n' scenario.sh run 01)
+    shows "$said" '^Right\.$'
+    shows "$said" '^So far: 0 of 1 answered right'
+    said=$(typed 'a\nq\n' scenario.sh run 01 --without inbox)
+    shows "$said" '^Expected green, and it is: nothing came twice\.$'
+    shows "$said" '^Right\.$'
+    said=$(XDG_STATE_HOME=$work/state "$saga" scenario score)
+    shows "$said" '^  wrong  01 Everything goes well$'
+    shows "$said" '^  right     without inbox$'
+    shows "$said" '^  -      02 Payment declined$'
+    shows "$said" '^1 of 2 answered right'
+}
+nothing_is_asked_without_a_terminal() {
+    said=$(XDG_STATE_HOME=$work/none "$root/scripts/scenario.sh" run 01 </dev/null)
+    shows "$said" '^Answer: a\. Five events'
+    if grep -q 'Which one' <<<"$said"; then return 1; fi
+    [ ! -e "$work/none" ]
+}
+# Two to four endings, and the answer is one of them.
+endings_are_there() {
+    local file letters
+    for file in "$root"/scenarios/[0-9]*.md; do
+        letters=$(sed -n 's/^- \([a-z]\)\. .*/\1/p' "$file" | tr -d '\n')
+        echo "$file: $letters"
+        [[ $letters =~ ^abc?d?$ ]]
+        grep -qE "^\*\*Answer: [$letters]\.\*\* " "$file"
+    done
 }
 
 nothing_to_leave_out() {
@@ -195,7 +243,11 @@ it 'scenarios and chapters are listed and shown' listed
 it 'TERM, Ctrl-C and kill -9 leave no service behind' killed_leaves_nothing
 it 'a row of the lab is as written, or it is told what is not' rows_are_judged
 it 'a run without something ends with what was foretold of it' foretold_or_not
-it 'what was foretold is no proof that it came' foretelling_is_no_proof
+it 'each scenario has endings to choose from, and an answer' endings_are_there
+if [ -x "$root/build/bin/saga" ]; then
+    it 'in a terminal one predicts before the run, and is told how well' predicted
+    it 'nothing is asked without a terminal' nothing_is_asked_without_a_terminal
+fi
 it 'the lab that is asked to leave out nothing says what there is' \
     nothing_to_leave_out
 it 'a document says to leave out only what the scenario foretells' \

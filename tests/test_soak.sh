@@ -20,7 +20,7 @@ repository() { # NAME
     local script
     repo=$work/$1
     mkdir -p "$repo"/{scenarios,scripts,docs/tutorial,tests,build/bin,build/tests/crash}
-    for script in soak key scenario common test; do
+    for script in soak key scenario ask common test; do
         cp "$root/scripts/$script.sh" "$repo/scripts"
     done
     ln -s "$saga" "$repo/build/bin/saga"
