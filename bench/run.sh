@@ -39,6 +39,13 @@ turn() {
     value sagas_per_second "$all" >>"$work/rate"
     value cpu_us_per_saga "$all" >>"$work/cpu"
     value catch_up_ms "$all" >>"$work/behind"
+    all=$(saga --no-check --sagas "$sagas" --inflight 1000 --batch 1)
+    value sagas_per_second "$all" >>"$work/single"
+    value cpu_us_per_saga "$all" >>"$work/single_cpu"
+    crowd 32 "$sagas"
+    for all in "$work"/crowd.*; do
+        value sagas_per_second "$(cat "$all")"
+    done | awk '{ sum += $1 } END { print sum }' >>"$work/crowd"
     all=$(saga --no-check --sagas $((2 * sagas)) --inflight 10000 --batch 64)
     value sagas_per_second "$all" >>"$work/batched"
     value cpu_us_per_saga "$all" >>"$work/batched_cpu"
@@ -60,9 +67,12 @@ row() { # WHAT FLOOR SAGA, then for the saga's: times what it is
 printf 'medians of %d turns; a page and its fdatasync: %.0f us\n' \
     "$turns" "$(of sync)"
 printf '  %-36s %8s %8s %7s\n' '' floor saga ratio
-row 'sagas/s, 1,000 in flight' "$(of floor_rate)" "$(of rate)"
+row 'sagas/s, 1,000 callers, packed' "$(of floor_rate)" "$(of rate)"
+row 'the same, a request each' "$(of floor_rate)" "$(of single)"
+row 'sagas/s, 32 processes, one each' "$(of floor_rate)" "$(of crowd)"
 row 'sagas/s, 10,000 in flight, batched' "$(of floor_rate)" "$(of batched)"
-row 'CPU us a saga, 1,000 in flight' "$(of floor_cpu)" "$(of cpu)"
+row 'CPU us a saga, 1,000 callers' "$(of floor_cpu)" "$(of cpu)"
+row 'the same, a request each' "$(of floor_cpu)" "$(of single_cpu)"
 row 'CPU us a saga, batched' "$(of floor_cpu)" "$(of batched_cpu)"
 for files in fresh warm; do
     row "one in flight, $files files, median us" "$(of floor_$files)" \

@@ -2,10 +2,12 @@
  *
  * Keeps K orders in flight through the public command socket, or offers R of
  * them a second whatever becomes of them (--rate), and sees them end as any
- * client can: on order-svc's public stream.  Latency runs from just
- * before the command is sent to the arrival of OrderConfirmed or
- * OrderCancelled, which order-svc publishes after its commit: durable, as a
- * client sees it.  Uses NNG itself, since client.h waits for each answer.
+ * client can: on order-svc's public stream.  The loop is of K callers with one
+ * order each, in this process, whose commands packer.h packs; with --batch, and
+ * at a rate, each request is one caller's and goes on its own, by NNG itself.
+ * Latency runs from just before the command is handed over to the arrival of
+ * OrderConfirmed or OrderCancelled, which order-svc publishes after its commit:
+ * durable, as a client sees it.
  *
  * The stream may lose frames (PUB promises nothing): after a while it asks the
  * order view about orders that have not ended, and counts these as "found
@@ -13,6 +15,7 @@
  */
 #include "audit/check.h"
 #include "clock.h"
+#include "net/packer.h"
 #include "shop/cli/shop_cli.h"
 #include "shop/invariants.h"
 #include "shop/shop.h"
@@ -39,6 +42,7 @@ enum {
     REQUESTS_MAX = 1024, /* commands in flight, not orders */
     OFFERED_MAX = 4096,  /* the same when they are offered at a rate */
     STALL_MS = 3000,     /* nothing ended for so long: ask the view */
+    ANSWER_MS = 5000,    /* a request is sent anew after that */
     GIVE_UP_MS = 60000
 };
 
@@ -48,15 +52,19 @@ struct order {
     UT_hash_handle hh;
 };
 
-/* One request in flight: a REQ context of its own. */
+/* Who waits for an answer: a caller whose command is packed, or one with
+ * requests of its own, on a REQ context. */
 struct slot {
     struct bench *bench;
     struct slot *next;
+    struct packer_caller *caller; /* NULL: the latter */
+    enum evt_status rc;           /* of the former's command */
+    struct answer answer;
     nng_ctx ctx;
     nng_aio *aio;
     bool sending;
     size_t count;
-    struct command commands[COMMANDS_PER_REQUEST];
+    struct command *commands; /* as many as @batch */
 };
 
 struct bench {
@@ -64,9 +72,10 @@ struct bench {
     /* options */
     uint64_t sagas, inflight, decline_percent, lines, batch;
     uint64_t rate; /* orders offered a second; 0: a closed loop */
-    bool unchecked;
+    bool packed, unchecked;
     /* run */
     char run_id[16];
+    struct packer *packer;
     nng_socket req, sub;
     int sub_fd, wake_fd;
     pthread_mutex_t mutex;
@@ -130,19 +139,12 @@ static int all_use(struct bench *bench, struct service_use found[SERVICES + 1])
 
 /* ---- placing ------------------------------------------------------------ */
 
-static void on_answer(void *arg)
+static void hand_back(struct slot *slot)
 {
-    struct slot *slot = arg;
     struct bench *bench = slot->bench;
     uint64_t one = 1;
-    int rc = nng_aio_result(slot->aio);
     bool first;
 
-    if (slot->sending && rc == 0) {
-        slot->sending = false;
-        nng_ctx_recv(slot->ctx, slot->aio);
-        return;
-    }
     pthread_mutex_lock(&bench->mutex);
     first = bench->answered == NULL;
     slot->next = bench->answered;
@@ -152,12 +154,40 @@ static void on_answer(void *arg)
         return; /* the counter is full: it wakes all the same */
 }
 
+static void on_answer(void *arg)
+{
+    struct slot *slot = arg;
+
+    if (slot->sending && nng_aio_result(slot->aio) == 0) {
+        slot->sending = false;
+        nng_ctx_recv(slot->ctx, slot->aio);
+    } else {
+        hand_back(slot);
+    }
+}
+
+static void on_packed_answer(void *arg, enum evt_status rc,
+                             const struct answer *answer)
+{
+    struct slot *slot = arg;
+
+    slot->rc = rc;
+    if (rc == EVT_OK)
+        slot->answer = *answer;
+    hand_back(slot);
+}
+
 static void send_slot(struct slot *slot)
 {
     static uint8_t message[MESSAGE_MAX];
-    size_t bytes = request_write(slot->commands, slot->count, message);
+    size_t bytes;
     nng_msg *msg;
 
+    if (slot->caller != NULL) {
+        packer_submit(slot->caller, slot->commands, on_packed_answer, slot);
+        return;
+    }
+    bytes = request_write(slot->commands, slot->count, message);
     if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, message, bytes) != 0)
         abort();
     nng_aio_set_msg(slot->aio, msg);
@@ -260,26 +290,39 @@ static void drop_order(struct bench *bench, const char *id, uint64_t *count)
     }
 }
 
+/* How many answers there are; 0: no request has been answered. */
+static size_t answers_of(struct slot *slot,
+                         struct answer answers[COMMANDS_PER_REQUEST])
+{
+    size_t count = 0;
+    nng_msg *msg;
+
+    if (slot->caller != NULL) {
+        answers[0] = slot->answer;
+        return slot->rc == EVT_OK;
+    }
+    if (nng_aio_result(slot->aio) != 0)
+        return 0;
+    msg = nng_aio_get_msg(slot->aio);
+    if (!request_answers_read(nng_msg_body(msg), nng_msg_len(msg), answers,
+                              &count))
+        count = 0;
+    nng_msg_free(msg);
+    nng_aio_set_msg(slot->aio, NULL);
+    return count;
+}
+
 /* Busy ones are sent again under the same id, unless that is just what a rate
  * is to show; refusals end the order. */
 static bool take_answers(struct bench *bench, struct slot *slot)
 {
     struct answer answers[COMMANDS_PER_REQUEST];
-    nng_msg *msg = NULL;
-    size_t count = 0, kept = 0;
-    bool read = false;
+    size_t count = answers_of(slot, answers), kept = 0;
 
-    if (nng_aio_result(slot->aio) == 0) {
-        msg = nng_aio_get_msg(slot->aio);
-        read = request_answers_read(nng_msg_body(msg), nng_msg_len(msg),
-                                    answers, &count);
-        nng_msg_free(msg);
-        nng_aio_set_msg(slot->aio, NULL);
-    }
     for (size_t i = 0; i < slot->count; i++) {
         enum answer_code code = ANSWER_BUSY;
 
-        if (read && count > 0)
+        if (count > 0)
             code = answers[i < count ? i : count - 1].code;
         if (code == ANSWER_DONE)
             continue;
@@ -303,7 +346,9 @@ static bool take_answers(struct bench *bench, struct slot *slot)
 
 static void take_answered(struct bench *bench)
 {
+    const struct timespec pause = {.tv_nsec = 10000000};
     struct slot *slot, *next;
+    bool away = false;
 
     pthread_mutex_lock(&bench->mutex);
     slot = bench->answered;
@@ -311,11 +356,14 @@ static void take_answered(struct bench *bench)
     pthread_mutex_unlock(&bench->mutex);
     for (; slot != NULL; slot = next) {
         next = slot->next;
+        away = away || (slot->caller != NULL && slot->rc == EVT_NONE);
         if (take_answers(bench, slot)) {
             slot->next = bench->idle;
             bench->idle = slot;
         }
     }
+    if (away) /* it says so at once, each time */
+        nanosleep(&pause, NULL);
 }
 
 static void take_frames(struct bench *bench)
@@ -384,7 +432,8 @@ static int run(struct bench *bench)
         now = clock_ns();
         if (now - bench->last_end_ns > STALL_MS * UINT64_C(1000000))
             look_for_stalled(bench);
-        if (now - bench->last_end_ns > GIVE_UP_MS * UINT64_C(1000000))
+        /* by a new look at the clock: the view may have told of an end */
+        if (clock_ns() - bench->last_end_ns > GIVE_UP_MS * UINT64_C(1000000))
             return saga_fail(
                 bench->saga, SAGA_TRY_AGAIN,
                 "no order has ended for %d s ('./saga status' shows why)",
@@ -473,11 +522,50 @@ static int connect_sockets(struct bench *bench)
     return SAGA_YES;
 }
 
+static void open_slot(struct bench *bench, struct slot *slot)
+{
+    slot->bench = bench;
+    slot->commands = calloc(bench->batch, sizeof *slot->commands);
+    if (slot->commands == NULL)
+        abort();
+    if (bench->packed)
+        slot->caller = packer_join(bench->packer);
+    else if (nng_ctx_open(&slot->ctx, bench->req) != 0 ||
+             nng_aio_alloc(&slot->aio, on_answer, slot) != 0)
+        abort();
+    slot->next = bench->idle;
+    bench->idle = slot;
+}
+
+static size_t slots_wanted(const struct bench *bench)
+{
+    size_t wanted = (bench->inflight + bench->batch - 1) / bench->batch;
+
+    if (bench->packed)
+        return wanted;
+    if (bench->rate > 0)
+        return OFFERED_MAX;
+    return wanted < REQUESTS_MAX ? wanted : REQUESTS_MAX;
+}
+
+static int open_packer(struct bench *bench)
+{
+    struct saga *saga = bench->saga;
+    char why[STORE_WHY_BYTES];
+
+    if (packer_open(saga->directory, saga->bus, "order", ANSWER_MS,
+                    &bench->packer, why, sizeof why) != EVT_OK)
+        return saga_fail(saga, SAGA_USAGE, "%s", why);
+    return SAGA_YES;
+}
+
 static int open_bench(struct bench *bench)
 {
     char id[ID_BYTES];
     int rc = connect_sockets(bench);
 
+    if (rc == SAGA_YES && bench->packed)
+        rc = open_packer(bench);
     if (rc != SAGA_YES)
         return rc;
     client_new_id("b", id);
@@ -485,25 +573,13 @@ static int open_bench(struct bench *bench)
     bench->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     bench->latency_ns = calloc(bench->sagas, sizeof *bench->latency_ns);
     bench->frame = malloc(sizeof *bench->frame);
-    bench->slot_count = (bench->inflight + bench->batch - 1) / bench->batch;
-    if (bench->slot_count > REQUESTS_MAX)
-        bench->slot_count = REQUESTS_MAX;
-    if (bench->rate > 0)
-        bench->slot_count = OFFERED_MAX;
+    bench->slot_count = slots_wanted(bench);
     bench->slots = calloc(bench->slot_count, sizeof *bench->slots);
     if (!bench->latency_ns || !bench->frame || !bench->slots)
         abort();
     pthread_mutex_init(&bench->mutex, NULL);
-    for (size_t i = 0; i < bench->slot_count; i++) {
-        struct slot *slot = &bench->slots[i];
-
-        slot->bench = bench;
-        if (nng_ctx_open(&slot->ctx, bench->req) != 0 ||
-            nng_aio_alloc(&slot->aio, on_answer, slot) != 0)
-            abort();
-        slot->next = bench->idle;
-        bench->idle = slot;
-    }
+    for (size_t i = 0; i < bench->slot_count; i++)
+        open_slot(bench, &bench->slots[i]);
     return SAGA_YES;
 }
 
@@ -519,6 +595,7 @@ static void close_bench(struct bench *bench)
         HASH_DEL(bench->running, order); // NOLINT(*-unix.Malloc)
         free(order);
     }
+    packer_close(bench->packer);
     free(bench->frame);
     free(bench->latency_ns);
 }
@@ -612,10 +689,11 @@ static json_t *report(const struct bench *bench, double took_s,
                       json_t *client)
 {
     return json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:o,s:o}",
+        "{s:I,s:I,s:I,s:I,s:b,s:I,s:I,s:f,s:I,s:I,s:I,s:I,s:I,s:o,s:f,s:f,s:o,"
+        "s:o}",
         "sagas", (json_int_t)bench->ended, "inflight",
         (json_int_t)bench->inflight, "rate", (json_int_t)bench->rate, "batch",
-        (json_int_t)bench->batch, "decline_percent",
+        (json_int_t)bench->batch, "packed", bench->packed, "decline_percent",
         (json_int_t)bench->decline_percent, "lines", (json_int_t)bench->lines,
         "sagas_per_second", (double)bench->ended / took_s, "confirmed",
         (json_int_t)bench->confirmed, "cancelled", (json_int_t)bench->cancelled,
@@ -652,12 +730,17 @@ static void print_report(const struct bench *bench, const json_t *told)
     const json_t *processes = json_object_get(told, "processes"), *process;
     size_t i;
 
+    char requests[32] = "packed";
+
+    if (!bench->packed)
+        snprintf(requests, sizeof requests, "%llu a request",
+                 (unsigned long long)bench->batch);
     printf(
-        "%llu sagas, %llu %s, %llu a request: %.0f a second\n",
+        "%llu sagas, %llu %s, %s: %.0f a second\n",
         (unsigned long long)bench->ended,
         (unsigned long long)(bench->rate > 0 ? bench->rate : bench->inflight),
-        bench->rate > 0 ? "offered a second" : "in flight",
-        (unsigned long long)bench->batch, real_of(told, "sagas_per_second"));
+        bench->rate > 0 ? "offered a second" : "in flight", requests,
+        real_of(told, "sagas_per_second"));
     printf("  %llu confirmed, %llu cancelled, %llu refused, %llu times busy, "
            "%llu found late\n",
            (unsigned long long)bench->confirmed,
@@ -820,8 +903,7 @@ static int run_bench(struct saga *saga)
 {
     static struct bench bench = {.sagas = 20000,
                                  .inflight = 1000,
-                                 .lines = 1,
-                                 .batch = 1}; /* NNG's threads use it */
+                                 .lines = 1}; /* other threads use it */
     struct service_use unused[SERVICES + 1];
     int rc = saga_parse(saga, &bench);
 
@@ -831,6 +913,9 @@ static int run_bench(struct saga *saga)
                          "unexpected argument '%s' ('./saga bench "
                          "--help')",
                          saga->words[0]);
+    bench.packed = bench.batch == 0 && bench.rate == 0;
+    if (bench.batch == 0)
+        bench.batch = 1;
     if (bench.batch > bench.inflight)
         bench.batch = bench.inflight;
     if (rc == SAGA_YES)
@@ -850,7 +935,10 @@ static const struct argp_option options[] = {
     {"sagas", 's', "N", 0, "how many sagas in all (20000)", 0},
     {"inflight", 'i', "K", 0, "orders in flight: placed and not ended (1000)",
      0},
-    {"batch", 'b', "B", 0, "commands in one request (1)", 0},
+    {"batch", 'b', "B", 0,
+     "send requests of B commands each (without it, what callers have waiting "
+     "is packed; at a rate, 1)",
+     0},
     {"decline", 'd', "PCT", 0, "how many percent payment declines (0)", 0},
     {"lines", 'l', "L", 0, "lines of an order (1)", 0},
     {"rate", 'r', "R", 0,

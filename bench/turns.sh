@@ -59,4 +59,15 @@ stop() {
     rm -r "$SAGA_DIR"
 }
 
+# PROCESSES with one order in flight each, SAGAS in all; what they tell is left
+# in $work/crowd.*.  None ends before all have: a bench ends when all is quiet.
+crowd() { # PROCESSES SAGAS
+    local i clients=()
+    for ((i = 0; i < $1; i++)); do
+        saga --no-check --sagas $(($2 / $1)) --inflight 1 >"$work/crowd.$i" &
+        clients+=($!)
+    done
+    for i in "${clients[@]}"; do wait "$i"; done
+}
+
 saga() { "$build/bin/saga" bench --json "$@"; }

@@ -62,6 +62,7 @@ closed_loop() {
     has cancelled 0
     has refused 0
     has check_holds true
+    has packed true
     same 'order inventory payment' "$(field 'processes.*.service' | xargs)"
     same 200 "$(events order OrderConfirmed)"
     asked 0 bench --sagas 100 --inflight 40 --batch 16 --lines 3
@@ -69,6 +70,40 @@ closed_loop() {
     shows "$said" '^  100 confirmed, 0 cancelled, 0 refused'
     shows "$said" '^  check: every invariant holds$'
     same 300 "$(events order OrderConfirmed)"
+}
+
+# One request at a time: 200 commands are one, which leaves alone, then three
+# requests of 64, and what is left.  Each is a step of order-svc's, and so is
+# the last payment, and a step takes 100 ms.
+packed() {
+    start_all
+    asked 0 fault set order handler/slow
+    asked_json 0 bench --sagas 200 --no-check
+    "$saga" fault clear --all
+    has confirmed 200
+    echo "max $(field latency_ms.max) ms"
+    [ "$(field latency_ms.max | cut -d. -f1)" -ge 600 ]
+    asked 0 bench --sagas 20 --no-check
+    shows "$said" '^20 sagas, 1000 in flight, packed: [0-9]+ a second$'
+}
+
+# Commands that nobody answered are sent again, and none counts twice.  Until
+# the kill, order-svc needs 100 ms for each request of 64.
+killed() {
+    local bench
+    start_all
+    asked 0 fault set order handler/slow
+    "$saga" bench --sagas 2000 --inflight 200 --json >"$work/told" &
+    bench=$!
+    others+=("$bench")
+    within 30 placed_some
+    end order KILL
+    start order
+    wait "$bench"
+    said=$(cat "$work/told")
+    has confirmed 2000
+    has check_holds true
+    same 2000 "$(events order OrderPlaced)"
 }
 
 # So many of them as was asked for, wherever one stops.
@@ -294,6 +329,8 @@ by_size() {
 it 'an option out of its range is named, with the range' wrong_options
 it 'without all three services nothing is begun' in_shop away one_is_away
 it 'a closed loop confirms all, and the check holds' in_shop loop closed_loop
+it 'callers are packed into one request at a time' in_shop packed packed
+it 'orders outlive a kill of order-svc' in_shop killed killed
 it 'the declined are spread evenly' in_shop declined declined
 it 'an overload is answered busy, and nothing is lost' in_shop rate overload
 it 'an order offered late counts from when it was due' in_shop held held_up
