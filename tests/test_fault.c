@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +148,40 @@ Test(fault, a_crash_is_a_kill_9)
         fault_crash("test/a");
         _exit(2);
     }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* What /proc says of @child: 'R' if it runs, 'S' if it waits, 'Z' if it has
+ * ended. */
+static char state_of(pid_t child)
+{
+    char path[64], state = '?';
+    FILE *stat;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)child);
+    stat = fopen(path, "r");
+    cr_assert_not_null(stat);
+    cr_assert_eq(fscanf(stat, "%*d (%*[^)]) %c", &state), 1);
+    fclose(stat);
+    return state;
+}
+
+Test(fault, a_hang_lasts_until_a_kill, .timeout = 60)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        if (fault_set("test/a", 1, 1, 100) != EVT_OK)
+            _exit(1);
+        fault_hang("test/a");
+        fault_hang("test/a");
+        _exit(2);
+    }
+    while (state_of(child) != 'S' && state_of(child) != 'Z')
+        (void)usleep(1000);
+    cr_assert_eq(kill(child, SIGKILL), 0);
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }

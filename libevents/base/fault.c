@@ -97,6 +97,13 @@ void fault_crash(const char *name)
         kill(getpid(), SIGKILL);
 }
 
+void fault_hang(const char *name)
+{
+    if (fault_fires(name))
+        for (;;)
+            (void)pause();
+}
+
 enum evt_status fault_set(const char *name, unsigned after, unsigned times,
                           unsigned percent)
 {

@@ -29,6 +29,10 @@ bool fault_is_set(const char *name);
 /* kill -9 of this very process if the fault at @name happens now. */
 void fault_crash(const char *name);
 
+/* If the fault at @name happens now, the calling thread waits until the process
+ * is killed; the other threads go on, and send what was handed to them. */
+void fault_hang(const char *name);
+
 /* Switches @name on: from the @after-th pass on (0: the next), @times times
  * (0: until cleared), each with @percent probability.  EVT_NONE: no such
  * point; EVT_BAD: faults are not enabled, or a number is out of range. */

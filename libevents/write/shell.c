@@ -29,6 +29,7 @@ static void declare_faults(const struct service *service)
     fault_declare("crash/after-commit", "kill -9 between commit and answers");
     fault_declare("crash/before-publish", "kill -9 after the answers");
     fault_declare("crash/after-publish", "kill -9 after a frame was published");
+    fault_declare("hang/before-commit", "hangs before the commit until killed");
     for (size_t i = 0; i < service->fault_count; i++)
         fault_declare(service->faults[i].name, service->faults[i].what);
 }
@@ -95,6 +96,7 @@ enum evt_status shell_commit(struct shell *shell)
     if (rc != EVT_OK)
         return rc;
     fault_crash("crash/before-commit");
+    fault_hang("hang/before-commit");
     rc = store_commit(shell->store);
     if (rc != EVT_OK)
         return rc;
