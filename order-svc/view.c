@@ -16,7 +16,6 @@
 #include "read/view.h"
 #include "shop/shop.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,29 +162,33 @@ static struct note *note_of(struct notes *notes, const char *order_id)
     return note;
 }
 
-/* Writes at the end what printf would. */
-static void append(struct growing *growing, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void append(struct growing *growing, const char *format, ...)
+/* Printing these with a format takes a tenth of a saga's instructions. */
+static void append(struct growing *growing, const char *text)
 {
-    for (;;) {
-        char *end = growing->size > 0 ? growing->text + growing->used : NULL;
-        size_t room = growing->size - growing->used;
-        va_list arguments;
-        int count;
+    size_t count = strlen(text);
 
-        va_start(arguments, format);
-        count = vsnprintf(end, room, format, arguments);
-        va_end(arguments);
-        if ((size_t)count < room) {
-            growing->used += (size_t)count;
-            return;
-        }
-        growing->size += (size_t)count + 256;
+    if (growing->size - growing->used <= count) {
+        growing->size += count + 256;
         growing->text = realloc(growing->text, growing->size);
         if (growing->text == NULL)
             abort();
     }
+    memcpy(growing->text + growing->used, text, count + 1);
+    growing->used += count;
+}
+
+static void append_number(struct growing *growing, int64_t number)
+{
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    char digits[24], *first = digits + sizeof digits - 1;
+
+    *first = '\0';
+    do
+        *--first = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (number < 0)
+        *--first = '-';
+    append(growing, first);
 }
 
 /* [seq,type,time_ms,cause_source,cause_log,cause_seq,command_id,data], */
@@ -199,10 +202,23 @@ static void add_entry(struct growing *timeline, const struct event *event)
                             text);
     if (cause->source[0] != '\0')
         text_hex(cause->at.log_id, LOG_ID_BYTES, log);
-    append(timeline, "[%llu,\"%s\",%lld,\"%s\",\"%s\",%llu,\"%s\",%s],",
-           (unsigned long long)event->at.seq, shop_type_name(event->type),
-           (long long)event->time_ms, cause->source, log,
-           (unsigned long long)cause->at.seq, cause->command_id, text);
+    append(timeline, "[");
+    append_number(timeline, (int64_t)event->at.seq);
+    append(timeline, ",\"");
+    append(timeline, shop_type_name(event->type));
+    append(timeline, "\",");
+    append_number(timeline, event->time_ms);
+    append(timeline, ",\"");
+    append(timeline, cause->source);
+    append(timeline, "\",\"");
+    append(timeline, log);
+    append(timeline, "\",");
+    append_number(timeline, (int64_t)cause->at.seq);
+    append(timeline, ",\"");
+    append(timeline, cause->command_id);
+    append(timeline, "\",");
+    append(timeline, text);
+    append(timeline, "],");
 }
 
 /* ---- folding ------------------------------------------------------------- */
@@ -430,10 +446,13 @@ static bool read_part(json_t *order, const char *source, json_t *all)
     struct growing text = {.text = NULL};
     char column[SERVICE_BYTES + 16];
     json_t *entries, *entry;
+    const char *part;
     size_t i;
 
     snprintf(column, sizeof column, "%s_timeline", source);
-    append(&text, "[%s", json_string_value(json_object_get(order, column)));
+    part = json_string_value(json_object_get(order, column));
+    append(&text, "[");
+    append(&text, part != NULL ? part : "no text,"); /* and no JSON, either */
     if (text.used > 1) /* the comma behind the last */
         text.used--;
     append(&text, "]");
