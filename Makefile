@@ -61,12 +61,13 @@ quoted = '$(subst ','\'',$(1))'
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-# Who knows all services; the library knows none of them.
+# Who knows all services, and what they share; the library knows none of it.
 ROSTER := shop/roster.c
+SHOP_SOURCES := $(filter-out $(ROSTER),$(wildcard shop/*.c))
 # The `saga` that is installed is its verbs with an empty main.
 GENERIC_MAIN := saga-cli/main.c
-LIB_SOURCES := $(filter-out $(ROSTER) $(GENERIC_MAIN),$(wildcard \
-    libevents/*/*.c libevents/net/nng/*.c shop/*.c saga-cli/*.c))
+LIB_SOURCES := $(filter-out $(GENERIC_MAIN),$(wildcard libevents/*/*.c \
+    libevents/net/nng/*.c saga-cli/*.c))
 # `saga bench` stands with the other measurements.
 CLI_SOURCES := $(wildcard shop/cli/*.c) bench/saga_bench.c bench/use.c
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
@@ -81,7 +82,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
 # Libraries that those preload into the services.
 PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
-SOURCES := $(LIB_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
+SOURCES := $(LIB_SOURCES) $(SHOP_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
     $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c \
     $(wildcard tests/install/*.c)
@@ -89,6 +90,7 @@ SCRIPTS := run.sh .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh \
     bench/*.sh bench/*/*.sh examples/*/*.sh)
 
 LIB := $(BUILD)/libevents.a
+SHOP := $(BUILD)/shop.a
 HELPERS := $(BUILD)/tests/helpers.a
 # The domains without their main: what ./saga and the tests know of them.
 DOMAINS := $(call objects,$(ROSTER) $(filter-out %/main.c,$(SVC_SOURCES)))
@@ -98,6 +100,7 @@ PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
 # What programs outside may include; the order is that of the manual page.  A
 # header here includes no header of ours that is not here.
 PUBLIC_HEADERS := $(addprefix libevents/, core/message.h core/domain.h \
+    core/lexicon.h \
     core/event.h core/service.h read/view.h host/host.h net/client.h \
     net/address.h stream/request.h core/codec.h core/json.h core/flow.h \
     audit/check.h audit/check_parts.h log/store.h base/status.h base/text.h) \
@@ -138,8 +141,9 @@ $(BUILD)/%.o: %.c $(FLAGS_FILE) | packages
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(LIB): $(call objects,$(LIB_SOURCES))
+$(SHOP): $(call objects,$(SHOP_SOURCES))
 $(HELPERS): $(call objects,$(HELPER_SOURCES))
-$(LIB) $(HELPERS):
+$(LIB) $(SHOP) $(HELPERS):
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -148,6 +152,7 @@ $(foreach s,$(SERVICES),$(eval $(BUILD)/bin/$(s): \
     $(call objects,$(filter $(s)/%,$(SVC_SOURCES)))))
 $(BUILD)/bin/saga: $(call objects,$(CLI_SOURCES)) $(DOMAINS)
 $(GENERIC): $(call objects,$(GENERIC_MAIN))
+$(COMMANDS): $(SHOP)
 $(COMMANDS) $(GENERIC): $(LIB)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)
@@ -156,13 +161,13 @@ $(COMMANDS) $(GENERIC): $(LIB)
 saga: $(BUILD)/bin/saga
 	$(Q)ln -sf $< $@
 
-$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(DOMAINS) $(HELPERS) $(LIB)
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(DOMAINS) $(HELPERS) $(SHOP) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ \
 	    $(if $(filter $@,$(NNG_TESTS)),$(CRITERION_WITH_NNG),$(CRITERION)) \
 	    $(LIBS)
 
-$(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(LIB)
+$(TOOLS): $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(SHOP) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(NNG) $(LIBS)
 
@@ -215,7 +220,7 @@ $(BUILD)/tests/next/shop.o: $(BUILD)/tests/next/shop.c $(FLAGS_FILE)
 $(foreach s,$(SERVICES),$(eval $(BUILD)/tests/next/bin/$(s): \
     $(call objects,$(filter $(s)/%,$(SVC_SOURCES)))))
 $(BUILD)/tests/next/bin/saga: $(call objects,$(CLI_SOURCES)) $(DOMAINS)
-$(NEXT): $(BUILD)/tests/next/shop.o $(LIB)
+$(NEXT): $(BUILD)/tests/next/shop.o $(SHOP) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(NNG) $(LIBS)
@@ -224,8 +229,7 @@ $(NEXT): $(BUILD)/tests/next/shop.o $(LIB)
 # and bench/conductor.sh build examples/conductor on that, elsewhere.  Until the
 # library knows no shop, tests/conductor stands in for shop/.
 CONDUCTED := $(BUILD)/conducted
-CONDUCTED_LIB := $(patsubst %.c,$(CONDUCTED)/%.o,$(filter-out shop/%,$(LIB_SOURCES)) \
-    tests/conductor/shop/shop.c)
+CONDUCTED_LIB := $(patsubst %.c,$(CONDUCTED)/%.o,$(LIB_SOURCES))
 $(CONDUCTED_LIB): $(CONDUCTED)/%.o: %.c $(FLAGS_FILE) | packages
 	@mkdir -p $(@D)
 	$(call say,cc,$@)
@@ -259,17 +263,17 @@ CUTS := $(BUILD)/tests/sim/cuts
 $(SIM): $(BUILD)/tests/sim/main.o
 $(FUZZ_SIM): $(BUILD)/tests/sim/fuzz_sim.o
 $(CUTS): $(BUILD)/tests/sim/cuts.o $(BUILD)/tests/sample.o
-$(SIM) $(FUZZ_SIM) $(CUTS): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(LIB)
+$(SIM) $(FUZZ_SIM) $(CUTS): $(call objects,$(SIM_PARTS)) $(DOMAINS) $(SHOP) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) $(if $(filter $@,$(FUZZ_SIM)),-fsanitize=fuzzer) -o $@ \
-	    $(filter %.o,$^) $(LIB) $(LIBS)
+	    $(filter %.o %.a,$^) $(LIBS)
 
 BENCHES := $(BUILD)/bench/floor $(BUILD)/bench/smoke $(BUILD)/bench/layers \
     $(BUILD)/bench/one $(BUILD)/bench/either
 $(BENCHES): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/orders.o \
-    $(BUILD)/tests/cluster.o $(DOMAINS) $(LIB)
+    $(BUILD)/tests/cluster.o $(DOMAINS) $(SHOP) $(LIB)
 	$(call say,ld,$@)
-	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIB) \
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
 	    $(if $(filter %/layers %/either,$@),$(NNG)) $(LIBS)
 $(BUILD)/bench/layers: $(BUILD)/bench/start.o
 $(BUILD)/bench/either: $(BUILD)/bench/use.o
@@ -279,7 +283,7 @@ FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
 REPLAYERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/replay_%)
 FUZZ_SEED := $(BUILD)/tests/fuzz/seed
 FUZZ_COMMON := $(call objects,tests/fuzz/fuzz.c tests/fuzz/acts.c tests/cluster.c) \
-    $(DOMAINS) $(LIB)
+    $(DOMAINS) $(SHOP) $(LIB)
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_COMMON)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)

@@ -317,7 +317,8 @@ int main(int argc, char **argv)
     uint64_t begun, took;
 
     read_options(argc, argv);
-    if (client_open(argv[optind + 1], NULL, &client, why, sizeof why) != EVT_OK)
+    if (client_open(&shop_domain, argv[optind + 1], NULL, &client, why,
+                    sizeof why) != EVT_OK)
         fail(argv[optind + 1], why);
     started_ns = calloc(sagas, sizeof *started_ns);
     latency_ns = calloc(sagas, sizeof *latency_ns);

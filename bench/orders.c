@@ -57,7 +57,7 @@ static void send(struct cluster *cluster, unsigned service,
                  const struct command commands[], size_t count)
 {
     static uint8_t message[MESSAGE_MAX];
-    size_t bytes = request_write(commands, count, message);
+    size_t bytes = request_write(&shop_domain, commands, count, message);
 
     cluster_give(&cluster->writers[service], INPUT_REQUEST, CLUSTER_CLIENT,
                  message, bytes);

@@ -187,7 +187,7 @@ static void send_slot(struct slot *slot)
         packer_submit(slot->caller, slot->commands, on_packed_answer, slot);
         return;
     }
-    bytes = request_write(slot->commands, slot->count, message);
+    bytes = request_write(&shop_domain, slot->commands, slot->count, message);
     if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, message, bytes) != 0)
         abort();
     nng_aio_set_msg(slot->aio, msg);
@@ -553,8 +553,8 @@ static int open_packer(struct bench *bench)
     struct saga *saga = bench->saga;
     char why[STORE_WHY_BYTES];
 
-    if (packer_open(saga->directory, saga->bus, "order", ANSWER_MS,
-                    &bench->packer, why, sizeof why) != EVT_OK)
+    if (packer_open(&shop_domain, saga->directory, saga->bus, "order",
+                    ANSWER_MS, &bench->packer, why, sizeof why) != EVT_OK)
         return saga_fail(saga, SAGA_USAGE, "%s", why);
     return SAGA_YES;
 }

@@ -146,7 +146,7 @@ void start_catch_up(const char *directory, uint64_t seq)
     json_int_t have = 0;
     char why[256];
 
-    if (client_open(directory, NULL, &client, why, sizeof why) != EVT_OK)
+    if (client_open(NULL, directory, NULL, &client, why, sizeof why) != EVT_OK)
         fail(directory, why);
     while ((uint64_t)have < seq) {
         json_t *status = NULL;

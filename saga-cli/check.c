@@ -14,7 +14,6 @@
 #include "saga-cli/verbs.h"
 
 #include "audit/check.h"
-#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <pwd.h>
@@ -144,6 +143,7 @@ static enum evt_status look(struct saga *saga, struct verdict_run *run,
     json_array_clear(run->given_up);
     memset(run->lanes, 0, sizeof run->lanes);
     run->options.now_ms = saga_unix_ms();
+    run->options.names = saga_names();
     run->options.order_runs = saga_runs(saga, saga_service(0));
     return check_run(&run->options, collect, run, &run->summary, why);
 }

@@ -232,7 +232,7 @@ static json_t *ask_the_file(struct saga *saga, const char *service,
 
     if (log == NULL)
         return NULL;
-    reply = log_query(log, request);
+    reply = log_query(saga_domain(), log, request);
     store_close(log);
     return reply;
 }
@@ -246,7 +246,7 @@ json_t *saga_ask_file(const struct saga *saga, const char *service,
 
     snprintf(path, sizeof path, "%s/%s/log.db", saga->directory, service);
     if (store_open_readonly(path, service, NULL, &log, why) == EVT_OK)
-        reply = log_query(log, request);
+        reply = log_query(saga_domain(), log, request);
     store_close(log);
     return reply;
 }

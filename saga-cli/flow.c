@@ -7,7 +7,6 @@
 #include "saga-cli/asyncapi.h"
 #include "saga-cli/saga.h"
 #include "saga-cli/verbs.h"
-#include "shop/shop.h"
 
 #include <stdlib.h>
 
@@ -17,7 +16,8 @@ static json_t *names(const unsigned *types, size_t max)
     json_t *list = json_array();
 
     for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++)
-        json_array_append_new(list, json_string(shop_type_name(types[i])));
+        json_array_append_new(
+            list, json_string(domain_type_name(saga_names(), types[i])));
     return list;
 }
 
@@ -27,19 +27,21 @@ static json_t *service_json(const struct service *service)
 
     for (size_t i = 0; i < service->rule_count; i++)
         json_array_append_new(
-            rules, json_pack("{s:s,s:o}", "on",
-                             shop_type_name(service->rules[i].on), "may_emit",
-                             names(service->rules[i].may_emit, MAY_EMIT_MAX)));
+            rules,
+            json_pack("{s:s,s:o}", "on",
+                      domain_type_name(saga_names(), service->rules[i].on),
+                      "may_emit",
+                      names(service->rules[i].may_emit, MAY_EMIT_MAX)));
     for (size_t i = 0; i < service->timer_count; i++) {
         const struct timer *timer = &service->timers[i];
 
-        json_array_append_new(timers,
-                              json_pack("{s:s,s:s,s:I,s:s,s:o}", "from",
-                                        shop_type_name(timer->from), "send",
-                                        shop_type_name(timer->send), "after_ms",
-                                        (json_int_t)timer->default_ms, "option",
-                                        timer->option, "unless",
-                                        names(timer->unless, UNLESS_MAX)));
+        json_array_append_new(
+            timers,
+            json_pack("{s:s,s:s,s:I,s:s,s:o}", "from",
+                      domain_type_name(saga_names(), timer->from), "send",
+                      domain_type_name(saga_names(), timer->send), "after_ms",
+                      (json_int_t)timer->default_ms, "option", timer->option,
+                      "unless", names(timer->unless, UNLESS_MAX)));
     }
     return json_pack("{s:s,s:o,s:o}", "service", service->name, "rules", rules,
                      "timers", timers);
@@ -65,7 +67,7 @@ static json_t *mermaid_json(struct saga *saga)
 
     if (out == NULL)
         abort();
-    flow_print_mermaid(out, saga_tables(saga), saga_services());
+    flow_print_mermaid(out, saga_names(), saga_tables(saga), saga_services());
     fclose(out);
     json = json_pack("{s:s}", "mermaid", text);
     free(text);
@@ -95,7 +97,7 @@ static void print_ladder(struct saga *saga)
 
     if (!saga_is_built_in(0) || count > LADDER_MAX)
         return;
-    flow_print_ladder(stdout, saga_tables(saga), count);
+    flow_print_ladder(stdout, saga_names(), saga_tables(saga), count);
     puts("\nIn full: who reacts to what, and with what.\n");
 }
 
@@ -106,10 +108,11 @@ static void print(struct saga *saga, const struct flow_verb *verb)
     } else if (saga->json) {
         saga_print_json(verb->mermaid ? mermaid_json(saga) : flow_json(saga));
     } else if (verb->mermaid) {
-        flow_print_mermaid(stdout, saga_tables(saga), saga_services());
+        flow_print_mermaid(stdout, saga_names(), saga_tables(saga),
+                           saga_services());
     } else {
         print_ladder(saga);
-        flow_print(stdout, saga_tables(saga), saga_services());
+        flow_print(stdout, saga_names(), saga_tables(saga), saga_services());
     }
 }
 

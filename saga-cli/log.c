@@ -155,7 +155,7 @@ static void describe(const json_t *json, struct event *event, char *text,
                      size_t size)
 {
     const char *problem = json_string_value(json_object_get(json, "problem"));
-    enum evt_status rc = json_to_event(json, event);
+    enum evt_status rc = json_to_event(saga_domain(), json, event);
 
     json_t *data = json_object_get(json, "data");
 

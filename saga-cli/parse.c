@@ -264,8 +264,8 @@ static int open_client(struct saga *saga)
 
     if (saga->bus == NULL)
         saga->bus = bus_of(saga->directory);
-    if (client_open(saga->directory, saga->bus, &saga->client, why,
-                    sizeof why) != EVT_OK)
+    if (client_open(saga_domain(), saga->directory, saga->bus, &saga->client,
+                    why, sizeof why) != EVT_OK)
         return saga_fail(saga, SAGA_USAGE, "%s", why);
     if (looks(saga))
         code = check_access(saga, "");

@@ -6,10 +6,10 @@
 #ifndef SAGA_H
 #define SAGA_H
 
+#include "core/lexicon.h"
 #include "core/service.h"
 #include "net/client.h"
 #include "saga-cli/saga_main.h"
-#include "shop/shop.h"
 
 #include <stdio.h>
 
@@ -53,7 +53,6 @@ int saga_fail(const struct saga *saga, int code, const char *format, ...)
 /* ---- the services of the data directory (services.c) ----------------------
  * Those that the program was built with come first, then the others by name. */
 
-enum { SERVICES_MAX = 16 };
 /* Looks which there are; true: there are more than at the last look. saga_parse
  * has called it. */
 bool saga_find_services(const struct saga *saga);
@@ -71,6 +70,13 @@ bool saga_is_built_in(unsigned number);
  * their descriptions, and have no functions; they are empty where there is
  * none, and saga_undescribed says why. */
 const struct service *const *saga_tables(struct saga *saga);
+/* What this program was built with; NULL: nothing.  It reads and writes what
+ * events and commands carry. */
+const struct domain *saga_domain(void);
+/* The messages of all services, by name: those of saga_domain(), and what the
+ * others' descriptions name. */
+struct lexicon *saga_lexicon(void);
+const struct domain *saga_names(void); /* the same, as a domain */
 /* NULL: it is known what it does. */
 const char *saga_undescribed(unsigned number);
 /* What the view of a service is called; its own name where nobody says. */

@@ -235,6 +235,22 @@ static int run_verb(struct saga *saga, int argc, char **argv)
     return saga->verb->run(saga);
 }
 
+/* Whether all services that were handed in have tables to go by. */
+static bool check_tool(const struct saga *saga)
+{
+    char why[SERVICE_WHY_BYTES];
+
+    for (size_t i = 0; i < tool->service_count; i++) {
+        if (service_check(tool->services[i], why))
+            continue;
+        (void)saga_fail(saga, 70,
+                        "it was built with tables that it cannot go by: %s: %s",
+                        tool->services[i]->name, why);
+        return false;
+    }
+    return true;
+}
+
 int saga_main(int argc, char **argv, const struct saga_tool *handed)
 {
     struct saga saga = {.directory =
@@ -257,7 +273,7 @@ int saga_main(int argc, char **argv, const struct saga_tool *handed)
     saga.json = wants_json(argv); /* also for what is wrong before it */
     if (!saga.json)
         screen_open(saga.colour);
-    code = run_verb(&saga, argc, argv);
+    code = check_tool(&saga) ? run_verb(&saga, argc, argv) : 70;
     client_close(saga.client);
     return saga_finish(code);
 }

@@ -36,6 +36,26 @@ static const struct service *tables[SERVICES_MAX];
 static struct other others[SERVICES_MAX];
 static unsigned count, built_in; /* the latter come first */
 
+const struct domain *saga_domain(void)
+{
+    return saga_tool()->service_count > 0 ? saga_tool()->services[0]->domain
+                                          : NULL;
+}
+
+struct lexicon *saga_lexicon(void)
+{
+    static struct lexicon *lexicon; /* lives as long as the program */
+
+    if (lexicon == NULL)
+        lexicon = lexicon_new(saga_domain());
+    return lexicon;
+}
+
+const struct domain *saga_names(void)
+{
+    return lexicon_domain(saga_lexicon());
+}
+
 unsigned saga_services(void)
 {
     return count;
@@ -162,7 +182,8 @@ static bool ask_process(struct saga *saga, struct other *other)
 
     if (client_ask(saga->client, other->name, "qry", ask, DESCRIBE_MS,
                    &reply) == EVT_OK) {
-        other->description = describe_read(reply, other->name, &why);
+        other->description =
+            describe_read(reply, other->name, saga_lexicon(), &why);
         if (other->description == NULL)
             set_trouble(other, "what %s-svc answers is no description: %s",
                         other->name, why);
@@ -196,7 +217,8 @@ static struct description *read_file(const struct saga *saga,
     if (fd >= 0)
         close(fd);
     if (got >= 0)
-        description = describe_parse(bytes, (size_t)got, service, why);
+        description =
+            describe_parse(bytes, (size_t)got, service, saga_lexicon(), why);
     if (description != NULL && text != NULL)
         *text = strndup(bytes, (size_t)got);
     free(bytes);

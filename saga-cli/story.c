@@ -4,7 +4,6 @@
  * derives that from the rule tables, the causes and the cursors. */
 #include "saga-cli/story.h"
 #include "core/json.h"
-#include "shop/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,10 +52,11 @@ static bool read_strangers(json_t *row, struct event *event)
     enum evt_status rc;
 
     json_object_set_new(envelope, "type", json_string("?"));
-    rc = json_to_event(envelope, event);
+    rc = json_to_event(saga_domain(), envelope, event);
     json_decref(envelope);
     if (rc == EVT_NONE)
-        event->type = shop_learn(json_text(row, "type"), false);
+        event->type =
+            lexicon_learn(saga_lexicon(), json_text(row, "type"), false);
     return rc == EVT_NONE && event->type != NO_MESSAGE;
 }
 
@@ -73,7 +73,7 @@ static void add_events(struct story *story, bool built_in, json_t *rows)
     {
         struct event *event = &story->events[story->count];
 
-        if (json_to_event(row, event) == EVT_OK ||
+        if (json_to_event(saga_domain(), row, event) == EVT_OK ||
             (!built_in && read_strangers(row, event)))
             story->count++;
         else
@@ -197,7 +197,7 @@ int story_read(struct saga *saga, const char *id, struct story *story)
     if (!text_is_id(id, ID_BYTES))
         code = story_no_such(saga, id);
     else
-        event_tag(&shop_domain, TAG_ORDER, id, tag);
+        event_tag(NULL, TAG_ORDER, id, tag);
     for (unsigned i = 0; i < saga_services() && code == SAGA_YES; i++) {
         json_t *cursors = NULL;
         json_t *rows =
@@ -252,8 +252,8 @@ size_t story_because(const struct story *story, size_t i)
 
 size_t story_undoes(const struct story *story, size_t i)
 {
-    const struct event *undone =
-        flow_undone(story->events, story->count, &story->events[i]);
+    const struct event *undone = flow_undone(saga_names(), story->events,
+                                             story->count, &story->events[i]);
 
     return undone == NULL ? 0 : (size_t)(undone - story->events) + 1;
 }
@@ -271,7 +271,7 @@ char *story_answers(const struct rule *rule, char *text, size_t size)
     for (size_t i = 0; i < MAY_EMIT_MAX && rule->may_emit[i] != NO_MESSAGE; i++)
         at +=
             (size_t)snprintf(text + at, size - at, "%s%s", i > 0 ? " or " : "",
-                             shop_type_name(rule->may_emit[i]));
+                             domain_type_name(saga_names(), rule->may_emit[i]));
     return text;
 }
 
@@ -283,10 +283,10 @@ const char *story_command(const struct story *story, unsigned service,
     for (size_t i = 0; i < owner->rule_count; i++) {
         const struct rule *rule = &owner->rules[i];
 
-        if (shop_message(rule->on)->is_command &&
+        if (domain_message(saga_names(), rule->on)->is_command &&
             flow_writer(story->services, saga_services(), rule->on) == NULL &&
             event_type_in(type, rule->may_emit, MAY_EMIT_MAX))
-            return shop_type_name(rule->on);
+            return domain_type_name(saga_names(), rule->on);
     }
     return "?";
 }

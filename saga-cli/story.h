@@ -9,7 +9,6 @@
 
 #include "core/flow.h"
 #include "saga-cli/saga.h"
-#include "shop/shop.h"
 
 enum { STORY_GAPS_MAX = 32 };
 

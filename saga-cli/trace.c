@@ -6,7 +6,6 @@
 #include "saga-cli/screen.h"
 #include "saga-cli/story.h"
 #include "saga-cli/verbs.h"
-#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,10 +88,11 @@ static void print_row(const struct saga *saga, const struct story *story,
     char cell[64], cause[64] = "you", text[256];
     int lane = saga_service_number(event->source);
 
-    snprintf(cell, sizeof cell, "%s", shop_type_name(event->type));
+    snprintf(cell, sizeof cell, "%s",
+             domain_type_name(saga_names(), event->type));
     if (undoes > 0)
-        snprintf(cell, sizeof cell, "%s ↺ %zu", shop_type_name(event->type),
-                 undoes);
+        snprintf(cell, sizeof cell, "%s ↺ %zu",
+                 domain_type_name(saga_names(), event->type), undoes);
     if (because > 0)
         snprintf(cause, sizeof cause, "%zu%s", because,
                  strcmp(event->cause.source, event->source) == 0 ? ", timer"
@@ -121,7 +121,7 @@ static void print_gap(const struct story *story, size_t i)
 {
     const struct flow_gap *gap = &story->gaps[i];
     size_t n = (size_t)(gap->cause - story->events) + 1;
-    const char *type = shop_type_name(gap->cause->type);
+    const char *type = domain_type_name(saga_names(), gap->cause->type);
     char text[128];
 
     if (story->parked[i] != NULL)
@@ -243,14 +243,15 @@ static void draw_mermaid(FILE *out, const struct story *story)
                     strcmp(event->cause.source, event->source) == 0 ? "-->>"
                                                                     : "->>",
                     event->source,
-                    shop_type_name(story->events[because - 1].type));
+                    domain_type_name(saga_names(),
+                                     story->events[because - 1].type));
         else
             fprintf(out, "    you->>%s: %s\n", event->source,
                     lane < 0
                         ? "?"
                         : story_command(story, (unsigned)lane, event->type));
         fprintf(out, "    Note over %s: %s\n", event->source,
-                shop_type_name(event->type));
+                domain_type_name(saga_names(), event->type));
     }
 }
 

@@ -8,7 +8,6 @@
 #include "saga-cli/verbs.h"
 
 #include "log/store.h"
-#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -283,7 +282,7 @@ static void print_gap(const struct saga *saga, const struct story *story,
     printf("It has waited %.1f s for %s's answer to %s (%s #%" PRIu64 "):\n"
            "%s.\n",
            seconds(now - gap->cause->time_ms), name,
-           shop_type_name(gap->cause->type), gap->cause->source,
+           domain_type_name(saga_names(), gap->cause->type), gap->cause->source,
            gap->cause->at.seq, wanted);
     if (story->parked[i] != NULL) {
         hint_print(
@@ -450,7 +449,7 @@ static json_t *gap_json(const struct story *story,
         "{s:s,s:s,s:I,s:{s:s,s:I,s:s},s:s}", "service", gap->owner->name, "for",
         wanted, "since_ms", (json_int_t)gap->cause->time_ms, "event", "source",
         gap->cause->source, "seq", (json_int_t)gap->cause->at.seq, "type",
-        shop_type_name(gap->cause->type), "state",
+        domain_type_name(saga_names(), gap->cause->type), "state",
         story->parked[i] != NULL ? "parked" : state_words[owner.state]);
     json_object_set_new(json, "trouble",
                         story->parked[i] != NULL ? json_string(story->parked[i])

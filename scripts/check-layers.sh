@@ -18,17 +18,16 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 # From the ground up.  A room may include itself and what stands behind it.
-# "shop/shop.h" is the catalogue, and all that core may know of the shop.
 rooms() {
     cat <<'END'
 base
-core     base shop/shop.h
+core     base
 log      base core
-stream   base core shop/shop.h
+stream   base core
 write    base core log stream
-read     base core log stream shop/shop.h
+read     base core log stream
 net/nng  base
-net      base core stream net/nng shop/shop.h
+net      base core stream net/nng
 host     base core log stream write read net
 audit    base core log read shop/shop.h
 shop     base core audit

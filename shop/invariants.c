@@ -1,6 +1,6 @@
-/* invariants.c - what the shop's events must add up to (S3-S6, S8, Q1): sums of
- * money and goods, one ladder for each service, and the agreement of all on
- * what was ordered.  Not the domains' code, and not folded by evolve. */
+/* invariants.c - what the shop's events must add up to (S3-S6, S8, Q1).
+ * Sums of money and goods, one ladder for each service, and the agreement of
+ * all on what was ordered.  Not the domains' code, nor folded by evolve. */
 #include "shop/invariants.h"
 
 #include "audit/check_parts.h"

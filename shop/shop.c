@@ -2,15 +2,16 @@
  *
  * The one table from which messages are encoded, decoded, checked, tagged,
  * printed and compared; codec.c walks it and knows no message by name.  To add
- * a message: a line in unsigned (shop.h), a row here. */
+ * a message: a line in enum message_type (shop.h), a row here. */
 #include "shop/shop.h"
 
-#include <stdbool.h>
+#include <stdalign.h>
 #include <string.h>
 
 _Static_assert(SERVICES == 3, "a service more: name it here, in roster.c and "
                               "in invariants.c");
-const char *const shop_services[SERVICES] = {"order", "inventory", "payment"};
+const char *const shop_services[SERVICES + 1] = {"order", "inventory",
+                                                 "payment"};
 
 #define IN_PAYLOAD(member) AT(struct payload, member)
 #define IN_LINE(member) AT(struct line, member)
@@ -132,61 +133,6 @@ const struct message shop_catalogue[] = {
 };
 // clang-format on
 
-/* ---- messages of other catalogues ---------------------------------------- */
-
-static struct {
-    struct message message;
-    char name[32];
-} learned[LEARNED_MAX];
-static unsigned learned_count;
-
-static bool is_learned(unsigned type)
-{
-    return type >= MESSAGE_TYPES && type < shop_types();
-}
-
-unsigned shop_types(void)
-{
-    return (unsigned)(MESSAGE_TYPES + learned_count);
-}
-
-unsigned shop_type_named(const char *name)
-{
-    const struct message *known = shop_message_named(name, 1, NULL);
-
-    for (unsigned i = 0; known == NULL && i < learned_count; i++)
-        if (strcmp(learned[i].name, name) == 0)
-            known = &learned[i].message;
-    return known != NULL ? known->type : NO_MESSAGE;
-}
-
-unsigned shop_learn(const char *name, int is_command)
-{
-    unsigned type = shop_type_named(name);
-
-    if (type != NO_MESSAGE || learned_count == LEARNED_MAX ||
-        strlen(name) >= sizeof learned[0].name)
-        return type;
-    type = shop_types();
-    strcpy(learned[learned_count].name, name);
-    learned[learned_count].message =
-        (struct message){.type = type,
-                         .version = 1,
-                         .name = learned[learned_count].name,
-                         .is_command = is_command,
-                         .fields = nothing};
-    learned_count++;
-    return type;
-}
-
-void shop_learn_undoes(const char *name, const char *undone)
-{
-    unsigned type = shop_type_named(name);
-
-    if (is_learned(type))
-        learned[type - MESSAGE_TYPES].message.undoes = shop_type_named(undone);
-}
-
 /* ---- looking up --------------------------------------------------------- */
 
 const size_t shop_catalogue_count =
@@ -201,12 +147,12 @@ const struct domain shop_domain = {
     .tags = tag_names,
     .tag_count = TAG_KINDS,
     .payload_bytes = sizeof(struct payload),
+    .payload_align = alignof(struct payload),
+    .services = shop_services,
 };
 
 const struct message *shop_message(unsigned type)
 {
-    if (is_learned(type))
-        return &learned[type - MESSAGE_TYPES].message;
     return domain_message(&shop_domain, type);
 }
 
@@ -216,16 +162,7 @@ const struct message *shop_message_named(const char *name, uint32_t version,
     return domain_message_named(&shop_domain, name, version, newest);
 }
 
-unsigned shop_undoes(unsigned type)
-{
-    const struct message *message = shop_message(type);
-
-    return message == NULL ? NO_MESSAGE : (unsigned)message->undoes;
-}
-
 const char *shop_type_name(unsigned type)
 {
-    const struct message *message = shop_message(type);
-
-    return message == NULL ? "?" : message->name;
+    return domain_type_name(&shop_domain, type);
 }

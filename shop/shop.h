@@ -43,9 +43,9 @@ enum message_type {
     MESSAGE_TYPES
 };
 
-/* The three services, in the order in which a saga climbs. */
+/* The three services, in the order in which a saga climbs; then NULL. */
 enum { SERVICES = 3 };
-extern const char *const shop_services[SERVICES];
+extern const char *const shop_services[SERVICES + 1];
 
 /* Limits.  They are checked where a message enters, and chosen so that no sum
  * of anything the system accepts can overflow an int64_t: totals are limited
@@ -125,25 +125,5 @@ const struct message *shop_message_named(const char *name, uint32_t version,
 
 /* The type's name ("OrderPlaced"); "?" for NO_MESSAGE. */
 const char *shop_type_name(unsigned type);
-
-/* The event that @type takes back, or NO_MESSAGE: the compensations. */
-unsigned shop_undoes(unsigned type);
-
-/* Messages of other catalogues, known by name only: a program that shows
- * services which it was not built with numbers them from MESSAGE_TYPES on.
- * They cannot be encoded or decoded, and shop_message_named does not find
- * them. */
-enum { LEARNED_MAX = 128, TYPES_MAX = MESSAGE_TYPES + LEARNED_MAX };
-
-/* The number of the message called @name: the catalogue's, the one that it was
- * given before, or a new one.  NO_MESSAGE: there is no room, or the name is too
- * long. */
-unsigned shop_learn(const char *name, int is_command);
-/* Remembers that @name, a learned one, takes back @undone. */
-void shop_learn_undoes(const char *name, const char *undone);
-/* The number of the message called @name, learned or not, or NO_MESSAGE. */
-unsigned shop_type_named(const char *name);
-/* One more than the largest number so far. */
-unsigned shop_types(void);
 
 #endif

@@ -554,7 +554,8 @@ struct answer cluster_command(struct cluster *cluster, unsigned service,
 
     if (sent.command_id[0] == '\0')
         snprintf(sent.command_id, ID_BYTES, "auto-%u", ++cluster->commands);
-    request(cluster, service, message, request_write(&sent, 1, message));
+    request(cluster, service, message,
+            request_write(&shop_domain, &sent, 1, message));
     MUST(request_answers_read(cluster->reply, cluster->reply_bytes, answers,
                               &count) &&
          count == 1);
@@ -570,7 +571,8 @@ void cluster_request(struct cluster *cluster, unsigned service,
     uint8_t message[MESSAGE_MAX];
     size_t answered = 0;
 
-    request(cluster, service, message, request_write(commands, count, message));
+    request(cluster, service, message,
+            request_write(&shop_domain, commands, count, message));
     MUST(request_answers_read(cluster->reply, cluster->reply_bytes, answers,
                               &answered) &&
          answered == count);

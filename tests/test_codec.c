@@ -825,10 +825,11 @@ Test(codec, an_event_survives_its_json)
             text_copy(in.source, SERVICE_BYTES, "order");
             memcpy(in.at.log_id, log_id, LOG_ID_BYTES);
             codec_to_row(&shop_domain, &in, data, &row);
-            json = json_from_row("order", log_id, &row, hash);
+            json = json_from_row(&shop_domain, "order", log_id, &row, hash);
             text = json_dumps(json, JSON_COMPACT);
             read = json_loads(text, 0, NULL);
-            cr_assert_eq(json_to_event(read, &out), EVT_OK, "%s", text);
+            cr_assert_eq(json_to_event(&shop_domain, read, &out), EVT_OK, "%s",
+                         text);
             cr_assert_arr_eq(&in, &out, sizeof in, "%s", text);
             cr_assert_str_eq(json_string_value(json_object_get(read, "hash")),
                              "ab0000000000000000000000000000000000000000000000"
@@ -850,14 +851,14 @@ Test(codec, an_old_version_is_shown_as_what_it_means)
                       .command_id = "d-1",
                       .data = (const uint8_t *)units,
                       .data_bytes = sizeof units - 1};
-    json_t *json = json_from_row("payment", log_id, &row, NULL);
+    json_t *json = json_from_row(&shop_domain, "payment", log_id, &row, NULL);
     struct event event;
 
     cr_assert_eq(json_integer_value(json_object_get(
                      json_object_get(json, "data"), "amount_cents")),
                  5000);
     cr_assert_eq(json_integer_value(json_object_get(json, "version")), 1);
-    cr_assert_eq(json_to_event(json, &event), EVT_OK);
+    cr_assert_eq(json_to_event(&shop_domain, json, &event), EVT_OK);
     cr_assert_eq(payload_in(event.data)->amount_cents, 5000);
     json_decref(json);
 }
@@ -867,9 +868,9 @@ static enum evt_status through_json(const struct row *row, struct event *event,
                                     const char **problem)
 {
     static char words[128];
-    json_t *json = json_from_row("order", log_id, row, NULL);
+    json_t *json = json_from_row(&shop_domain, "order", log_id, row, NULL);
     const char *text = json_string_value(json_object_get(json, "problem"));
-    enum evt_status rc = json_to_event(json, event);
+    enum evt_status rc = json_to_event(&shop_domain, json, event);
 
     cr_assert_null(json_object_get(json, "data"));
     snprintf(words, sizeof words, "%s", text == NULL ? "" : text);
@@ -954,7 +955,7 @@ static void spoil_json(const char *path, json_t *value)
     struct event event, before;
     const char *name = path;
 
-    cr_assert_eq(json_to_event(json, &event), EVT_OK);
+    cr_assert_eq(json_to_event(&shop_domain, json, &event), EVT_OK);
     before = event;
     for (const char *dot; (dot = strchr(name, '.')) != NULL; name = dot + 1) {
         char member[16] = "";
@@ -968,7 +969,8 @@ static void spoil_json(const char *path, json_t *value)
         json_object_del(inside, name);
     else
         json_object_set_new(inside, name, value);
-    cr_assert_eq(json_to_event(json, &event), EVT_BAD, "%s", path);
+    cr_assert_eq(json_to_event(&shop_domain, json, &event), EVT_BAD, "%s",
+                 path);
     cr_assert_arr_eq(&event, &before, sizeof event, "%s", path);
     json_decref(json);
 }

@@ -21,6 +21,7 @@
 
 static struct scratch scratch;
 static struct datadir datadir;
+static const char *const services[] = {"order", "inventory", "payment", NULL};
 static char its_pid[64];
 static char said[512]; /* by the last other instance, on standard error */
 
@@ -42,8 +43,8 @@ Test(datadir, tcp_has_no_ports_for_a_service_of_your_own)
 {
     struct options options = {.directory = scratch.path, .port = 23450};
 
-    cr_assert_eq(datadir_take(&datadir, "shipping", &options), 64);
-    cr_assert_eq(datadir_take(&datadir, "payment", &options), 0);
+    cr_assert_eq(datadir_take(&datadir, "shipping", services, &options), 64);
+    cr_assert_eq(datadir_take(&datadir, "payment", services, &options), 0);
     cr_assert_str_eq(datadir.pub_url, "tcp://127.0.0.1:23456");
 }
 
@@ -51,7 +52,7 @@ static int take(const char *service, const char *directory)
 {
     struct options options = {.directory = directory};
 
-    return datadir_take(&datadir, service, &options);
+    return datadir_take(&datadir, service, services, &options);
 }
 
 /* Another instance, which ends with the code that it was given. */
@@ -70,7 +71,7 @@ static int other(const char *service, const char *directory,
         struct datadir its;
 
         dup2(ends[1], STDERR_FILENO);
-        _exit(datadir_take(&its, service, &options));
+        _exit(datadir_take(&its, service, services, &options));
     }
     close(ends[1]);
     while ((count = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
@@ -116,7 +117,7 @@ Test(datadir, over_tcp_each_service_has_three_ports)
     struct options options = {.directory = scratch_file(&scratch, "data"),
                               .port = 7000};
 
-    cr_assert_eq(datadir_take(&datadir, "payment", &options), 0);
+    cr_assert_eq(datadir_take(&datadir, "payment", services, &options), 0);
     cr_assert_str_eq(datadir.pub_url, "tcp://127.0.0.1:7006");
     cr_assert_str_eq(datadir.cmd_url, "tcp://127.0.0.1:7007");
     cr_assert_str_eq(datadir_url(&datadir, "order", "qry"),
@@ -151,7 +152,7 @@ Test(datadir, a_killed_instance_leaves_no_lock) /* HC7 HC52 */
         struct datadir its;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* should this test fail */
-        if (datadir_take(&its, "payment", &options) != 0 ||
+        if (datadir_take(&its, "payment", services, &options) != 0 ||
             write(ends[1], "t", 1) != 1)
             _exit(1);
         pause();
@@ -316,7 +317,7 @@ Test(datadir, a_read_side_has_a_directory_and_a_lock_of_its_own)
     struct stat there, here;
 
     cr_assert_eq(other("payment", options.directory, NULL), 0);
-    cr_assert_eq(datadir_take(&datadir, "payment", &options), 0);
+    cr_assert_eq(datadir_take(&datadir, "payment", services, &options), 0);
     cr_assert_eq(stat(options.read_side, &there), 0);
     cr_assert_eq(stat(datadir.view_directory, &here), 0);
     cr_assert_eq(there.st_ino, here.st_ino, "%s", datadir.view_directory);

@@ -10,6 +10,20 @@
 
 static const uint8_t log_id[LOG_ID_BYTES] = {1, 2, 3};
 
+static struct lexicon *lexicon;
+
+static void begin(void)
+{
+    lexicon = lexicon_new(&shop_domain);
+}
+
+static void end(void)
+{
+    lexicon_free(lexicon);
+}
+
+TestSuite(describe, .init = begin, .fini = end);
+
 static json_t *described(unsigned number)
 {
     return describe_service(roster_services[number], roster_views[number]->name,
@@ -28,7 +42,7 @@ Test(describe, reads_back_the_tables_of_every_service)
         const char *why = NULL;
         json_t *json = described(s);
         struct description *description =
-            describe_read(json, wrote->name, &why);
+            describe_read(json, wrote->name, lexicon, &why);
 
         cr_assert_not_null(description, "%s: %s", wrote->name, why);
         read = &description->service;
@@ -95,25 +109,30 @@ static struct description *parse(const char *from, const char *to,
     for (char *c = text; *c != '\0'; c++)
         if (*c == '\'')
             *c = '"';
-    return describe_parse(text, (size_t)length, "shipping", why);
+    return describe_parse(text, (size_t)length, "shipping", lexicon, why);
 }
 
 Test(describe, messages_that_the_catalogue_does_not_know_get_numbers)
 {
     const char *why = NULL;
     struct description *description = parse("", "", &why);
+    const struct domain *names;
     unsigned sent;
 
     cr_assert_not_null(description, "%s", why);
     sent = description->service.rules[0].may_emit[0];
     cr_assert_eq(description->service.rules[0].on, ORDER_CONFIRMED);
     cr_assert_geq(sent, MESSAGE_TYPES);
-    cr_assert_lt(sent, shop_types());
-    cr_assert_str_eq(shop_type_name(sent), "ParcelSent");
-    cr_assert_not(shop_message(sent)->is_command);
-    cr_assert(shop_message(description->service.timers[0].send)->is_command);
-    cr_assert_eq(shop_undoes(shop_type_named("ParcelLost")), sent);
-    cr_assert_null(shop_message_named("ParcelSent", 2, NULL));
+    names = lexicon_domain(lexicon);
+    cr_assert_lt(sent, domain_types(names));
+    cr_assert_str_eq(domain_type_name(names, sent), "ParcelSent");
+    cr_assert_not(domain_message(names, sent)->is_command);
+    cr_assert(
+        domain_message(names, description->service.timers[0].send)->is_command);
+    cr_assert_eq(domain_undoes(names, lexicon_number(lexicon, "ParcelLost")),
+                 sent);
+    cr_assert_null(domain_message_named(names, "ParcelSent", 2, NULL));
+    cr_assert_null(shop_message(sent)); /* the domain itself learns nothing */
     describe_close(description);
     description = parse("", "", &why); /* again: the same numbers */
     cr_assert_eq(description->service.rules[0].may_emit[0], sent);
@@ -186,7 +205,7 @@ Test(describe, every_prefix_is_refused)
 
         for (size_t i = 0; i < length; i++)
             text[i] = shipping[i] == '\'' ? '"' : shipping[i];
-        cr_assert_null(describe_parse(text, length, "shipping", &why));
+        cr_assert_null(describe_parse(text, length, "shipping", lexicon, &why));
     }
 }
 
@@ -196,7 +215,8 @@ Test(describe, what_is_too_long_is_not_parsed)
     const char *why = NULL;
 
     memset(text, ' ', DESCRIPTION_MAX + 1);
-    cr_assert_null(describe_parse(text, DESCRIPTION_MAX + 1, "shipping", &why));
+    cr_assert_null(
+        describe_parse(text, DESCRIPTION_MAX + 1, "shipping", lexicon, &why));
     cr_assert_str_eq(why, "too long");
     free(text);
 }
@@ -206,12 +226,22 @@ Test(describe, a_stranger_cannot_fill_the_numbers_without_bound)
     char name[32];
     unsigned type = NO_MESSAGE;
 
-    for (int i = 0; i < LEARNED_MAX; i++) {
-        snprintf(name, sizeof name, "Message%d", i);
-        type = shop_learn(name, 0);
-        cr_assert_neq(type, NO_MESSAGE);
+    for (unsigned i = MESSAGE_TYPES; i < TYPES_MAX; i++) {
+        snprintf(name, sizeof name, "Message%u", i);
+        type = lexicon_learn(lexicon, name, 0);
+        cr_assert_eq(type, i);
     }
-    cr_assert_eq(shop_learn("OneMore", 0), NO_MESSAGE);
-    cr_assert_eq(shop_learn(name, 0), type);
-    cr_assert_eq(shop_learn("OrderPlaced", 1), ORDER_PLACED);
+    cr_assert_eq(lexicon_learn(lexicon, "OneMore", 0), NO_MESSAGE);
+    cr_assert_eq(lexicon_learn(lexicon, name, 0), type);
+    cr_assert_eq(lexicon_learn(lexicon, "OrderPlaced", 1), ORDER_PLACED);
+}
+
+Test(describe, a_lexicon_may_begin_with_nothing)
+{
+    struct lexicon *empty = lexicon_new(NULL);
+
+    cr_assert_eq(lexicon_number(empty, "OrderPlaced"), NO_MESSAGE);
+    cr_assert_eq(lexicon_learn(empty, "OrderPlaced", 0), 1);
+    cr_assert_str_eq(domain_type_name(lexicon_domain(empty), 1), "OrderPlaced");
+    lexicon_free(empty);
 }

@@ -121,14 +121,15 @@ Test(flow, a_circle_is_found_through_rules_and_timers)
 
 /* ---- printing ----------------------------------------------------------- */
 
-static char *printed(void print(FILE *, const struct service *const[], size_t))
+static char *printed(void print(FILE *, const struct domain *,
+                                const struct service *const[], size_t))
 {
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
 
     cr_assert_not_null(out);
-    print(out, roster_services, SERVICES);
+    print(out, &shop_domain, roster_services, SERVICES);
     fclose(out);
     return text;
 }
@@ -188,7 +189,7 @@ Test(flow, another_table_draws_another_ladder)
     FILE *out = open_memstream(&text, &bytes);
 
     cr_assert_not_null(out);
-    flow_print_ladder(out, roster_services, SERVICES - 1);
+    flow_print_ladder(out, &shop_domain, roster_services, SERVICES - 1);
     fclose(out);
     cr_assert_not_null(strstr(text, "  inventory             StockReserved\n"),
                        "%s", text);
@@ -361,17 +362,18 @@ Test(flow, a_compensation_names_what_it_takes_back)
     world_settle(&scene.world);
     look(&scene);
     for (size_t i = 0; i < scene.count; i++) {
-        unsigned undoes = shop_undoes(scene.events[i].type);
-        const struct event *undone =
-            flow_undone(scene.events, scene.count, &scene.events[i]);
+        unsigned undoes = domain_undoes(&shop_domain, scene.events[i].type);
+        const struct event *undone = flow_undone(&shop_domain, scene.events,
+                                                 scene.count, &scene.events[i]);
 
         cr_assert_eq(undone != NULL, undoes != NO_MESSAGE);
         cr_assert(undone == NULL || undone->type == undoes);
     }
-    cr_assert_eq(shop_undoes(PAYMENT_REFUNDED), PAYMENT_CHARGED);
-    cr_assert_eq(shop_undoes(STOCK_RELEASED), STOCK_RESERVED);
-    cr_assert_eq(shop_undoes(ORDER_CANCELLED), ORDER_PLACED);
-    cr_assert_eq(shop_undoes(PAYMENT_VOIDED), NO_MESSAGE);
+    cr_assert_eq(domain_undoes(&shop_domain, PAYMENT_REFUNDED),
+                 PAYMENT_CHARGED);
+    cr_assert_eq(domain_undoes(&shop_domain, STOCK_RELEASED), STOCK_RESERVED);
+    cr_assert_eq(domain_undoes(&shop_domain, ORDER_CANCELLED), ORDER_PLACED);
+    cr_assert_eq(domain_undoes(&shop_domain, PAYMENT_VOIDED), NO_MESSAGE);
     cr_assert_eq(scene.count, 7);
 }
 

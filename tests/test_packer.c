@@ -76,8 +76,8 @@ static void *serve(void *unused)
 
         if (nng_recvmsg(service.socket, &msg, 0) != 0)
             continue; /* timed out: look whether to stop */
-        if (!request_read(nng_msg_body(msg), nng_msg_len(msg), commands, bad,
-                          &count))
+        if (!request_read(&shop_domain, nng_msg_body(msg), nng_msg_len(msg),
+                          commands, bad, &count))
             abort();
         note(commands, count);
         sem_wait(&service.let_go);
@@ -111,8 +111,8 @@ static void open_packer(int timeout_ms)
 {
     char why[256] = "";
 
-    cr_assert_eq(packer_open(scratch.path, NULL, "order", timeout_ms, &packer,
-                             why, sizeof why),
+    cr_assert_eq(packer_open(&shop_domain, scratch.path, NULL, "order",
+                             timeout_ms, &packer, why, sizeof why),
                  EVT_OK, "%s", why);
 }
 

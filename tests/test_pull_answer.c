@@ -185,7 +185,7 @@ Test(pull_answer, a_malformed_cursor_hides_no_event, .init = open_log,
                               " WHERE source = 'inventory'",
                               NULL, NULL, NULL),
                  SQLITE_OK);
-    answer = log_query(log_file, request);
+    answer = log_query(&shop_domain, log_file, request);
     cr_assert_eq(json_array_size(json_object_get(answer, "events")), 3);
     cr_assert_eq(json_object_size(json_object_get(answer, "cursors")), 1);
     json_decref(answer);
@@ -194,7 +194,7 @@ Test(pull_answer, a_malformed_cursor_hides_no_event, .init = open_log,
                               " WHERE source = 'payment'",
                               NULL, NULL, NULL),
                  SQLITE_OK);
-    answer = log_query(log_file, request);
+    answer = log_query(&shop_domain, log_file, request);
     cr_assert_eq(json_array_size(json_object_get(answer, "events")), 3);
     json_decref(answer);
     cr_assert_eq(sqlite3_exec(store_connection(log_file),
@@ -202,7 +202,8 @@ Test(pull_answer, a_malformed_cursor_hides_no_event, .init = open_log,
                               " WHERE source > 'payment'",
                               NULL, NULL, NULL),
                  SQLITE_OK);
-    answer = log_query(log_file, request); /* a blob is behind every text */
+    answer = log_query(&shop_domain, log_file,
+                       request); /* a blob is behind every text */
     cr_assert_eq(json_array_size(json_object_get(answer, "events")), 3);
     json_decref(answer);
     json_decref(request);

@@ -290,3 +290,168 @@ Test(service, any_change_of_a_kinds_layout_gives_it_another_number)
     other[0].item_bytes = 8;
     cr_assert_neq(service_kind_layout(&kind), was);
 }
+
+/* ---- tables that the library refuses ---------------------------------------
+ */
+
+struct small {
+    int64_t number;
+    uint32_t count;
+    struct item {
+        char name[8];
+    } items[2];
+    char text[12];
+};
+
+/* A domain of two messages, whose tables a test may spoil. */
+static struct {
+    struct service service;
+    struct domain domain;
+    struct message messages[3];
+    struct field fields[4], item[2];
+    struct rule rules[2];
+    struct kind kinds[1];
+    struct timer timers[1];
+    struct fault_rule faults[1];
+} own;
+
+static void small_upcast(void *payload)
+{
+    (void)payload;
+}
+
+static const char *const own_tags[] = {
+    [TAG_ORDER + 1] = "thing",
+};
+
+static void build_own(void)
+{
+    own.item[0] = (struct field){"name", FIELD_ID, AT(struct item, name)};
+    own.fields[0] =
+        (struct field){"number", FIELD_INT, AT(struct small, number), .max = 9};
+    own.fields[1] =
+        (struct field){"items", FIELD_LIST, AT_LIST(struct small, count, items),
+                       .max = 2, .items = own.item};
+    own.fields[2] = (struct field){"text", FIELD_TEXT, AT(struct small, text),
+                                   .tag = TAG_ORDER + 1};
+    own.messages[0] =
+        (struct message){1, 1, "Do", 1, own.fields, .saga = OPENS_SAGA};
+    own.messages[1] =
+        (struct message){2, 1, "Done", 0, own.fields, .upcast = small_upcast};
+    own.messages[2] =
+        (struct message){2, 2, "Done", 0, own.fields, .undoes = 0};
+    own.domain = (struct domain){.messages = own.messages,
+                                 .message_count = 3,
+                                 .tags = own_tags,
+                                 .tag_count = TAG_ORDER + 2,
+                                 .payload_bytes = sizeof(struct small),
+                                 .payload_align = 8};
+    own.rules[0] = (struct rule){1, decide, {2}};
+    own.rules[1] = (struct rule){2, decide, {NO_MESSAGE}};
+    own.kinds[0] =
+        (struct kind){"things", TAG_ORDER + 1, sizeof(struct small), own.fields,
+                      evolve,   {2},           .revision = 1};
+    own.timers[0] = (struct timer){2, 1, {2}, "thing-ms", 5};
+    own.faults[0] = (struct fault_rule){"own/fault", "x", 1, decide};
+    own.service = (struct service){"own", &own.domain, listens_to, own.rules,
+                                   2,     own.kinds,   1,          own.timers,
+                                   1,     own.faults,  1};
+}
+
+/* One change makes the tables of no use, and the text says which. */
+#define SPOILED(member, value, word)                                           \
+    do {                                                                       \
+        build_own();                                                           \
+        own.member = (value);                                                  \
+        refused_for(word, #member " = " #value);                               \
+    } while (0)
+
+static void refused_for(const char *word, const char *change)
+{
+    char why[SERVICE_WHY_BYTES] = "";
+
+    cr_assert_not(service_check(&own.service, why), "%s is taken", change);
+    cr_assert(strstr(why, word) != NULL, "%s: %s", change, why);
+}
+
+Test(service, the_tables_of_a_whole_service_are_taken)
+{
+    char why[SERVICE_WHY_BYTES] = "";
+
+    build_own();
+    cr_assert(service_check(&own.service, why), "%s", why);
+}
+
+Test(service, a_payload_that_does_not_fit_is_refused)
+{
+    SPOILED(service.domain, NULL, "domain");
+    SPOILED(domain.messages, NULL, "domain");
+    SPOILED(domain.payload_bytes, PAYLOAD_BYTES_MAX + 1, "payloads have 1025");
+    SPOILED(domain.payload_bytes, 0, "payloads have 0");
+    SPOILED(domain.payload_align, 64, "aligned to 64");
+    SPOILED(domain.payload_align, 0, "aligned to 0");
+    SPOILED(kinds[0].bytes, STATE_BYTES_MAX + 1, "things");
+    SPOILED(kinds[0].bytes, 0, "things");
+}
+
+Test(service, a_field_outside_its_struct_or_over_another_is_refused)
+{
+    SPOILED(fields[0].offset, sizeof(struct small), "Do.number");
+    SPOILED(fields[0].offset, 4, "Do.number");
+    SPOILED(fields[0].offset, UINT16_MAX, "Do.number");
+    SPOILED(fields[0].size, 4, "Do.number");
+    SPOILED(fields[2].offset, 0, "Do.text");
+    SPOILED(fields[2].offset, offsetof(struct small, items), "Do.text");
+    SPOILED(fields[2].size, sizeof(struct small), "Do.text");
+    SPOILED(fields[2].size, 1, "Do.text");
+    SPOILED(fields[1].offset, 0, "Do.items");
+    SPOILED(fields[1].list, offsetof(struct small, text), "Do.items");
+    SPOILED(fields[1].list, offsetof(struct small, number), "Do.items");
+    SPOILED(fields[1].max, 3, "Do.text"); /* the third lies over it */
+    SPOILED(fields[1].max, INT64_MAX, "Do.items");
+    SPOILED(fields[1].item_bytes, 0, "Do.items");
+    SPOILED(fields[1].items, NULL, "Do.items");
+    SPOILED(fields[1].items, own.fields, "items.");
+    SPOILED(item[0].size, 9, "items.name");
+    SPOILED(fields[0].min, 10, "Do.number");
+    SPOILED(fields[2].tag, TAG_ORDER + 2, "no name");
+    SPOILED(fields[2].name, "a text", "Do.a text");
+    SPOILED(messages[0].fields, NULL, "Do");
+}
+
+Test(service, messages_whose_numbers_names_or_versions_clash_are_refused)
+{
+    SPOILED(messages[0].type, NO_MESSAGE, "message 0");
+    SPOILED(messages[0].type, TYPES_MAX, "message 0");
+    SPOILED(messages[0].name, "", "message 0");
+    SPOILED(messages[0].name, "do it", "message 0");
+    SPOILED(messages[1].name, "Do", "Do");
+    SPOILED(messages[0].type, 2, "Done");
+    SPOILED(messages[2].version, 3, "versions");
+    SPOILED(messages[2].version, 1, "versions");
+    SPOILED(messages[1].upcast, NULL, "versions");
+    SPOILED(messages[2].upcast, small_upcast, "versions");
+    SPOILED(messages[2].is_command, 1, "versions");
+    SPOILED(messages[1].undoes, 1, "undoes");
+    SPOILED(messages[1].undoes, 7, "undoes");
+}
+
+Test(service, tables_that_name_what_is_not_there_are_refused)
+{
+    SPOILED(service.name, "", "name");
+    SPOILED(service.name, "a-name-of-16-chr", "name");
+    SPOILED(service.listens_to, NULL, "listens");
+    SPOILED(rules[0].on, 7, "rule 0");
+    SPOILED(rules[0].decide, NULL, "rule 0");
+    SPOILED(rules[0].may_emit[0], 1, "rule 0");
+    SPOILED(rules[1].on, 1, "two rules");
+    SPOILED(faults[0].on, 7, "fault own/fault");
+    SPOILED(kinds[0].tag, NO_TAG, "kind 0");
+    SPOILED(kinds[0].tag, TAG_ORDER + 2, "kind 0");
+    SPOILED(kinds[0].evolve, NULL, "kind 0");
+    SPOILED(kinds[0].folds[0], 1, "kind 0");
+    SPOILED(timers[0].from, 1, "timer 0");
+    SPOILED(timers[0].send, 2, "timer 0");
+    SPOILED(timers[0].unless[0], 1, "timer 0");
+    SPOILED(timers[0].option, "a b", "timer 0");
+}

@@ -1143,9 +1143,9 @@ Test(shell, what_arrives_together_shares_one_commit)
         snprintf(id, sizeof id, "o-%d", i);
         commands[i] = cluster_order(id, "alice", "widget", 1);
     }
-    input =
-        (struct input){INPUT_REQUEST, 1, message,
-                       request_write(commands, COMMANDS_PER_REQUEST, message)};
+    input = (struct input){
+        INPUT_REQUEST, 1, message,
+        request_write(&shop_domain, commands, COMMANDS_PER_REQUEST, message)};
     cluster_status(cluster, ORDER_SVC, &before);
     cr_assert_eq(shell_step(cluster->writers[ORDER_SVC].shell, &input, 1),
                  EVT_OK);

@@ -275,8 +275,10 @@ Test(wire, commands_are_read_as_they_were_written)
 
         make_commands(count);
         memset(answers, 0x7f, sizeof answers);
-        cr_assert(request_read(message, request_write(commands, count, message),
-                               commands_out, answers, &read));
+        cr_assert(
+            request_read(&shop_domain, message,
+                         request_write(&shop_domain, commands, count, message),
+                         commands_out, answers, &read));
         cr_assert_eq(read, count);
         for (size_t i = 0; i < count; i++) {
             cr_assert_arr_eq(&commands[i], &commands_out[i],
@@ -297,9 +299,11 @@ Test(wire, the_largest_request_fits_a_message)
         memset(commands[i].command_id, 'c', ID_BYTES - 1);
         memset(commands[i].order_id, 'o', ID_BYTES - 1);
     }
-    bytes = request_write(commands, COMMANDS_PER_REQUEST, message);
+    bytes =
+        request_write(&shop_domain, commands, COMMANDS_PER_REQUEST, message);
     cr_assert_leq(bytes, MESSAGE_MAX);
-    cr_assert(request_read(message, bytes, commands_out, answers, &read));
+    cr_assert(request_read(&shop_domain, message, bytes, commands_out, answers,
+                           &read));
     cr_assert_arr_eq(commands, commands_out, sizeof commands_out);
 }
 
@@ -375,7 +379,8 @@ static bool reads_commands(const uint8_t *bytes, size_t count)
 {
     size_t read;
 
-    return request_read(bytes, count, commands_out, answers, &read);
+    return request_read(&shop_domain, bytes, count, commands_out, answers,
+                        &read);
 }
 
 static bool reads_answers(const uint8_t *bytes, size_t count)
@@ -415,7 +420,7 @@ static size_t write_sort(size_t sort)
         reply = some_reply(2);
         return pull_reply_write(&reply, message);
     case 4:
-        return request_write(commands, 3, message);
+        return request_write(&shop_domain, commands, 3, message);
     default:
         return request_answers_write(&answer, 1, message);
     }
@@ -639,8 +644,8 @@ Test(wire, lists_that_are_too_long_are_refused) /* HC56 */
         text("o");
         bin(0);
     }
-    cr_assert_not(
-        request_read(buffer.data, buffer.size, commands_out, answers, &read));
+    cr_assert_not(request_read(&shop_domain, buffer.data, buffer.size,
+                               commands_out, answers, &read));
     start("a", 1, 3); /* a 65th answer */
     msgpack_pack_array(&packer, COMMANDS_PER_REQUEST + 1);
     for (int i = 0; i <= COMMANDS_PER_REQUEST; i++) {
@@ -655,8 +660,8 @@ Test(wire, lists_that_are_too_long_are_refused) /* HC56 */
         request_answers_read(buffer.data, buffer.size, answers_out, &read));
     start("c", 1, 3); /* no command at all */
     msgpack_pack_array(&packer, 0);
-    cr_assert_not(
-        request_read(buffer.data, buffer.size, commands_out, answers, &read));
+    cr_assert_not(request_read(&shop_domain, buffer.data, buffer.size,
+                               commands_out, answers, &read));
     cr_assert_eq(read, 77, "untouched");
 }
 
@@ -710,8 +715,8 @@ Test(wire, one_malformed_command_does_not_spoil_the_others) /* HC21 */
     text("");
     text("data");
     odd_command("CancelOrder", "d-9", "o-9", "\x80", 1);
-    cr_assert(
-        request_read(buffer.data, buffer.size, commands_out, answers, &read));
+    cr_assert(request_read(&shop_domain, buffer.data, buffer.size, commands_out,
+                           answers, &read));
     cr_assert_eq(read, count);
     for (size_t i = 0; i < count; i++) {
         bool bad = wanted[i].reason[0] != '\0';

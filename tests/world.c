@@ -178,14 +178,14 @@ static void fold(const struct world *world, unsigned service,
     }
 }
 
-enum { STATE_BYTES_MAX = 1024 };
+enum { WORLD_STATE_MAX = 1024 };
 
 /* The states that one decision reads. */
 struct desk {
     const struct world *world;
     unsigned on;
     unsigned service, used;
-    _Alignas(max_align_t) uint8_t states[STATES_MAX][STATE_BYTES_MAX];
+    _Alignas(max_align_t) uint8_t states[STATES_MAX][WORLD_STATE_MAX];
 };
 
 struct delusion world_delusion;
@@ -209,7 +209,7 @@ static enum evt_status load(void *ctx, unsigned kind_number, const char *key,
     const struct kind *kind =
         &roster_services[desk->service]->kinds[kind_number];
 
-    assert(kind->bytes <= STATE_BYTES_MAX);
+    assert(kind->bytes <= WORLD_STATE_MAX);
     fold(desk->world, desk->service, kind, key, desk->states[desk->used]);
     if (world_delusion.on == desk->on && desk->on != NO_MESSAGE &&
         strcmp(world_delusion.kind, kind->name) == 0)
@@ -283,7 +283,7 @@ int64_t world_number(const struct world *world, unsigned service,
 {
     const struct kind *kind = kind_named(service, kind_name);
     const struct field *field = field_named(kind->fields, name);
-    _Alignas(max_align_t) uint8_t state[STATE_BYTES_MAX];
+    _Alignas(max_align_t) uint8_t state[WORLD_STATE_MAX];
     int64_t number;
 
     fold(world, service, kind, key, state);

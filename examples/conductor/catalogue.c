@@ -1,6 +1,8 @@
 /* catalogue.c - what each message carries. */
 #include "catalogue.h"
 
+#include <stdalign.h>
+
 // clang-format off
 #define IN_PAYLOAD(member) AT(struct payload, member)
 #define CUSTOMER {"customer", FIELD_ID, IN_PAYLOAD(customer), \
@@ -73,6 +75,9 @@ static const struct message messages[] = {
 };
 // clang-format on
 
+static const char *const services[] = {"conductor", "inventory", "payment",
+                                       NULL};
+
 static const char *const tags[TAG_KINDS] = {
     [TAG_SKU] = "sku", [TAG_CUSTOMER] = "customer"};
 
@@ -82,4 +87,6 @@ const struct domain conducted_domain = {
     .tags = tags,
     .tag_count = TAG_KINDS,
     .payload_bytes = sizeof(struct payload),
+    .payload_align = alignof(struct payload),
+    .services = services,
 };

@@ -102,6 +102,7 @@ struct check_options {
     /* SERVICES of them.  One without a domain is known from its description:
      * its payloads, and so its tags and snapshots, are not looked at. */
     const struct service *const *services;
+    const struct domain *names;      /* numbers the messages of those */
     const struct view *const *views; /* the same; NULL: Q3 is skipped */
     bool final;                      /* all is quiet: Q1 to Q3 too */
     bool order_runs;                 /* order-svc is alive, so L1 is due */

@@ -156,6 +156,7 @@ enum evt_status check_freeze(struct check *check)
     for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
         check->logs[i].number = i;
         check->logs[i].service = check->options->services[i];
+        check->logs[i].names = check->options->names;
         rc = freeze_judged(check, &check->logs[i]);
     }
     for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {

@@ -5,7 +5,6 @@
  * sums; in each, the events of the part's sagas go to the invariants that are
  * about one saga.  Next: check_causes.c; then shop/invariants.c. */
 #include "audit/check_parts.h"
-#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,15 +55,16 @@ const struct message *check_message_of(const struct checked_log *log,
 {
     return log->service->domain != NULL
                ? domain_message(log->service->domain, type)
-               : shop_message(type);
+               : domain_message(log->names, type);
 }
 
 unsigned check_row_type(const struct checked_log *log, const struct row *row)
 {
-    if (log->service->domain == NULL)
-        return shop_type_named(row->type);
-    const struct message *message = domain_message_named(
-        log->service->domain, row->type, row->version, NULL);
+    const struct domain *domain = log->service->domain;
+    const struct message *message =
+        domain != NULL
+            ? domain_message_named(domain, row->type, row->version, NULL)
+            : domain_message_named(log->names, row->type, 1, NULL);
 
     return message != NULL ? message->type : NO_MESSAGE;
 }

@@ -35,6 +35,7 @@ struct armed_row {
 struct checked_log {
     unsigned number; /* in shop_services */
     const struct service *service;
+    const struct domain *names; /* of messages, if the service has no domain */
     struct store *judged, *later; /* the log, for scans and for look-ups */
     uint64_t head, known;         /* judged up to there, evidence up to there */
     struct notes *notes;

@@ -1,20 +1,19 @@
 /* describe.c - a service's tables as JSON.  Reading them back: described.c. */
 #include "core/describe.h"
 
-#include "shop/shop.h"
-
 #include <string.h>
 
 /* ---- fields -------------------------------------------------------------- */
 
-static json_t *fields_json(const struct field *fields);
+static json_t *fields_json(const struct domain *domain,
+                           const struct field *fields);
 
 /* A tag's name is the prefix of its text, without the colon. */
-static json_t *tag_json(unsigned tag)
+static json_t *tag_json(const struct domain *domain, unsigned tag)
 {
     char text[TAG_BYTES];
 
-    event_tag(&shop_domain, tag, "", text);
+    event_tag(domain, tag, "", text);
     return json_stringn(text, strlen(text) - 1);
 }
 
@@ -27,7 +26,8 @@ static json_t *words_json(const struct field *field)
     return words;
 }
 
-static json_t *field_json(const struct field *field)
+static json_t *field_json(const struct domain *domain,
+                          const struct field *field)
 {
     static const char *const kinds[] = {[FIELD_INT] = "int",
                                         [FIELD_ID] = "id",
@@ -46,48 +46,53 @@ static json_t *field_json(const struct field *field)
     if (field->unit != NULL)
         json_object_set_new(json, "unit", json_string(field->unit));
     if (field->tag != NO_TAG)
-        json_object_set_new(json, "tag", tag_json(field->tag));
+        json_object_set_new(json, "tag", tag_json(domain, field->tag));
     if (field->names != NULL)
         json_object_set_new(json, "words", words_json(field));
     if (field->items != NULL)
-        json_object_set_new(json, "items", fields_json(field->items));
+        json_object_set_new(json, "items", fields_json(domain, field->items));
     return json;
 }
 
-static json_t *fields_json(const struct field *fields)
+static json_t *fields_json(const struct domain *domain,
+                           const struct field *fields)
 {
     json_t *array = json_array();
 
     for (; fields->name != NULL; fields++)
-        json_array_append_new(array, field_json(fields));
+        json_array_append_new(array, field_json(domain, fields));
     return array;
 }
 
 /* ---- messages ------------------------------------------------------------ */
 
-static json_t *types_json(const unsigned *types, size_t max)
+static json_t *types_json(const struct domain *domain, const unsigned *types,
+                          size_t max)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++)
-        json_array_append_new(array, json_string(shop_type_name(types[i])));
+        json_array_append_new(array,
+                              json_string(domain_type_name(domain, types[i])));
     return array;
 }
 
-json_t *describe_message(const struct message *message)
+json_t *describe_message(const struct domain *domain,
+                         const struct message *message)
 {
     static const char *const rules[] = {
         [NO_SAGA] = "none", [OPENS_SAGA] = "opens", [OF_SAGA] = "of"};
     json_t *json =
         json_pack("{s:s,s:I,s:b,s:o}", "name", message->name, "version",
                   (json_int_t)message->version, "command", message->is_command,
-                  "fields", fields_json(message->fields));
+                  "fields", fields_json(domain, message->fields));
 
     if (message->is_command)
         json_object_set_new(json, "saga", json_string(rules[message->saga]));
     if (message->undoes != NO_MESSAGE)
-        json_object_set_new(json, "undoes",
-                            json_string(shop_type_name(message->undoes)));
+        json_object_set_new(
+            json, "undoes",
+            json_string(domain_type_name(domain, message->undoes)));
     return json;
 }
 
@@ -117,7 +122,8 @@ static json_t *messages_json(const struct service *service)
     for (size_t i = 0; i < service->domain->message_count; i++)
         if (names(service, service->domain->messages[i].type))
             json_array_append_new(
-                array, describe_message(&service->domain->messages[i]));
+                array, describe_message(service->domain,
+                                        &service->domain->messages[i]));
     return array;
 }
 
@@ -130,9 +136,11 @@ static json_t *rules_json(const struct service *service)
     for (size_t i = 0; i < service->rule_count; i++)
         json_array_append_new(
             array,
-            json_pack("{s:s,s:o}", "on", shop_type_name(service->rules[i].on),
+            json_pack("{s:s,s:o}", "on",
+                      domain_type_name(service->domain, service->rules[i].on),
                       "may_emit",
-                      types_json(service->rules[i].may_emit, MAY_EMIT_MAX)));
+                      types_json(service->domain, service->rules[i].may_emit,
+                                 MAY_EMIT_MAX)));
     return array;
 }
 
@@ -144,11 +152,12 @@ static json_t *kinds_json(const struct service *service)
         const struct kind *kind = &service->kinds[i];
 
         json_array_append_new(
-            array, json_pack("{s:s,s:o,s:o,s:o,s:I}", "name", kind->name, "tag",
-                             tag_json(kind->tag), "folds",
-                             types_json(kind->folds, FOLDS_MAX), "fields",
-                             fields_json(kind->fields), "revision",
-                             (json_int_t)kind->revision));
+            array,
+            json_pack("{s:s,s:o,s:o,s:o,s:I}", "name", kind->name, "tag",
+                      tag_json(service->domain, kind->tag), "folds",
+                      types_json(service->domain, kind->folds, FOLDS_MAX),
+                      "fields", fields_json(service->domain, kind->fields),
+                      "revision", (json_int_t)kind->revision));
     }
     return array;
 }
@@ -160,13 +169,14 @@ static json_t *timers_json(const struct service *service)
     for (size_t i = 0; i < service->timer_count; i++) {
         const struct timer *timer = &service->timers[i];
 
-        json_array_append_new(array,
-                              json_pack("{s:s,s:s,s:o,s:s,s:I}", "from",
-                                        shop_type_name(timer->from), "send",
-                                        shop_type_name(timer->send), "unless",
-                                        types_json(timer->unless, UNLESS_MAX),
-                                        "option", timer->option, "default_ms",
-                                        (json_int_t)timer->default_ms));
+        json_array_append_new(
+            array,
+            json_pack("{s:s,s:s,s:o,s:s,s:I}", "from",
+                      domain_type_name(service->domain, timer->from), "send",
+                      domain_type_name(service->domain, timer->send), "unless",
+                      types_json(service->domain, timer->unless, UNLESS_MAX),
+                      "option", timer->option, "default_ms",
+                      (json_int_t)timer->default_ms));
     }
     return array;
 }
@@ -179,7 +189,8 @@ static json_t *faults_json(const struct service *service)
         json_array_append_new(
             array, json_pack("{s:s,s:s,s:s}", "point", service->faults[i].name,
                              "what", service->faults[i].what, "on",
-                             shop_type_name(service->faults[i].on)));
+                             domain_type_name(service->domain,
+                                              service->faults[i].on)));
     return array;
 }
 

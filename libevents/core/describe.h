@@ -7,6 +7,7 @@
 #ifndef DESCRIBE_H
 #define DESCRIBE_H
 
+#include "core/lexicon.h"
 #include "core/service.h"
 
 #include <jansson.h>
@@ -30,7 +31,8 @@ json_t *describe_service(const struct service *service, const char *view,
 
 /* One member of its "messages": what that version of a message carries, and
  * what it does to a saga.  A new reference. */
-json_t *describe_message(const struct message *message);
+json_t *describe_message(const struct domain *domain,
+                         const struct message *message);
 
 /* A description that was read.  Its tables hold names, types and times, but no
  * functions: they can be shown, and compared with events, not run. */
@@ -48,15 +50,16 @@ struct description {
     json_t *json; /* what it was read from, which holds all text; owned */
 };
 
-/* Reads @json, which must describe the service called @name.  Messages that the
- * catalogue does not know get type numbers of their own (shop_learn).  NULL:
- * it is malformed, and *@why (static text) says how.  Caller closes with
+/* Reads @json, which must describe the service called @name.  Its messages get
+ * the numbers that @lexicon has for them, or gives them.  NULL: it is
+ * malformed, and *@why (static text) says how.  Caller closes with
  * describe_close(). */
 struct description *describe_read(json_t *json, const char *name,
-                                  const char **why);
+                                  struct lexicon *lexicon, const char **why);
 /* The same of @count bytes of text. */
 struct description *describe_parse(const char *text, size_t count,
-                                   const char *name, const char **why);
+                                   const char *name, struct lexicon *lexicon,
+                                   const char **why);
 /* NULL is fine. */
 void describe_close(struct description *description);
 

@@ -5,8 +5,6 @@
  * Messages are checked first, since the tables may name no others. */
 #include "core/describe.h"
 
-#include "shop/shop.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,7 +123,7 @@ static bool check_message(void *ctx, json_t *message, size_t i)
 }
 
 /* Gives every message a number. */
-static bool learn(const json_t *messages)
+static bool learn(struct lexicon *lexicon, const json_t *messages)
 {
     const json_t *message;
     size_t i;
@@ -134,8 +132,9 @@ static bool learn(const json_t *messages)
     {
         const char *name = json_string_value(json_object_get(message, "name"));
 
-        if (shop_learn(name, json_is_true(json_object_get(
-                                 message, "command"))) == NO_MESSAGE)
+        if (lexicon_learn(lexicon, name,
+                          json_is_true(json_object_get(message, "command"))) ==
+            NO_MESSAGE)
             return false;
     }
     json_array_foreach(messages, i, message)
@@ -144,44 +143,53 @@ static bool learn(const json_t *messages)
             json_string_value(json_object_get(message, "undoes"));
 
         if (undone != NULL)
-            shop_learn_undoes(
-                json_string_value(json_object_get(message, "name")), undone);
+            lexicon_learn_undoes(
+                lexicon, json_string_value(json_object_get(message, "name")),
+                undone);
     }
     return true;
 }
 
 /* ---- tables -------------------------------------------------------------- */
 
-static bool read_types(const json_t *list, unsigned *types, size_t max)
+/* What is being read. */
+struct reading {
+    struct description *description;
+    const struct lexicon *lexicon;
+};
+
+static bool read_types(const struct reading *reading, const json_t *list,
+                       unsigned *types, size_t max)
 {
     const char *names[FOLDS_MAX + 1] = {NULL};
 
     if (!read_names(list, names, max))
         return false;
     for (size_t i = 0; i < max && names[i] != NULL; i++)
-        if ((types[i] = shop_type_named(names[i])) == NO_MESSAGE)
+        if ((types[i] = lexicon_number(reading->lexicon, names[i])) ==
+            NO_MESSAGE)
             return false;
     return true;
 }
 
 static bool read_rule(void *ctx, json_t *json, size_t i)
 {
-    struct description *description = ctx;
-    struct rule *rule = &description->rules[i];
+    const struct reading *reading = ctx;
+    struct rule *rule = &reading->description->rules[i];
     const char *on;
     json_t *may_emit;
 
     if (json_unpack(json, "{s:s,s:o!}", "on", &on, "may_emit", &may_emit) != 0)
         return false;
-    rule->on = shop_type_named(on);
+    rule->on = lexicon_number(reading->lexicon, on);
     return rule->on != NO_MESSAGE &&
-           read_types(may_emit, rule->may_emit, MAY_EMIT_MAX);
+           read_types(reading, may_emit, rule->may_emit, MAY_EMIT_MAX);
 }
 
 static bool read_timer(void *ctx, json_t *json, size_t i)
 {
-    struct description *description = ctx;
-    struct timer *timer = &description->timers[i];
+    const struct reading *reading = ctx;
+    struct timer *timer = &reading->description->timers[i];
     const char *from, *send;
     json_int_t default_ms;
     json_t *unless;
@@ -190,13 +198,13 @@ static bool read_timer(void *ctx, json_t *json, size_t i)
                     &send, "unless", &unless, "option", &timer->option,
                     "default_ms", &default_ms) != 0)
         return false;
-    timer->from = shop_type_named(from);
-    timer->send = shop_type_named(send);
+    timer->from = lexicon_number(reading->lexicon, from);
+    timer->send = lexicon_number(reading->lexicon, send);
     timer->default_ms = (uint32_t)default_ms;
     return timer->from != NO_MESSAGE && timer->send != NO_MESSAGE &&
            default_ms >= 0 && default_ms <= UINT32_MAX &&
            is_name(timer->option) &&
-           read_types(unless, timer->unless, UNLESS_MAX);
+           read_types(reading, unless, timer->unless, UNLESS_MAX);
 }
 
 static bool check_kind(void *ctx, json_t *json, size_t i)
@@ -206,13 +214,12 @@ static bool check_kind(void *ctx, json_t *json, size_t i)
     json_int_t revision;
     json_t *folds, *fields;
 
-    (void)ctx;
     (void)i;
     return json_unpack(json, "{s:s,s:s,s:o,s:o,s:I!}", "name", &name, "tag",
                        &tag, "folds", &folds, "fields", &fields, "revision",
                        &revision) == 0 &&
            is_name(name) && is_name(tag) && revision >= 0 &&
-           read_types(folds, folded, FOLDS_MAX) && check_fields(fields);
+           read_types(ctx, folds, folded, FOLDS_MAX) && check_fields(fields);
 }
 
 /* A fault point is two names: "payment/decline". */
@@ -229,14 +236,14 @@ static bool is_point(const char *point)
 
 static bool check_fault(void *ctx, json_t *json, size_t i)
 {
+    const struct reading *reading = ctx;
     const char *point, *what, *on;
 
-    (void)ctx;
     (void)i;
     return json_unpack(json, "{s:s,s:s,s:s!}", "point", &point, "what", &what,
                        "on", &on) == 0 &&
            is_point(point) && is_text(what) &&
-           shop_type_named(on) != NO_MESSAGE;
+           lexicon_number(reading->lexicon, on) != NO_MESSAGE;
 }
 
 /* ---- all of it ----------------------------------------------------------- */
@@ -277,9 +284,11 @@ static const char *read_head(struct description *description, const char *name,
 }
 
 /* NULL, or what is wrong. */
-static const char *read_all(struct description *description, const char *name)
+static const char *read_all(struct description *description, const char *name,
+                            struct lexicon *lexicon)
 {
     struct service *service = &description->service;
+    struct reading reading = {description, lexicon};
     struct parts parts;
     const char *why = read_head(description, name, &parts);
 
@@ -287,18 +296,18 @@ static const char *read_all(struct description *description, const char *name)
         return why;
     if (!each(parts.messages, DESCRIBED_MESSAGES_MAX, check_message, NULL))
         return "malformed messages";
-    if (!learn(parts.messages))
+    if (!learn(lexicon, parts.messages))
         return "it has too many messages that this program does not know";
     if (!read_services(parts.listens_to, description->listens_to) ||
         !read_services(parts.sources, description->view_sources))
         return "malformed names of services";
-    if (!each(parts.rules, DESCRIBED_RULES_MAX, read_rule, description))
+    if (!each(parts.rules, DESCRIBED_RULES_MAX, read_rule, &reading))
         return "malformed rules";
-    if (!each(parts.timers, DESCRIBED_TIMERS_MAX, read_timer, description))
+    if (!each(parts.timers, DESCRIBED_TIMERS_MAX, read_timer, &reading))
         return "malformed timers";
-    if (!each(parts.kinds, DESCRIBED_KINDS_MAX, check_kind, NULL))
+    if (!each(parts.kinds, DESCRIBED_KINDS_MAX, check_kind, &reading))
         return "malformed kinds";
-    if (!each(parts.faults, DESCRIBED_FAULTS_MAX, check_fault, NULL))
+    if (!each(parts.faults, DESCRIBED_FAULTS_MAX, check_fault, &reading))
         return "malformed faults";
     service->listens_to = description->listens_to;
     service->rules = description->rules;
@@ -309,14 +318,14 @@ static const char *read_all(struct description *description, const char *name)
 }
 
 struct description *describe_read(json_t *json, const char *name,
-                                  const char **why)
+                                  struct lexicon *lexicon, const char **why)
 {
     struct description *description = calloc(1, sizeof *description);
 
     if (description == NULL)
         abort();
     description->json = json_incref(json);
-    *why = read_all(description, name);
+    *why = read_all(description, name, lexicon);
     if (*why == NULL)
         return description;
     describe_close(description);
@@ -324,7 +333,8 @@ struct description *describe_read(json_t *json, const char *name,
 }
 
 struct description *describe_parse(const char *text, size_t count,
-                                   const char *name, const char **why)
+                                   const char *name, struct lexicon *lexicon,
+                                   const char **why)
 {
     struct description *description = NULL;
     json_t *json = NULL;
@@ -333,7 +343,7 @@ struct description *describe_parse(const char *text, size_t count,
     if (count <= DESCRIPTION_MAX)
         json = json_loadb(text, count, JSON_REJECT_DUPLICATES, NULL);
     if (json != NULL)
-        description = describe_read(json, name, why);
+        description = describe_read(json, name, lexicon, why);
     json_decref(json);
     return description;
 }

@@ -41,8 +41,8 @@ struct cause {
 };
 
 /* Decoded.  A plain value that can be copied; its payload lies inside, the
- * domain's own struct (domain.h: payload_bytes): so whoever includes this
- * compiles with -fno-strict-aliasing, as pkg-config says. */
+ * domain's own struct (domain.h: payload_bytes): so a program that includes
+ * this compiles with -fno-strict-aliasing, as pkg-config says. */
 struct event {
     unsigned type;              /* the domain's number for it */
     char source[SERVICE_BYTES]; /* the service whose log holds it */

@@ -6,8 +6,6 @@
  * saga-cli/, whose verbs trace and why print what is found here. */
 #include "core/flow.h"
 
-#include "shop/shop.h"
-
 #include <assert.h>
 #include <string.h>
 
@@ -57,9 +55,14 @@ static bool leads_to(const struct service *const services[], size_t count,
 bool flow_has_reader(const struct service *const services[], size_t count,
                      unsigned type)
 {
-    for (unsigned to = 1; to < shop_types(); to++) {
-        if (leads_to(services, count, type, to))
+    for (size_t i = 0; i < count; i++) {
+        const struct rule *rule = service_rule(services[i], type);
+
+        if (rule != NULL && rule->may_emit[0] != NO_MESSAGE)
             return true;
+        for (size_t t = 0; t < services[i]->timer_count; t++)
+            if (services[i]->timers[t].from == type)
+                return true;
     }
     return false;
 }
@@ -85,7 +88,7 @@ static size_t circle_from(struct walk *walk, unsigned type)
     if (walk->done[type])
         return 0;
     walk->path[walk->length++] = type;
-    for (unsigned to = 1; to < shop_types(); to++) {
+    for (unsigned to = 1; to < TYPES_MAX; to++) {
         if (leads_to(walk->services, walk->count, type, to) &&
             circle_from(walk, to) > 0)
             return walk->length;
@@ -100,7 +103,7 @@ size_t flow_cycle(const struct service *const services[], size_t count,
 {
     struct walk walk = {.services = services, .count = count};
 
-    for (unsigned type = 1; type < shop_types(); type++) {
+    for (unsigned type = 1; type < TYPES_MAX; type++) {
         if (circle_from(&walk, type) > 0) {
             memcpy(circle, walk.path, sizeof walk.path);
             return walk.length;
@@ -128,10 +131,11 @@ const struct event *flow_cause(const struct event *events, size_t count,
     return NULL;
 }
 
-const struct event *flow_undone(const struct event *events, size_t count,
+const struct event *flow_undone(const struct domain *domain,
+                                const struct event *events, size_t count,
                                 const struct event *event)
 {
-    unsigned undone = shop_undoes(event->type);
+    unsigned undone = domain_undoes(domain, event->type);
 
     for (size_t i = 0; i < count && undone != NO_MESSAGE; i++) {
         if (events[i].type == undone)

@@ -8,7 +8,6 @@
 #define FLOW_H
 
 #include "core/service.h"
-#include "shop/shop.h"
 
 #include <stdio.h>
 
@@ -32,14 +31,15 @@ size_t flow_cycle(const struct service *const services[], size_t count,
 
 /* Prints who reacts to what: the ladder as a picture (at most 80 columns, for
  * up to three services), everything as a table, as a Mermaid flowchart.
+ * @domain names the types of all (a lexicon's, when the services have several).
  * Depends on nothing but the tables, so that a printed text can be compared
  * with a committed one. */
-void flow_print_ladder(FILE *out, const struct service *const services[],
-                       size_t count);
-void flow_print(FILE *out, const struct service *const services[],
-                size_t count);
-void flow_print_mermaid(FILE *out, const struct service *const services[],
-                        size_t count);
+void flow_print_ladder(FILE *out, const struct domain *domain,
+                       const struct service *const services[], size_t count);
+void flow_print(FILE *out, const struct domain *domain,
+                const struct service *const services[], size_t count);
+void flow_print_mermaid(FILE *out, const struct domain *domain,
+                        const struct service *const services[], size_t count);
 
 /* ---- one saga --------------------------------------------------------------
  * @events are those of one order, from all logs.  Pointers that are returned
@@ -56,7 +56,8 @@ const struct event *flow_cause(const struct event *events, size_t count,
 
 /* The event among @events that @event takes back; NULL: it takes nothing back
  * (a release of what was never reserved, say). */
-const struct event *flow_undone(const struct event *events, size_t count,
+const struct event *flow_undone(const struct domain *domain,
+                                const struct event *events, size_t count,
                                 const struct event *event);
 
 /* An event that a service has a rule for, and that did not lead to any event

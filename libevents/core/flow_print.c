@@ -5,7 +5,6 @@
  * down is all else that leads to a compensation, ordered by how far it still
  * has to go.  See flow.h. */
 #include "core/flow.h"
-#include "shop/shop.h"
 
 #include <string.h>
 
@@ -19,6 +18,7 @@ enum {
 
 struct ladder {
     FILE *out;
+    const struct domain *domain;
     const struct service *const *services;
     size_t count;
     unsigned up[TYPES_MAX]; /* a command, then its events */
@@ -40,14 +40,15 @@ static unsigned good_outcome(const struct ladder *ladder, unsigned type)
 
 static void find_way_up(struct ladder *ladder)
 {
-    for (unsigned command = 1; command < shop_types(); command++) {
+    for (unsigned command = 1; command < TYPES_MAX; command++) {
+        const struct message *message = domain_message(ladder->domain, command);
         unsigned path[TYPES_MAX], type = command;
         size_t length = 0;
 
-        if (!shop_message(command)->is_command ||
+        if (message == NULL || !message->is_command ||
             flow_writer(ladder->services, ladder->count, command) != NULL)
             continue; /* a client's commands only */
-        while (type != NO_MESSAGE && length < shop_types()) {
+        while (type != NO_MESSAGE && length < TYPES_MAX) {
             path[length++] = type;
             type = good_outcome(ladder, type);
         }
@@ -61,7 +62,7 @@ static void find_way_up(struct ladder *ladder)
 /* Raises the level of @type above what it leads to; whether it had to. */
 static bool raise_level(struct ladder *ladder, unsigned type)
 {
-    int least = shop_undoes(type) != NO_MESSAGE ? 0 : -1;
+    int least = domain_undoes(ladder->domain, type) != NO_MESSAGE ? 0 : -1;
 
     for (size_t i = 0; i < ladder->count; i++) {
         const struct rule *rule = service_rule(ladder->services[i], type);
@@ -74,7 +75,7 @@ static bool raise_level(struct ladder *ladder, unsigned type)
                 least = ladder->level[to] + 1;
         }
     }
-    if (least <= ladder->level[type] || least >= (int)shop_types())
+    if (least <= ladder->level[type] || least >= TYPES_MAX)
         return false;
     ladder->level[type] = least;
     return true;
@@ -83,8 +84,11 @@ static bool raise_level(struct ladder *ladder, unsigned type)
 /* Whether one of these services writes or takes @type. */
 static bool is_ours(const struct ladder *ladder, unsigned type)
 {
-    return shop_message(type)->is_command ||
-           flow_writer(ladder->services, ladder->count, type) != NULL;
+    const struct message *message = domain_message(ladder->domain, type);
+
+    return message != NULL &&
+           (message->is_command ||
+            flow_writer(ladder->services, ladder->count, type) != NULL);
 }
 
 static void find_way_down(struct ladder *ladder)
@@ -94,7 +98,7 @@ static void find_way_down(struct ladder *ladder)
     memset(ladder->level, -1, sizeof ladder->level);
     while (raised) {
         raised = false;
-        for (unsigned type = 1; type < shop_types(); type++) {
+        for (unsigned type = 1; type < TYPES_MAX; type++) {
             if (is_ours(ladder, type) &&
                 !event_type_in(type, ladder->up, ladder->up_count))
                 raised = raise_level(ladder, type) || raised;
@@ -108,7 +112,7 @@ static int lane_of(const struct ladder *ladder, unsigned type)
 {
     const struct service *writer =
         flow_writer(ladder->services, ladder->count, type);
-    bool command = shop_message(type)->is_command;
+    bool command = domain_message(ladder->domain, type)->is_command;
 
     for (size_t i = 0; i < ladder->count; i++) {
         if (command ? service_rule(ladder->services[i], type) != NULL
@@ -123,7 +127,7 @@ static const char *label_of(const struct ladder *ladder, unsigned type)
     const struct service *writer =
         flow_writer(ladder->services, ladder->count, type);
 
-    if (shop_message(type)->is_command)
+    if (domain_message(ladder->domain, type)->is_command)
         return writer == NULL ? "client" : "timer";
     return writer == NULL ? "?" : writer->name;
 }
@@ -139,11 +143,12 @@ static void repeat(FILE *out, char what, int times)
 static void note_on(const struct ladder *ladder, unsigned type, char *note,
                     size_t size)
 {
-    unsigned undone = shop_undoes(type);
+    unsigned undone = domain_undoes(ladder->domain, type);
 
     note[0] = '\0';
     if (undone != NO_MESSAGE)
-        snprintf(note, size, "undoes %s", shop_type_name(undone));
+        snprintf(note, size, "undoes %s",
+                 domain_type_name(ladder->domain, undone));
     for (size_t i = 0; i < ladder->count && note[0] == '\0'; i++) {
         const struct service *service = ladder->services[i];
 
@@ -151,13 +156,15 @@ static void note_on(const struct ladder *ladder, unsigned type, char *note,
             const unsigned *may = service->rules[r].may_emit;
 
             if (may[0] != type && event_type_in(type, may, MAY_EMIT_MAX))
-                snprintf(note, size, "instead of %s", shop_type_name(may[0]));
+                snprintf(note, size, "instead of %s",
+                         domain_type_name(ladder->domain, may[0]));
         }
         for (size_t t = 0; t < service->timer_count; t++) {
             if (service->timers[t].send == type)
-                snprintf(note, size, "%g s after %s",
-                         service->timers[t].default_ms / 1000.0,
-                         shop_type_name(service->timers[t].from));
+                snprintf(
+                    note, size, "%g s after %s",
+                    service->timers[t].default_ms / 1000.0,
+                    domain_type_name(ladder->domain, service->timers[t].from));
         }
     }
 }
@@ -167,7 +174,7 @@ static void note_on(const struct ladder *ladder, unsigned type, char *note,
 static bool print_rung(const struct ladder *ladder, const char *label,
                        unsigned type, int from, int to)
 {
-    const char *name = shop_type_name(type);
+    const char *name = domain_type_name(ladder->domain, type);
     int middle = lane_of(ladder, type), length = (int)strlen(name);
     int at = middle - length / 2 + length; /* the column behind the name */
     char note[64];
@@ -231,7 +238,7 @@ static void print_way_up(const struct ladder *ladder)
 /* Whether a message of @level leads straight to @type. */
 static bool is_led_to(const struct ladder *ladder, int level, unsigned type)
 {
-    for (unsigned from = 1; from < shop_types(); from++) {
+    for (unsigned from = 1; from < TYPES_MAX; from++) {
         for (size_t i = 0; i < ladder->count; i++) {
             const struct rule *rule = service_rule(ladder->services[i], from);
 
@@ -251,7 +258,7 @@ static size_t types_at(const struct ladder *ladder, int level,
     size_t count = 0;
 
     for (int led = 1; led >= 0; led--) {
-        for (unsigned type = 1; type < shop_types(); type++) {
+        for (unsigned type = 1; type < TYPES_MAX; type++) {
             if (ladder->level[type] == level &&
                 is_led_to(ladder, level + 1, type) == (led == 1))
                 types[count++] = type;
@@ -266,7 +273,7 @@ static void print_way_down(const struct ladder *ladder)
     int from = 0;
     bool drawn = false;
 
-    for (int level = (int)shop_types() - 1; level >= 0; level--) {
+    for (int level = TYPES_MAX - 1; level >= 0; level--) {
         size_t count = types_at(ladder, level, types);
         const char *label = "";
 
@@ -290,10 +297,11 @@ static void print_way_down(const struct ladder *ladder)
     }
 }
 
-void flow_print_ladder(FILE *out, const struct service *const services[],
-                       size_t count)
+void flow_print_ladder(FILE *out, const struct domain *domain,
+                       const struct service *const services[], size_t count)
 {
-    struct ladder ladder = {.out = out, .services = services, .count = count};
+    struct ladder ladder = {
+        .out = out, .domain = domain, .services = services, .count = count};
 
     find_way_up(&ladder);
     find_way_down(&ladder);
@@ -307,19 +315,28 @@ void flow_print_ladder(FILE *out, const struct service *const services[],
 
 enum { LAST_COLUMN = 37, LINE_BYTES = 80 };
 
-static const char *origin(const struct service *const services[], size_t count,
-                          unsigned type)
+/* What the two tables below are printed from, and where. */
+struct tables {
+    FILE *out;
+    const struct domain *domain;
+    const struct service *const *services;
+    size_t count;
+};
+
+static const char *origin(const struct tables *tables, unsigned type)
 {
-    const struct service *writer = flow_writer(services, count, type);
+    const struct service *writer =
+        flow_writer(tables->services, tables->count, type);
 
     return writer != NULL ? writer->name : "client";
 }
 
-static void print_types(FILE *out, const unsigned *types, size_t max,
-                        const char *between)
+static void print_types(const struct tables *tables, const unsigned *types,
+                        size_t max, const char *between)
 {
     for (size_t i = 0; i < max && types[i] != NO_MESSAGE; i++)
-        fprintf(out, "%s%s", i > 0 ? between : "", shop_type_name(types[i]));
+        fprintf(tables->out, "%s%s", i > 0 ? between : "",
+                domain_type_name(tables->domain, types[i]));
 }
 
 /* The first two columns, on a type's first line only. */
@@ -330,14 +347,16 @@ static void print_left(FILE *out, const char *type, const char *from,
     *first = false;
 }
 
-static void print_timer(FILE *out, const struct timer *timer)
+static void print_timer(const struct tables *tables, const struct timer *timer)
 {
+    FILE *out = tables->out;
     int column = LAST_COLUMN;
 
-    column += fprintf(out, "%s after %g s, unless", shop_type_name(timer->send),
+    column += fprintf(out, "%s after %g s, unless",
+                      domain_type_name(tables->domain, timer->send),
                       timer->default_ms / 1000.0);
     for (size_t i = 0; i < UNLESS_MAX && timer->unless[i] != NO_MESSAGE; i++) {
-        const char *name = shop_type_name(timer->unless[i]);
+        const char *name = domain_type_name(tables->domain, timer->unless[i]);
         bool more = i + 1 < UNLESS_MAX && timer->unless[i + 1] != NO_MESSAGE;
 
         if (column + 1 + (int)strlen(name) + more > LINE_BYTES) {
@@ -349,21 +368,21 @@ static void print_timer(FILE *out, const struct timer *timer)
     fputc('\n', out);
 }
 
-static void print_reactions(FILE *out, const struct service *const services[],
-                            size_t count, unsigned type)
+static void print_reactions(const struct tables *tables, unsigned type)
 {
-    const char *name = shop_type_name(type);
-    const char *from = origin(services, count, type);
+    FILE *out = tables->out;
+    const char *name = domain_type_name(tables->domain, type);
+    const char *from = origin(tables, type);
     bool first = true;
 
-    for (size_t i = 0; i < count; i++) {
-        const struct service *service = services[i];
+    for (size_t i = 0; i < tables->count; i++) {
+        const struct service *service = tables->services[i];
         const struct rule *rule = service_rule(service, type);
 
         if (rule != NULL) {
             print_left(out, name, from, &first);
             fprintf(out, "%-9s ", service->name);
-            print_types(out, rule->may_emit, MAY_EMIT_MAX, " | ");
+            print_types(tables, rule->may_emit, MAY_EMIT_MAX, " | ");
             fputs(rule->may_emit[0] == NO_MESSAGE ? "nothing\n" : "\n", out);
         }
         for (size_t t = 0; t < service->timer_count; t++) {
@@ -371,68 +390,80 @@ static void print_reactions(FILE *out, const struct service *const services[],
                 continue;
             print_left(out, name, from, &first);
             fprintf(out, "%-9s ", service->name);
-            print_timer(out, &service->timers[t]);
+            print_timer(tables, &service->timers[t]);
         }
     }
-    if (first &&
-        (type < MESSAGE_TYPES || flow_writer(services, count, type) != NULL)) {
+    if (first && flow_writer(tables->services, tables->count, type) != NULL) {
         print_left(out, name, from, &first);
         fputs("nobody\n", out);
     }
 }
 
-void flow_print(FILE *out, const struct service *const services[], size_t count)
+void flow_print(FILE *out, const struct domain *domain,
+                const struct service *const services[], size_t count)
 {
+    struct tables tables = {out, domain, services, count};
+
     fprintf(out, "%-16s %-9s %-9s %s\n", "on", "from", "reacts", "may emit");
-    for (unsigned type = 1; type < shop_types(); type++)
-        print_reactions(out, services, count, type);
+    for (unsigned type = 1; type < TYPES_MAX; type++)
+        print_reactions(&tables, type);
 }
 
 /* ---- the flowchart ------------------------------------------------------- */
 
-static void mermaid_nodes(FILE *out, const struct service *const services[],
-                          size_t count, const struct service *service)
+static void mermaid_nodes(const struct tables *tables,
+                          const struct service *service)
 {
-    fprintf(out, "    subgraph %s\n", service->name);
-    for (unsigned type = 1; type < shop_types(); type++) {
-        const char *name = shop_type_name(type);
+    FILE *out = tables->out;
 
-        if (shop_message(type)->is_command) {
+    fprintf(out, "    subgraph %s\n", service->name);
+    for (unsigned type = 1; type < TYPES_MAX; type++) {
+        const struct message *message = domain_message(tables->domain, type);
+        const char *name = message == NULL ? "" : message->name;
+
+        if (message != NULL && message->is_command) {
             if (service_rule(service, type) != NULL)
                 fprintf(out, "        %s([%s])\n", name, name);
-        } else if (flow_writer(services, count, type) == service) {
+        } else if (flow_writer(tables->services, tables->count, type) ==
+                   service) {
             fprintf(out, "        %s\n", name);
         }
     }
     fputs("    end\n", out);
 }
 
-static void mermaid_edges(FILE *out, const struct service *service)
+static void mermaid_edges(const struct tables *tables,
+                          const struct service *service)
 {
+    FILE *out = tables->out;
+
     for (size_t i = 0; i < service->rule_count; i++) {
         const struct rule *rule = &service->rules[i];
 
         if (rule->may_emit[0] == NO_MESSAGE)
             continue;
-        fprintf(out, "    %s --> ", shop_type_name(rule->on));
-        print_types(out, rule->may_emit, MAY_EMIT_MAX, " & ");
+        fprintf(out, "    %s --> ", domain_type_name(tables->domain, rule->on));
+        print_types(tables, rule->may_emit, MAY_EMIT_MAX, " & ");
         fputc('\n', out);
     }
     for (size_t t = 0; t < service->timer_count; t++) {
         const struct timer *timer = &service->timers[t];
 
         fprintf(out, "    %s -. after %g s .-> %s\n",
-                shop_type_name(timer->from), timer->default_ms / 1000.0,
-                shop_type_name(timer->send));
+                domain_type_name(tables->domain, timer->from),
+                timer->default_ms / 1000.0,
+                domain_type_name(tables->domain, timer->send));
     }
 }
 
-void flow_print_mermaid(FILE *out, const struct service *const services[],
-                        size_t count)
+void flow_print_mermaid(FILE *out, const struct domain *domain,
+                        const struct service *const services[], size_t count)
 {
+    struct tables tables = {out, domain, services, count};
+
     fputs("flowchart TD\n", out);
     for (size_t i = 0; i < count; i++)
-        mermaid_nodes(out, services, count, services[i]);
+        mermaid_nodes(&tables, services[i]);
     for (size_t i = 0; i < count; i++)
-        mermaid_edges(out, services[i]);
+        mermaid_edges(&tables, services[i]);
 }

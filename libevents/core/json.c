@@ -4,8 +4,6 @@
  * here is stored or hashed. */
 #include "core/json.h"
 
-#include "shop/shop.h"
-
 #include "core/codec.h"
 
 #include <assert.h>
@@ -174,14 +172,15 @@ static json_t *cause_to_json(const struct row *row)
                      (json_int_t)row->cause_seq);
 }
 
-json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
-                      const struct row *row, const uint8_t *hash)
+json_t *json_from_row(const struct domain *domain, const char *source,
+                      const uint8_t log_id[LOG_ID_BYTES], const struct row *row,
+                      const uint8_t *hash)
 {
     const char *why = "unknown type", *field = NULL;
     char type[4 * sizeof row->type], order[4 * sizeof row->order_id];
     struct event event;
     enum evt_status rc =
-        codec_from_row(&shop_domain, source, log_id, row, &event, &why, &field);
+        codec_from_row(domain, source, log_id, row, &event, &why, &field);
     json_t *json = json_pack(
         "{s:s,s:o,s:I,s:s,s:I,s:s,s:I,s:o}", "source", source, "log",
         hex_json(log_id, LOG_ID_BYTES), "seq", (json_int_t)row->seq, "type",
@@ -193,7 +192,8 @@ json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
     if (rc == EVT_OK) {
         json_object_set_new(
             json, "data",
-            json_from_fields(shop_message(event.type)->fields, event.data));
+            json_from_fields(domain_message(domain, event.type)->fields,
+                             event.data));
     } else {
         json_object_set_new(json, "raw", hex_json(row->data, row->data_bytes));
         json_object_set_new(
@@ -312,7 +312,8 @@ static bool envelope_from_json(const json_t *json, struct event *event)
     return true;
 }
 
-enum evt_status json_to_event(const json_t *json, struct event *event)
+enum evt_status json_to_event(const struct domain *domain, const json_t *json,
+                              struct event *event)
 {
     char type[sizeof((struct row *)0)->type];
     const char *why, *field;
@@ -326,13 +327,13 @@ enum evt_status json_to_event(const json_t *json, struct event *event)
         !text_member(json, "type", true, type, sizeof type) ||
         !int_member(json, "version", 1, &version))
         return EVT_BAD;
-    newest = shop_message_named(type, 1, &known);
+    newest = domain_message_named(domain, type, 1, &known);
     if (newest == NULL || version > (int64_t)known) {
         *event = read;
         return newest == NULL ? EVT_NONE : EVT_NEWER;
     }
     /* "data" is always of the newest version: json_from_row has upcast it */
-    newest = shop_message(newest->type);
+    newest = domain_message(domain, newest->type);
     data = json_object_get(json, "data");
     if (!json_is_object(data) ||
         !fields_from_json(newest->fields, data, read.data) ||

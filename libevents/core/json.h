@@ -25,13 +25,15 @@ size_t json_write_fields(const struct field *fields, const void *base,
  * "data":{...},"hash"?}: log ids and hashes in hex.  A row that cannot be
  * decoded has "raw" (hex) and "problem" in place of "data".  @hash may be
  * NULL. */
-json_t *json_from_row(const char *source, const uint8_t log_id[LOG_ID_BYTES],
-                      const struct row *row, const uint8_t *hash);
+json_t *json_from_row(const struct domain *domain, const char *source,
+                      const uint8_t log_id[LOG_ID_BYTES], const struct row *row,
+                      const uint8_t *hash);
 
 /* The reverse, for clients that read logs through queries: decodes such an
  * object into @event (upcast, newest version).  EVT_BAD when it is not one,
  * EVT_NONE/EVT_NEWER as codec_from_row: then only the envelope is set. */
-MUST_CHECK enum evt_status json_to_event(const json_t *json,
+MUST_CHECK enum evt_status json_to_event(const struct domain *domain,
+                                         const json_t *json,
                                          struct event *event);
 
 #endif

@@ -11,9 +11,10 @@
 #include <string.h>
 
 enum {
-    SERVICE_BYTES = 16,      /* all *_BYTES include the final NUL */
-    ID_BYTES = 40,           /* a saga's id, a command's: A-Z a-z 0-9 . _ - */
-    PAYLOAD_BYTES_MAX = 1024 /* of a domain's payload, as a struct */
+    SERVICE_BYTES = 16,       /* all *_BYTES include the final NUL */
+    ID_BYTES = 40,            /* a saga's id, a command's: A-Z a-z 0-9 . _ - */
+    PAYLOAD_BYTES_MAX = 1024, /* of a domain's payload, as a struct */
+    STATE_BYTES_MAX = 4096    /* of a state */
 };
 
 /* Message types and kinds of tags are numbers of the domain's own, from 1.

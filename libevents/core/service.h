@@ -103,6 +103,14 @@ struct service {
     size_t fault_count;
 };
 
+/* Whether the tables of @service are such as the library takes for granted:
+ * fields lie in their struct and not over each other, names are names, versions
+ * follow each other, and what a table names is in the domain.  False: @why says
+ * what is not.  host_main() and saga_main() refuse such a service. */
+enum { SERVICE_WHY_BYTES = 160 };
+MUST_CHECK bool service_check(const struct service *service,
+                              char why[SERVICE_WHY_BYTES]);
+
 /* The rule for @type, or NULL: then it is somebody else's business. */
 const struct rule *service_rule(const struct service *service, unsigned type);
 

@@ -184,23 +184,39 @@ static int refuse_lab(const char *service, const char *directory)
                     directory);
 }
 
+static int no_port(const char *service, const char *const *services)
+{
+    char list[SERVICES_MAX * (SERVICE_BYTES + 5)] = "no service";
+    size_t at = 0;
+
+    for (size_t i = 0; services != NULL && services[i] != NULL; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
+                               i == 0                    ? ""
+                               : services[i + 1] != NULL ? ", "
+                                                         : " and ",
+                               services[i]);
+    return complain(service, 64,
+                    "--bus has ports for %s only, and %s would take one of "
+                    "theirs",
+                    list, service);
+}
+
 int datadir_take(struct datadir *datadir, const char *service,
-                 const struct options *options)
+                 const char *const *services, const struct options *options)
 {
     int code;
 
     memset(datadir, 0, sizeof *datadir);
     datadir->locks[0] = datadir->locks[1] = -1;
+    datadir->services = services;
     datadir->port = options->port;
     umask(077);
     snprintf(datadir->log_path, sizeof datadir->log_path, "%s/log.db", service);
     snprintf(datadir->view_directory, sizeof datadir->view_directory, "%s",
              service);
-    if (datadir->port != 0 && address_port(datadir->port, service, "pub") == 0)
-        return complain(service, 64,
-                        "--bus has ports for order, inventory and payment "
-                        "only, and %s would take one of theirs",
-                        service);
+    if (datadir->port != 0 &&
+        address_port(services, datadir->port, service, "pub") == 0)
+        return no_port(service, services);
     set_urls(datadir, service);
     if (options->read_side != NULL) {
         code = take_read_side(datadir, service, options->read_side);
@@ -285,7 +301,7 @@ const char *datadir_url(struct datadir *datadir, const char *service,
 {
     char *url = datadir->urls[datadir->url_count++ % DATADIR_URLS];
 
-    address_url(datadir->port, "", service, socket, url);
+    address_url(datadir->services, datadir->port, "", service, socket, url);
     return url;
 }
 

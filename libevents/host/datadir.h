@@ -14,8 +14,9 @@
 enum { DATADIR_URLS = 32 };
 
 struct datadir {
-    int port;          /* tcp; 0: ipc */
-    int locks[2];      /* data directory, endpoint */
+    const char *const *services; /* that have ports, see domain.h */
+    int port;                    /* tcp; 0: ipc */
+    int locks[2];                /* data directory, endpoint */
     char log_path[64]; /* all paths are relative to the data directory */
     char view_directory[64];
     char pub_url[URL_BYTES], cmd_url[URL_BYTES], qry_url[URL_BYTES];
@@ -23,10 +24,11 @@ struct datadir {
     unsigned url_count;
 };
 
-/* Creates what is missing (0700), takes the locks, changes into the data
+/* @services are those that have ports over tcp (domain.h); borrowed.
+ * Creates what is missing (0700), takes the locks, changes into the data
  * directory.  Returns 0, or the exit code, having said why. */
 int datadir_take(struct datadir *datadir, const char *service,
-                 const struct options *options);
+                 const char *const *services, const struct options *options);
 void datadir_leave(struct datadir *datadir);
 
 /* Makes again what was deleted of the endpoint: the directory of the sockets

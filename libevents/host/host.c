@@ -488,6 +488,20 @@ static void leave(struct host *host, int code)
     logger_fact(LOG_INFO, NULL, NULL, "ended, exit code %d", code);
 }
 
+/* Tables that nobody can run by: 70, having said why. */
+static int refuse_tables(const struct service *service, const struct view *view)
+{
+    char why[SERVICE_WHY_BYTES] = "its view has no domain";
+
+    if (service_check(service, why) && view->domain != NULL)
+        return 0;
+    fprintf(stderr,
+            "%s-svc: it was built with tables that it cannot run by: "
+            "%s\n",
+            service->name, why);
+    return 70;
+}
+
 int host_main(int argc, char **argv, const struct service *service,
               const struct view *view)
 {
@@ -499,6 +513,9 @@ int host_main(int argc, char **argv, const struct service *service,
         abort();
     store_quicken();
     syncs_count();
+    code = refuse_tables(service, view);
+    if (code != 0)
+        return code;
     host->service = service;
     host->view = view;
     host->own_link = -1;
@@ -511,7 +528,8 @@ int host_main(int argc, char **argv, const struct service *service,
         host->process.faults = host->options.faults;
         status_open(&host->status, service->name, host->options.faults);
         prepare_process(host);
-        code = datadir_take(&host->datadir, service->name, &host->options);
+        code = datadir_take(&host->datadir, service->name,
+                            service->domain->services, &host->options);
         if (code == 0) {
             code = run(host);
             leave(host, code);

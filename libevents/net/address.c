@@ -3,8 +3,7 @@
 #include "net/address.h"
 
 #include "base/text.h"
-#include "core/event.h"
-#include "shop/shop.h"
+#include "core/domain.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,7 +31,7 @@ bool address_parse_bus(const char *bus, int *port)
 
         if (strncmp(bus, loopback[i], length) != 0)
             continue;
-        if (text_parse_count(bus + length, 1024, 65535 - SOCKETS * SERVICES,
+        if (text_parse_count(bus + length, 1024, 65535 - SOCKETS * SERVICES_MAX,
                              &value)) {
             *port = (int)value;
             return true;
@@ -41,22 +40,23 @@ bool address_parse_bus(const char *bus, int *port)
     return false;
 }
 
-int address_port(int port, const char *service, const char *socket)
+int address_port(const char *const *services, int port, const char *service,
+                 const char *socket)
 {
-    for (int number = 0; number < SERVICES; number++)
+    for (int number = 0; services != NULL && services[number] != NULL; number++)
         for (int offset = 0; offset < SOCKETS; offset++)
-            if (strcmp(shop_services[number], service) == 0 &&
+            if (strcmp(services[number], service) == 0 &&
                 strcmp(sockets[offset], socket) == 0)
                 return port + SOCKETS * number + offset;
     return 0;
 }
 
-void address_url(int port, const char *directory, const char *service,
-                 const char *socket, char url[URL_BYTES])
+void address_url(const char *const *services, int port, const char *directory,
+                 const char *service, const char *socket, char url[URL_BYTES])
 {
     if (port != 0)
         snprintf(url, URL_BYTES, "tcp://127.0.0.1:%d",
-                 address_port(port, service, socket));
+                 address_port(services, port, service, socket));
     else
         snprintf(url, URL_BYTES, "ipc://%srun/%s.%s", directory, service,
                  socket);

@@ -26,6 +26,7 @@ enum {
 };
 
 struct client {
+    const struct domain *domain;
     int directory_fd; /* the data directory; -1 over tcp */
     int port;         /* over tcp */
     struct {
@@ -35,13 +36,20 @@ struct client {
     size_t socket_count;
 };
 
-enum evt_status client_open(const char *directory, const char *bus,
-                            struct client **opened, char *why, size_t why_bytes)
+static const char *const *services_of(const struct client *client)
+{
+    return client->domain != NULL ? client->domain->services : NULL;
+}
+
+enum evt_status client_open(const struct domain *domain, const char *directory,
+                            const char *bus, struct client **opened, char *why,
+                            size_t why_bytes)
 {
     struct client *client = calloc(1, sizeof *client);
 
     if (client == NULL)
         abort();
+    client->domain = domain;
     client->directory_fd = -1;
     if (bus != NULL && !address_parse_bus(bus, &client->port)) {
         snprintf(why, why_bytes,
@@ -77,7 +85,7 @@ static bool is_running(const struct client *client, const char *service,
     int port;
 
     if (client->port != 0) {
-        port = address_port(client->port, service, name);
+        port = address_port(services_of(client), client->port, service, name);
         return port != 0 && address_listens(port);
     }
     address_lock(service, path);
@@ -91,7 +99,8 @@ void client_url(const struct client *client, const char *service,
 
     snprintf(directory, sizeof directory, "/proc/self/fd/%d/",
              client->directory_fd);
-    address_url(client->port, directory, service, name, url);
+    address_url(services_of(client), client->port, directory, service, name,
+                url);
 }
 
 /* Opens a REQ socket that dials @url, and goes on doing so by itself. */
@@ -269,7 +278,7 @@ enum evt_status client_command(struct client *client, const char *service,
 
     if (message == NULL || reply == NULL)
         abort();
-    bytes = request_write(commands, count, message);
+    bytes = request_write(client->domain, commands, count, message);
     if (bytes > 0)
         rc = client_request(client, service, "cmd", message, bytes, timeout_ms,
                             reply, &bytes);

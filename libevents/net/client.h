@@ -11,9 +11,12 @@
 /* Sockets to services, whose addresses are those of address.h. */
 struct client;
 
-/* @directory is the data directory (SAGA_DIR), any length; @bus NULL for ipc.
+/* @domain has the commands that will be sent, and the services' ports over tcp;
+ * NULL: none.  @directory is the data directory (SAGA_DIR), any length; @bus
+ * NULL for ipc.
  * EVT_BAD: @bus is not a loopback tcp address (@why says so). */
-MUST_CHECK enum evt_status client_open(const char *directory, const char *bus,
+MUST_CHECK enum evt_status client_open(const struct domain *domain,
+                                       const char *directory, const char *bus,
                                        struct client **client, char *why,
                                        size_t why_bytes);
 void client_close(struct client *client);

@@ -29,6 +29,7 @@ struct packer_caller {
 };
 
 struct packer {
+    const struct domain *domain;
     struct client *client;
     char service[SERVICE_BYTES];
     int timeout_ms;
@@ -135,20 +136,22 @@ static void *work(void *ctx)
     return NULL;
 }
 
-enum evt_status packer_open(const char *directory, const char *bus,
-                            const char *service, int timeout_ms,
-                            struct packer **opened, char *why, size_t why_bytes)
+enum evt_status packer_open(const struct domain *domain, const char *directory,
+                            const char *bus, const char *service,
+                            int timeout_ms, struct packer **opened, char *why,
+                            size_t why_bytes)
 {
     struct packer *packer = calloc(1, sizeof *packer);
     enum evt_status rc;
 
     must(packer == NULL);
-    rc = client_open(directory, bus, &packer->client, why, why_bytes);
+    rc = client_open(domain, directory, bus, &packer->client, why, why_bytes);
     if (rc != EVT_OK) {
         free(packer);
         return rc;
     }
     text_copy(packer->service, sizeof packer->service, service);
+    packer->domain = domain;
     packer->timeout_ms = timeout_ms;
     TAILQ_INIT(&packer->turns);
     SLIST_INIT(&packer->callers);
@@ -200,7 +203,7 @@ void packer_submit(struct packer_caller *caller, const struct command *command,
 {
     struct packer *packer = caller->packer;
     uint8_t written[COMMAND_BYTES];
-    size_t bytes = request_command_write(command, written);
+    size_t bytes = request_command_write(packer->domain, command, written);
     struct item *item = malloc(sizeof *item + bytes);
 
     must(item == NULL);

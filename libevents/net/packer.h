@@ -16,9 +16,10 @@
 struct packer;        /* of one service; one request at a time */
 struct packer_caller; /* who takes turns */
 
-/* Opens a client of its own as client_open does.  A request that is not
- * answered within @timeout_ms is given up. */
-MUST_CHECK enum evt_status packer_open(const char *directory, const char *bus,
+/* Opens a client of its own as client_open does: @domain has its commands.  A
+ * request that is not answered within @timeout_ms is given up. */
+MUST_CHECK enum evt_status packer_open(const struct domain *domain,
+                                       const char *directory, const char *bus,
                                        const char *service, int timeout_ms,
                                        struct packer **packer, char *why,
                                        size_t why_bytes);

@@ -73,7 +73,8 @@ static json_t *read_request(const json_t *json, struct log_request *request)
 }
 
 /* One row more than is answered is read: to know whether there is more. */
-static enum evt_status events_json(struct store *log,
+static enum evt_status events_json(const struct domain *domain,
+                                   struct store *log,
                                    const struct log_request *request,
                                    json_t *events, bool *more)
 {
@@ -90,8 +91,8 @@ static enum evt_status events_json(struct store *log,
         rc = store_next(log, &row, hash);
         if (rc != EVT_OK)
             break;
-        event =
-            json_from_row(store_service(log), store_log_id(log), &row, hash);
+        event = json_from_row(domain, store_service(log), store_log_id(log),
+                              &row, hash);
         text += json_dumpb(event, NULL, 0, JSON_COMPACT) + 1;
         *more = (int64_t)json_array_size(events) == request->limit ||
                 (text > LOG_TEXT_MAX && json_array_size(events) > 0);
@@ -104,7 +105,8 @@ static enum evt_status events_json(struct store *log,
     return rc == EVT_NONE ? EVT_OK : rc;
 }
 
-static json_t *query_log(struct store *log, const json_t *json)
+static json_t *query_log(const struct domain *domain, struct store *log,
+                         const json_t *json)
 {
     struct log_request request;
     uint8_t hash[HASH_BYTES];
@@ -119,7 +121,7 @@ static json_t *query_log(struct store *log, const json_t *json)
     cursors = json_object();
     rc = store_head(log, &head, hash);
     if (rc == EVT_OK)
-        rc = events_json(log, &request, events, &more);
+        rc = events_json(domain, log, &request, events, &more);
     if (rc == EVT_OK)
         rc = cursors_json(log, cursors);
     if (rc != EVT_OK) {
@@ -178,7 +180,8 @@ static json_t *query_parked(struct store *log)
     return answer;
 }
 
-json_t *log_query(struct store *log, const json_t *request)
+json_t *log_query(const struct domain *domain, struct store *log,
+                  const json_t *request)
 {
     const char *get = json_string_value(json_object_get(request, "get"));
     json_t *answer;
@@ -189,8 +192,8 @@ json_t *log_query(struct store *log, const json_t *request)
     rc = store_snapshot_begin(log);
     if (rc != EVT_OK)
         return store_failed(log, rc);
-    answer =
-        strcmp(get, "log") == 0 ? query_log(log, request) : query_parked(log);
+    answer = strcmp(get, "log") == 0 ? query_log(domain, log, request)
+                                     : query_parked(log);
     store_snapshot_end(log);
     return answer;
 }

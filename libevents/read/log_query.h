@@ -6,9 +6,11 @@
 
 #include <jansson.h>
 
-/* Answers one {"get": "log" | "parked"} from a log file, as the read side
+/* @domain reads the events; NULL: they are shown raw.
+ * Answers one {"get": "log" | "parked"} from a log file, as the read side
  * does; for tools when a service is down.  A new reference; an error when it
  * is another request. */
-json_t *log_query(struct store *log, const json_t *request);
+json_t *log_query(const struct domain *domain, struct store *log,
+                  const json_t *request);
 
 #endif

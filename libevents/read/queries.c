@@ -148,7 +148,8 @@ static json_t *ask_log(struct projection *projection, const json_t *request)
     json_t *answer = NULL;
     struct store *log = open_log(projection, &answer);
 
-    return log != NULL ? log_query(log, request) : answer;
+    return log != NULL ? log_query(projection->view->domain, log, request)
+                       : answer;
 }
 
 /* ---- status -------------------------------------------------------------- */

@@ -8,7 +8,6 @@
 #include "read/view_db_internal.h"
 
 #include "log/sql.h"
-#include "shop/shop.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -154,8 +153,8 @@ static void recipe(const struct view *view, uint8_t out[RECIPE_BYTES])
                               sizeof view->revision);
     crypto_generichash_update(&state, (const uint8_t *)view->schema,
                               strlen(view->schema) + 1);
-    for (size_t i = 0; i < shop_catalogue_count; i++) {
-        const struct message *message = &shop_catalogue[i];
+    for (size_t i = 0; i < view->domain->message_count; i++) {
+        const struct message *message = &view->domain->messages[i];
 
         crypto_generichash_update(&state, (const uint8_t *)message->name,
                                   strlen(message->name) + 1);

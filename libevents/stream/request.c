@@ -1,7 +1,6 @@
 /* request.c - writing and reading requests of clients and their answers. */
 #include "stream/request.h"
 
-#include "shop/shop.h"
 #include "stream/wire.h"
 
 #include <assert.h>
@@ -19,10 +18,11 @@ size_t request_head_write(size_t count, uint8_t message[MESSAGE_MAX])
     return wire_end(&out);
 }
 
-size_t request_command_write(const struct command *command,
+size_t request_command_write(const struct domain *domain,
+                             const struct command *command,
                              uint8_t bytes[COMMAND_BYTES])
 {
-    const struct message *type = shop_message(command->type);
+    const struct message *type = domain_message(domain, command->type);
     uint8_t data[DATA_MAX];
     size_t data_bytes = codec_encode(type, command->data, data);
     struct wire_out out;
@@ -36,14 +36,15 @@ size_t request_command_write(const struct command *command,
     return wire_end(&out);
 }
 
-size_t request_write(const struct command commands[], size_t count,
+size_t request_write(const struct domain *domain,
+                     const struct command commands[], size_t count,
                      uint8_t message[MESSAGE_MAX])
 {
     size_t bytes = request_head_write(count, message);
 
     for (size_t i = 0; i < count; i++) {
         uint8_t command[COMMAND_BYTES];
-        size_t more = request_command_write(&commands[i], command);
+        size_t more = request_command_write(domain, &commands[i], command);
 
         if (more > MESSAGE_MAX - bytes)
             return 0;
@@ -63,8 +64,8 @@ static void set_bad(struct command *command, struct answer *answer,
 }
 
 /* One command of a request; what is wrong with it alone stays with it. */
-static void take_command(struct wire_in in, struct command *command,
-                         struct answer *answer)
+static void take_command(const struct domain *domain, struct wire_in in,
+                         struct command *command, struct answer *answer)
 {
     const struct message *message;
     const char *why = "", *field = NULL;
@@ -79,21 +80,21 @@ static void take_command(struct wire_in in, struct command *command,
     wire_take_id(&in, command->command_id, ID_BYTES);
     wire_take_id(&in, command->order_id, ID_BYTES);
     data = wire_take_bin(&in, &bytes);
-    message = in.good ? shop_message_named(type, 1, NULL) : NULL;
+    message = in.good ? domain_message_named(domain, type, 1, NULL) : NULL;
     if (!in.good)
         set_bad(command, answer, "not a command", NULL);
     else if (message == NULL || !message->is_command)
         set_bad(command, answer, "no such command", "type");
     else if (command->command_id[0] == '\0')
         set_bad(command, answer, "a command needs an id", "id");
-    else if (codec_decode(&shop_domain, message, data, bytes, command->data,
-                          &why, &field) != EVT_OK)
+    else if (codec_decode(domain, message, data, bytes, command->data, &why,
+                          &field) != EVT_OK)
         set_bad(command, answer, why, field);
     else
         command->type = message->type;
 }
 
-bool request_read(const void *bytes, size_t count,
+bool request_read(const struct domain *domain, const void *bytes, size_t count,
                   struct command commands[COMMANDS_PER_REQUEST],
                   struct answer answers[COMMANDS_PER_REQUEST],
                   size_t *command_count)
@@ -104,7 +105,8 @@ bool request_read(const void *bytes, size_t count,
     if (wire_open_message(&in, bytes, count, "c", REQUEST_ITEMS)) {
         commands_in = wire_take_list(&in, COMMANDS_PER_REQUEST);
         for (size_t i = 0; in.good && i < commands_in; i++)
-            take_command(wire_take_element(&in), &commands[i], &answers[i]);
+            take_command(domain, wire_take_element(&in), &commands[i],
+                         &answers[i]);
         in.good = in.good && commands_in > 0;
     }
     if (!wire_close(&in))

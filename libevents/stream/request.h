@@ -39,18 +39,21 @@ struct answer {
 };
 
 /* 0: together they are longer than MESSAGE_MAX. */
-size_t request_write(const struct command commands[], size_t count,
+size_t request_write(const struct domain *domain,
+                     const struct command commands[], size_t count,
                      uint8_t message[MESSAGE_MAX]);
 /* The same in pieces: what stands before @count commands, and one of them.
  * Both return their bytes. */
 size_t request_head_write(size_t count, uint8_t message[MESSAGE_MAX]);
-size_t request_command_write(const struct command *command,
+size_t request_command_write(const struct domain *domain,
+                             const struct command *command,
                              uint8_t bytes[COMMAND_BYTES]);
 /* False: not a request at all; nothing was written.  A single command that is
  * malformed does not spoil the others: its answers[i] is set to ANSWER_BAD with
  * the reason (and commands[i].type to NO_MESSAGE), all others' code to
  * ANSWER_DONE. */
-MUST_CHECK bool request_read(const void *bytes, size_t count,
+MUST_CHECK bool request_read(const struct domain *domain, const void *bytes,
+                             size_t count,
                              struct command commands[COMMANDS_PER_REQUEST],
                              struct answer answers[COMMANDS_PER_REQUEST],
                              size_t *command_count);

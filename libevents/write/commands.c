@@ -211,8 +211,8 @@ static const struct pending *receive(struct shell *shell,
     struct pending *pending = &shell->pending[shell->pending_count];
     size_t first = shell->answer_count, count = 0;
 
-    if (!request_read(input->bytes, input->count, shell->commands,
-                      shell->answers + first, &count)) {
+    if (!request_read(shell->service->domain, input->bytes, input->count,
+                      shell->commands, shell->answers + first, &count)) {
         router_not_a_request(shell, input->from);
         return NULL;
     }

@@ -21,7 +21,7 @@ static int fold(struct saga *saga, struct view_db *db, const struct view *view,
     {
         struct event event;
 
-        if (json_to_event(row, &event) != EVT_OK)
+        if (json_to_event(&shop_domain, row, &event) != EVT_OK)
             return saga_fail(saga, SAGA_BAD_DATA,
                              "%s #%lld cannot be read by this program, so it "
                              "cannot be folded ('./saga log %s' shows it raw)",

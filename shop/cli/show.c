@@ -181,7 +181,7 @@ static int read_stream(const struct question *question, unsigned service,
     {
         struct event *event = &stream->events[stream->count];
 
-        if (json_to_event(row, event) != EVT_OK) {
+        if (json_to_event(&shop_domain, row, event) != EVT_OK) {
             code = saga_fail(
                 question->saga, SAGA_BAD_DATA,
                 "%s #%" JSON_INTEGER_FORMAT " cannot be read by this program, "

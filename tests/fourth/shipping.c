@@ -118,6 +118,7 @@ static const char *const sources[] = {"shipping", NULL};
 
 static const struct view parcel_view = {
     .name = "parcel",
+    .domain = &shop_domain,
     .sources = sources,
     .revision = 1,
     .schema = "CREATE TABLE parcels (order_id TEXT PRIMARY KEY,"

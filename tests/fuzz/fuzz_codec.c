@@ -55,11 +55,11 @@ static void check_row(const struct message *message, const uint8_t *bytes,
     text_copy(row.type, sizeof row.type, message->name);
     if (count > DATA_MAX) /* what take_row and the store let through */
         return;
-    json = json_from_row("order", log_id, &row, NULL);
+    json = json_from_row(&shop_domain, "order", log_id, &row, NULL);
     MUST(json != NULL);
     if (codec_from_row(&shop_domain, "order", log_id, &row, &event, &why,
                        &field) == EVT_OK) {
-        MUST(json_to_event(json, &read) == EVT_OK);
+        MUST(json_to_event(&shop_domain, json, &read) == EVT_OK);
         MUST(memcmp(event.data, read.data, sizeof(struct payload)) == 0);
     } else {
         MUST(json_object_get(json, "problem") != NULL);

@@ -228,11 +228,11 @@ static void show_it(unsigned number)
         EVT_OK)
         return;
     request = json_pack("{s:s}", "get", "log");
-    answer = log_query(log, request);
+    answer = log_query(&shop_domain, log, request);
     MUST(answer != NULL);
     json_decref(answer);
     json_object_set_new(request, "get", json_string("parked"));
-    answer = log_query(log, request);
+    answer = log_query(&shop_domain, log, request);
     MUST(answer != NULL);
     json_decref(answer);
     json_decref(request);

@@ -8,10 +8,12 @@
 
 #include <string.h>
 
-static void check_type(unsigned type)
+static void check_type(const struct lexicon *lexicon, unsigned type)
 {
-    MUST(type != NO_MESSAGE && type < shop_types());
-    MUST(text_is_id(shop_type_name(type), 32));
+    const struct domain *names = lexicon_domain(lexicon);
+
+    MUST(type != NO_MESSAGE && type < domain_types(names));
+    MUST(text_is_id(domain_type_name(names, type), 32));
 }
 
 static void check_names(const char *const *names)
@@ -23,21 +25,26 @@ static void check_names(const char *const *names)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     const char *text = (const char *)bytes, *why = NULL;
-    struct description *read = describe_parse(text, count, "order", &why);
+    struct lexicon *lexicon = lexicon_new(&shop_domain);
+    struct description *read =
+        describe_parse(text, count, "order", lexicon, &why);
 
     MUST((read == NULL) == (why != NULL));
-    if (read == NULL)
+    if (read == NULL) {
+        lexicon_free(lexicon);
         return 0;
+    }
     MUST(strcmp(read->service.name, "order") == 0);
     check_names(read->listens_to);
     check_names(read->view_sources);
     for (size_t i = 0; i < read->service.rule_count; i++)
-        check_type(read->service.rules[i].on);
+        check_type(lexicon, read->service.rules[i].on);
     for (size_t i = 0; i < read->service.timer_count; i++)
-        check_type(read->service.timers[i].send);
+        check_type(lexicon, read->service.timers[i].send);
     describe_close(read);
-    read = describe_parse(text, count, "order", &why);
+    read = describe_parse(text, count, "order", lexicon, &why);
     MUST(read != NULL);
     describe_close(read);
+    lexicon_free(lexicon);
     return 0;
 }

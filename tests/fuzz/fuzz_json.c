@@ -36,10 +36,11 @@ static void check_event(const struct event *event)
     MUST(codec_from_row(&shop_domain, event->source, event->at.log_id, &row,
                         &again, &why, &field) == EVT_OK);
     MUST(memcmp(again.data, event->data, sizeof(struct payload)) == 0);
-    json = json_from_row(event->source, event->at.log_id, &row, NULL);
+    json = json_from_row(&shop_domain, event->source, event->at.log_id, &row,
+                         NULL);
     MUST(json != NULL);
     if (json_object_get(json, "data") != NULL && is_writable(event)) {
-        MUST(json_to_event(json, &from_json) == EVT_OK);
+        MUST(json_to_event(&shop_domain, json, &from_json) == EVT_OK);
         MUST(memcmp(&from_json, event, sizeof from_json) == 0);
     }
     json_decref(json);
@@ -56,11 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 
     if (json == NULL)
         return 0;
-    if (json_to_event(json, &event) == EVT_OK)
+    if (json_to_event(&shop_domain, json, &event) == EVT_OK)
         check_event(&event);
     json_array_foreach(json_object_get(json, "events"), i, one)
     {
-        rc = json_to_event(one, &event);
+        rc = json_to_event(&shop_domain, one, &event);
         MUST(rc == EVT_OK || rc == EVT_BAD || rc == EVT_NONE ||
              rc == EVT_NEWER);
     }

@@ -98,7 +98,7 @@ static void check_commands(const uint8_t *bytes, size_t count)
     static struct answer answers[COMMANDS_PER_REQUEST];
     size_t in = 0, out = 0, good = 0;
 
-    if (!request_read(bytes, count, commands, answers, &in))
+    if (!request_read(&shop_domain, bytes, count, commands, answers, &in))
         return;
     MUST(in > 0 && in <= COMMANDS_PER_REQUEST);
     for (size_t i = 0; i < in; i++) {
@@ -112,8 +112,9 @@ static void check_commands(const uint8_t *bytes, size_t count)
         return;
     for (size_t i = 0; i < good; i++)
         MUST(shop_message(commands[i].type)->is_command);
-    MUST(request_read(message, request_write(commands, good, message), again,
-                      answers, &out));
+    MUST(request_read(&shop_domain, message,
+                      request_write(&shop_domain, commands, good, message),
+                      again, answers, &out));
     MUST(out == good);
     MUST(memcmp(commands, again, good * sizeof commands[0]) == 0);
 }

@@ -122,7 +122,7 @@ static size_t some_commands(unsigned service, uint8_t message[MESSAGE_MAX])
                   type->type == CANCEL_ORDER ? "o-shipped" : "c-1");
         sample_payload(&sample, type, &commands[count++].data);
     }
-    return request_write(commands, count, message);
+    return request_write(&shop_domain, commands, count, message);
 }
 
 static void seed_wire(void)
@@ -184,7 +184,7 @@ static void seed_json(void)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         save_bytes("json", bad[i], strlen(bad[i]));
     for (unsigned i = 0; i < SERVICES; i++) {
-        json_t *answer = log_query(logs[i], request), *event;
+        json_t *answer = log_query(&shop_domain, logs[i], request), *event;
         struct row row;
         char *text;
 
@@ -194,8 +194,8 @@ static void seed_json(void)
         json_decref(answer);
         MUST(store_scan(logs[i], NULL, 0, UINT64_MAX) == EVT_OK);
         while (store_next(logs[i], &row, NULL) == EVT_OK) {
-            event = json_from_row(shop_services[i], store_log_id(logs[i]), &row,
-                                  NULL);
+            event = json_from_row(&shop_domain, shop_services[i],
+                                  store_log_id(logs[i]), &row, NULL);
             text = json_dumps(event, JSON_COMPACT);
             save_bytes("json", text, strlen(text));
             free(text);

@@ -188,7 +188,7 @@ static void send_job(struct sim *sim, size_t number)
 {
     static uint8_t message[MESSAGE_MAX];
     struct job *job = &sim->jobs[number];
-    size_t bytes = request_write(&job->command, 1, message);
+    size_t bytes = request_write(&shop_domain, &job->command, 1, message);
 
     job->tries++;
     job->request =

@@ -7,6 +7,7 @@
  * 75 when none came.  A program of its own: tests/test_*.sh call it. */
 #include "log/store.h"
 #include "net/client.h"
+#include "shop/shop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@ int main(int argc, char **argv)
     if (argc == 4 || bus != NULL || read_side != NULL)
         request = json_loads(words[2], 0, NULL);
     if (request == NULL ||
-        client_open(directory != NULL ? directory : "./var", bus, &client, why,
-                    sizeof why) != EVT_OK) {
+        client_open(&shop_domain, directory != NULL ? directory : "./var", bus,
+                    &client, why, sizeof why) != EVT_OK) {
         fprintf(stderr, "ask: %s\n", why[0] != '\0' ? why : "wrong words");
         return 64;
     }

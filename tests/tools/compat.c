@@ -61,7 +61,7 @@ static json_t *messages_today(void)
     json_t *array = json_array();
 
     for (size_t i = 0; i < shop_catalogue_count; i++) {
-        json_t *message = describe_message(&shop_catalogue[i]);
+        json_t *message = describe_message(&shop_domain, &shop_catalogue[i]);
 
         json_object_set_new(message, "upcast",
                             json_boolean(shop_catalogue[i].upcast != NULL));

@@ -162,7 +162,7 @@ static size_t nonsense(uint8_t bytes[MESSAGE_MAX], int n)
     payload_in(command.data)->line_count = 1;
     text_copy(payload_in(command.data)->lines[0].sku, SKU_BYTES, "nothing");
     payload_in(command.data)->lines[0].quantity = 1;
-    count = request_write(&command, 1, bytes);
+    count = request_write(&shop_domain, &command, 1, bytes);
     if (random() % 2 == 0)
         return (size_t)random() % count; /* cut */
     bytes[(size_t)random() % count] ^= (uint8_t)(1u << random() % 8);
@@ -306,7 +306,7 @@ static int send_crowd(const char *address, int count, const char *prefix)
             text_copy(payload_in(command.data)->lines[0].sku, SKU_BYTES,
                       "gizmo");
             payload_in(command.data)->lines[0].quantity = 1;
-            length = request_write(&command, 1, bytes);
+            length = request_write(&shop_domain, &command, 1, bytes);
             say_request(fd, (uint32_t)i, bytes, length);
         }
         _exit(0);
