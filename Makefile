@@ -70,6 +70,8 @@ LIB_SOURCES := $(filter-out $(GENERIC_MAIN),$(wildcard libevents/*/*.c \
     libevents/net/nng/*.c saga-cli/*.c))
 # `saga bench` stands with the other measurements.
 CLI_SOURCES := $(wildcard shop/cli/*.c) bench/saga_bench.c bench/use.c
+# The page of `saga web`, in a program of its own.
+WEB_SOURCES := $(wildcard saga-web/*.c)
 SVC_SOURCES := $(wildcard $(SERVICES:%=%/*.c))
 TEST_SOURCES := $(wildcard tests/test_*.c)
 HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/*.c))
@@ -82,7 +84,8 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 TOOL_SOURCES := $(wildcard tests/tools/*.c)
 # Libraries that those preload into the services.
 PRELOAD_SOURCES := $(wildcard tests/crash/*.c)
-SOURCES := $(LIB_SOURCES) $(SHOP_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(SVC_SOURCES) $(TEST_SOURCES) \
+SOURCES := $(LIB_SOURCES) $(SHOP_SOURCES) $(ROSTER) $(GENERIC_MAIN) $(CLI_SOURCES) $(WEB_SOURCES) \
+    $(SVC_SOURCES) $(TEST_SOURCES) \
     $(HELPER_SOURCES) $(SIM_SOURCES) $(wildcard tests/fuzz/*.c) $(BENCH_SOURCES) \
     $(TOOL_SOURCES) $(PRELOAD_SOURCES) tests/fourth/shipping.c \
     $(wildcard tests/install/*.c)
@@ -106,7 +109,7 @@ PUBLIC_HEADERS := $(addprefix libevents/, core/message.h core/domain.h \
     audit/check.h audit/check_parts.h log/store.h base/status.h base/text.h) \
     $(addprefix saga-cli/, saga_main.h verbs.h saga.h story.h) shop/shop.h
 
-COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga
+COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga $(BUILD)/bin/saga-web
 GENERIC := $(BUILD)/saga-generic
 TESTS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES))
@@ -151,6 +154,9 @@ $(LIB) $(SHOP) $(HELPERS):
 $(foreach s,$(SERVICES),$(eval $(BUILD)/bin/$(s): \
     $(call objects,$(filter $(s)/%,$(SVC_SOURCES)))))
 $(BUILD)/bin/saga: $(call objects,$(CLI_SOURCES)) $(DOMAINS)
+$(BUILD)/bin/saga-web: $(call objects,$(WEB_SOURCES))
+$(BUILD)/bin/saga-web: NNG += -lmicrohttpd
+$(BUILD)/saga-web/page.o: $(wildcard saga-web/page/*)
 $(GENERIC): $(call objects,$(GENERIC_MAIN))
 $(COMMANDS): $(SHOP)
 $(COMMANDS) $(GENERIC): $(LIB)
@@ -211,7 +217,7 @@ $(STAGE)/sagaevents.3: scripts/man-library.sh Makefile VERSION $(PUBLIC_HEADERS)
 
 # The services and ./saga as a next release may be, for tests of upgrades: all
 # but the catalogue is the same.
-NEXT := $(COMMANDS:$(BUILD)/bin/%=$(BUILD)/tests/next/bin/%)
+NEXT := $(patsubst $(BUILD)/bin/%,$(BUILD)/tests/next/bin/%,$(filter-out %/saga-web,$(COMMANDS)))
 $(BUILD)/tests/next/shop.c: shop/shop.c tests/next.sed
 	@mkdir -p $(@D)
 	$(Q)sed -f tests/next.sed $< > $@
@@ -281,6 +287,8 @@ $(BUILD)/bench/either: $(BUILD)/bench/use.o
 # Fuzz targets: with libFuzzer's main, or with one that replays a corpus.
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
 REPLAYERS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/replay_%)
+$(BUILD)/tests/fuzz/web $(BUILD)/tests/fuzz/replay_web: \
+    $(call objects,saga-web/guard.c saga-web/page.c saga-web/wanted.c)
 FUZZ_SEED := $(BUILD)/tests/fuzz/seed
 FUZZ_COMMON := $(call objects,tests/fuzz/fuzz.c tests/fuzz/acts.c tests/cluster.c) \
     $(DOMAINS) $(SHOP) $(LIB)
@@ -541,7 +549,7 @@ check-layers: ## no arrow runs up, and every name says its module
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)$(ONLY_ON_12); clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
 	    examples/*/*.[ch] tests/conductor/*/*.[ch] \
-	    $(addsuffix /*.h,libevents/* libevents/net/nng shop shop/cli saga-cli tests \
+	    $(addsuffix /*.h,libevents/* libevents/net/nng shop shop/cli saga-cli saga-web tests \
 	    tests/sim tests/fuzz bench bench/peers $(SERVICES))) \
 	    $(wildcard bench/peers/*.c)
 

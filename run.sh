@@ -38,6 +38,10 @@ usage: ./run.sh [MODE] [OPTION...]
   --restart               restart a service that dies
   --order-deadline-ms N   cancel an order that has not ended after N ms
   --bus URL               tcp://127.0.0.1:PORT instead of sockets in files
+  --web                   show the services in a browser as well, and print
+                          the link (docs/page.md); also with -d
+  --web-port N            on this port of 127.0.0.1 (any free one)
+  --web-read-only         visitors can look, and change nothing
 
 SAGA_DIR names the data directory (default: var beside run.sh), SAGA_BUS is
 the default of --bus.  With SAGA_BUILD=dir, run.sh does not build but uses the
@@ -63,7 +67,7 @@ say() { # TEXT...
 # ---- what was asked ---------------------------------------------------------
 
 mode='' subject='' scenario=() seed=yes hints=yes revive=no deadline_ms=''
-bus=${SAGA_BUS:-} bus_option=()
+bus=${SAGA_BUS:-} bus_option=() web=no web_options=()
 
 parse() {
     while [ $# -gt 0 ]; do
@@ -99,6 +103,14 @@ parse() {
                 bus=$2 bus_option=(--bus "$2")
                 shift
                 ;;
+            --web) web=yes ;;
+            --web-port)
+                [[ ${2:-} =~ ^[1-9][0-9]{3,4}$ && $2 -ge 1024 && $2 -le 65535 ]] ||
+                    fail 64 "--web-port takes a port, 1024 to 65535, not '${2:-}'"
+                web=yes web_options+=(--port "$2")
+                shift
+                ;;
+            --web-read-only) web=yes web_options+=(--read-only) ;;
             -h | --help)
                 usage
                 exit 0
@@ -108,6 +120,10 @@ parse() {
         shift
     done
     subject=${subject%-svc}
+    case $web$mode in
+        yes | yes-d | no*) ;;
+        *) fail 64 "$mode and --web exclude each other" ;;
+    esac
 }
 parse "$@"
 [[ -z $bus || ($bus =~ ^tcp://(127\.0\.0\.1|localhost):([1-9][0-9]{3,4})$ &&
@@ -234,6 +250,20 @@ start_service() { # SERVICE
     alone setsid "$build/bin/$1-svc" "${options[@]}" \
         </dev/null >>"$dir/log/$1.log" 2>&1 &
     pids[$1]=$!
+}
+
+# Starts saga-web, whose standard output says one thing, the link.  COMMAND
+# becomes it: in the foreground it ends with us, whatever ends us.
+start_web() { # [COMMAND...]
+    local said link=''
+    exec {said}< <(alone setsid "$@" "$build/bin/saga-web" \
+        ${web_options[@]+"${web_options[@]}"} </dev/null 2>>"$dir/log/web.log")
+    page=$!
+    IFS= read -r -t 10 link <&"$said" ||
+        fail 69 'saga-web did not start. The end of its log:' \
+            "$(tail -n 1 "$dir/log/web.log")"
+    exec {said}<&-
+    step page "$link"
 }
 
 # ---- services that are not ours: which program runs as one ------------------
@@ -546,14 +576,14 @@ on_end() { # SERVICE, which ended as $how says
 
 # ---- modes ------------------------------------------------------------------
 
-stopping='' died=no started=no follower='' keeper=''
+stopping='' died=no started=no follower='' keeper='' page=''
 
 # Whatever way we leave: nothing that we started stays behind.
 clean_up() {
     local code=$? child
     trap '' INT TERM HUP EXIT
     set +e
-    for child in $follower $keeper; do
+    for child in $follower $keeper $page; do
         if alive "$child"; then kill "$child"; fi
     done
     if [ $started = yes ]; then stop_services; fi
@@ -594,6 +624,7 @@ run_in_foreground() {
     start_all
     await_all_up
     prepare_data
+    [ $web = no ] || start_web setpriv --pdeathsig TERM
     show_next 'In another terminal'
     trap 'stopping=yes' INT TERM HUP
     say
@@ -632,7 +663,8 @@ run_detached() {
     fi
     await_all_up
     prepare_data
-    started=no keeper='' # from here on they are on their own
+    [ $web = no ] || start_web
+    started=no keeper='' page='' # from here on they are on their own
     show_next 'What to type next' "$run stop" 'stop everything'
 }
 

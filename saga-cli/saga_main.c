@@ -19,12 +19,13 @@
 
 /* Those of the library, in the order of their groups. */
 static const struct verb *const generic[] = {
-    &verb_trace,    &verb_why,     &verb_log,      &verb_status,
-    &verb_wait,     &verb_check,   &verb_verify,   &verb_fault,
-    &verb_parked,   &verb_redrive, &verb_accept,   &verb_acknowledge,
-    &verb_rebuild,  &verb_backup,  &verb_pids,     &verb_signal,
-    &verb_shutdown, &verb_flow,    &verb_scenario, &verb_learn,
-    &verb_help,     &verb_version, &verb_man,      &verb_completion};
+    &verb_trace,     &verb_why,     &verb_log,     &verb_status,
+    &verb_wait,      &verb_check,   &verb_verify,  &verb_fault,
+    &verb_parked,    &verb_redrive, &verb_accept,  &verb_acknowledge,
+    &verb_rebuild,   &verb_backup,  &verb_pids,    &verb_signal,
+    &verb_shutdown,  &verb_web,     &verb_flow,    &verb_scenario,
+    &verb_learn,     &verb_help,    &verb_version, &verb_man,
+    &verb_completion};
 enum { GENERIC = sizeof generic / sizeof generic[0], VERBS_MAX = 64 };
 
 static const struct saga_tool none; /* without a domain */

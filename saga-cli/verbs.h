@@ -95,7 +95,7 @@ extern const struct verb verb_trace, verb_why, verb_log, verb_status, verb_wait,
     verb_check, verb_verify;
 extern const struct verb verb_fault, verb_parked, verb_redrive, verb_accept,
     verb_acknowledge, verb_rebuild, verb_backup, verb_pids, verb_signal,
-    verb_shutdown;
+    verb_shutdown, verb_web;
 extern const struct verb verb_flow, verb_scenario, verb_learn;
 extern const struct verb verb_help, verb_version, verb_man, verb_completion;
 

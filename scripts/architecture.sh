@@ -109,7 +109,7 @@ sentences() { # FILE...
 
 folders() {
     "$scripts/check-layers.sh" rooms |
-        awk '{ print ($1 ~ /^(shop|saga-cli)/ ? "" : "libevents/") $1 }'
+        awk '{ print ($1 ~ /^(shop|saga-cli|saga-web)/ ? "" : "libevents/") $1 }'
     printf '%s\n' order-svc inventory-svc payment-svc
 }
 

@@ -33,6 +33,7 @@ audit    base core log read shop/shop.h
 shop     base core audit
 saga-cli base core log stream read net host audit shop/shop.h
 shop/cli base core read net shop saga-cli
+saga-web base host saga-cli
 END
 }
 
@@ -42,11 +43,12 @@ END
 libraries() {
     cat <<'END'
 argp     saga-cli shop/cli
+microhttpd saga-web
 fiu      base
-jansson  base core write read net host saga-cli
+jansson  base core write read net host saga-cli saga-web
 msgpack  core stream
 nng      net net/nng
-sodium   base core read net host saga-cli
+sodium   base core read net host saga-cli saga-web
 sqlite3  log read audit
 uthash   write audit order-svc
 END
@@ -72,7 +74,7 @@ cd "${1-.}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mapfile -t sources < <(find libevents shop saga-cli -name '*.[ch]' | LC_ALL=C sort)
+mapfile -t sources < <(find libevents shop saga-cli saga-web -name '*.[ch]' | LC_ALL=C sort)
 # Names and lengths: the command's are its own.
 mapfile -t named < <(printf '%s\n' "${sources[@]}" | grep -vE '^(saga-cli|shop/cli)/')
 

@@ -29,6 +29,7 @@ fault_of() {
         codec | json) echo F48 ;;
         wire | shell | reader) echo F34 ;;
         snapshot | database) echo F20 ;;
+        web) echo F52 ;;
         *) echo F46 ;;
     esac
 }

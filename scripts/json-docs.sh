@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../tests/schemas"
 verbs=(place cancel stock fund product ls show trace why log status wait check
     verify fault parked redrive accept acknowledge rebuild backup shutdown
-    undone pids signal flow scenario
+    undone pids signal web flow scenario
     learn bench help version)
 
 # shellcheck disable=SC2016 # jq's variables

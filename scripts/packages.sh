@@ -25,6 +25,7 @@ libjansson-dev   /usr/include/jansson.h
 libsodium-dev    /usr/include/sodium.h
 libfiu-dev       /usr/include/fiu.h
 uthash-dev       /usr/include/uthash.h
+libmicrohttpd-dev /usr/include/microhttpd.h
 '
 test='
 libcriterion-dev /usr/include/criterion/criterion.h

@@ -13,7 +13,7 @@ tree=$work/tree
 copy_tree() {
     rm -rf "$tree"
     mkdir -p "$tree/docs"
-    cp -r "$root"/{libevents,shop,saga-cli} "$root"/*-svc "$tree"
+    cp -r "$root"/{libevents,shop,saga-cli,saga-web} "$root"/*-svc "$tree"
     cp "$root/docs/architecture.md" "$tree/docs"
 }
 

@@ -176,14 +176,14 @@ about_itself() {
     known=$said
     shows_no "$known" '^Commands:'
     for verb in trace why log status wait check verify fault parked redrive \
-        accept acknowledge rebuild backup pids signal shutdown flow scenario \
+        accept acknowledge rebuild backup pids signal shutdown web flow scenario \
         learn help version man completion; do
         shows "$known" "^  $verb "
         asked 0 help "$verb"
         shows "$said" "^usage: saga $verb"
         shows_no "$said" '\./saga'
     done
-    same 24 "$(grep -cE '^  [a-z]' <<<"$known")"
+    same 25 "$(grep -cE '^  [a-z]' <<<"$known")"
     asked 0 man
     shows "$said" '^\.SS acknowledge$'
     shows_no "$said" '^\.SH COMMANDS|^\.SS place'

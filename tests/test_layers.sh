@@ -10,7 +10,7 @@ house=$work/house
 build_house() {
     rm -rf "$house"
     mkdir "$house"
-    cp -r "$root"/{libevents,shop,saga-cli} "$root"/*-svc "$house"
+    cp -r "$root"/{libevents,shop,saga-cli,saga-web} "$root"/*-svc "$house"
 }
 
 # What the check says of the house as it is now; it has to be wrong.

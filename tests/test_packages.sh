@@ -5,7 +5,7 @@
 . "$(dirname "$0")/tap.sh"
 
 packages=$root/scripts/packages.sh
-headers='nng/nng.h msgpack.h sqlite3.h jansson.h sodium.h fiu.h uthash.h stdio.h'
+headers='nng/nng.h msgpack.h sqlite3.h jansson.h sodium.h fiu.h uthash.h microhttpd.h stdio.h'
 
 # A machine in $work/NAME: all headers but nng's, and a PATH with hardly
 # anything in it.  UID is what `id -u` prints.
