@@ -967,6 +967,45 @@ Test(shell, a_publisher_that_stays_silent_is_waited_for_three_seconds)
     cluster_remove(cluster);
 }
 
+/* One that was away when the log was restored, and is ahead, comes back when
+ * the log has overtaken it: what else is recorded it would skip when it
+ * accepts. */
+Test(shell, a_reader_that_comes_back_with_lost_events_stops_the_log) /* F21 */
+{
+    struct cluster *cluster = seeded();
+    struct shell_status before, after;
+    char backup[300];
+
+    back_up(cluster, ORDER_SVC, backup);
+    cluster_run(cluster, 1000);
+    place(cluster, "o-lost", 1);
+    cluster_run(cluster, 1000);
+    cluster_stop(cluster, PAYMENT_SVC);
+    cluster_stop(cluster, INVENTORY_SVC);
+    restore(cluster, ORDER_SVC, backup);
+    cr_assert_eq(cluster_start(cluster, ORDER_SVC), EVT_OK);
+    cluster_run(cluster, 1000);
+    for (int i = 0; i < 5; i++) {
+        char id[8];
+
+        snprintf(id, sizeof id, "o-%d", i);
+        place(cluster, id, 1);
+    }
+    cr_assert_eq(cluster_start(cluster, PAYMENT_SVC), EVT_OK);
+    cluster_run(cluster, 3000);
+    cluster_status(cluster, ORDER_SVC, &before);
+    cr_assert_eq(before.mode, SHELL_BEHIND);
+    cluster_run(cluster, 60000); /* nor do deadlines fire */
+    cluster_status(cluster, ORDER_SVC, &after);
+    cr_assert_eq(after.head_seq, before.head_seq);
+    json_decref(cluster_control(cluster, PAYMENT_SVC,
+                                "{\"do\":\"accept\",\"source\":\"order\"}"));
+    cluster_run(cluster, 3000);
+    cluster_status(cluster, ORDER_SVC, &after);
+    cr_assert_eq(after.mode, SHELL_RUNNING);
+    cluster_remove(cluster);
+}
+
 /* Nobody need wait long for one that is down. */
 Test(shell, events_are_handled_soon_while_a_publisher_is_away)
 {

@@ -105,9 +105,27 @@ static enum evt_status handle_event(struct shell *shell,
     return rc;
 }
 
+/* Whether a reader has consumed another event of this log than the one that
+ * has the number now. */
+static bool knows_another(struct shell *shell, size_t i)
+{
+    const struct cursor *on_us = &shell->subscriptions[i].on_us;
+    uint8_t hash[HASH_BYTES];
+
+    if (memcmp(on_us, &shell->compared[i].cursor, sizeof *on_us) == 0)
+        return shell->compared[i].differs;
+    shell->compared[i].cursor = *on_us;
+    shell->compared[i].differs =
+        on_us->at.seq > 0 &&
+        store_hash_at(shell->store, on_us->at.seq, hash) == EVT_OK &&
+        memcmp(hash, on_us->hash, HASH_BYTES) != 0;
+    return shell->compared[i].differs;
+}
+
 /* Whether a reader's nonce-fresh reply says that it has consumed more of this
- * log than there is: then this log was restored from an old backup, and what
- * it records now takes the numbers of events that others know. */
+ * log than there is, or another event than there is: then this log was restored
+ * from an old backup, and what it records now takes the numbers of events that
+ * others know, or is skipped by one who accepts it. */
 void inbox_look_behind(struct shell *shell)
 {
     uint8_t hash[HASH_BYTES];
@@ -120,9 +138,10 @@ void inbox_look_behind(struct shell *shell)
         const struct subscription *sub = &shell->subscriptions[i];
 
         behind =
-            behind || (sub->owes_me && sub->on_us.at.seq > head &&
+            behind || (sub->owes_me &&
                        memcmp(sub->on_us.at.log_id, store_log_id(shell->store),
-                              LOG_ID_BYTES) == 0);
+                              LOG_ID_BYTES) == 0 &&
+                       (sub->on_us.at.seq > head || knows_another(shell, i)));
     }
     modes_set_behind(shell, behind);
 }

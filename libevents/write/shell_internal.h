@@ -44,6 +44,10 @@ struct shell {
     struct cursor before[CURSORS_MAX]; /* as the transaction began */
     bool connected[CURSORS_MAX];       /* once, in this life */
     bool postponed[CURSORS_MAX];       /* its rows are asked for again */
+    struct {
+        struct cursor cursor; /* its own on this log, as of the last look; */
+        bool differs;         /* another event has that number here */
+    } compared[CURSORS_MAX];
     size_t subscription_count;
 
     /* The open batch: true only after the commit. */
