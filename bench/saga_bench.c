@@ -770,7 +770,7 @@ static void print_report(const struct bench *bench, const json_t *told)
 
 /* ---- afterwards, `saga check` ------------------------------------------- */
 
-static void see_nothing(void *ctx, enum check_id id, const char *subject,
+static void see_nothing(void *ctx, unsigned id, const char *subject,
                         const char *text, const struct check_wait *wait)
 {
     (void)ctx;
@@ -786,6 +786,7 @@ static int check(const struct bench *bench, json_t *told)
     struct check_options options = {.invariants = &shop_invariants,
                                     .directory = bench->saga->directory,
                                     .services = roster_services,
+                                    .service_count = SERVICES,
                                     .views = roster_views};
     struct check_summary summary;
     char why[STORE_WHY_BYTES] = "";
@@ -793,7 +794,7 @@ static int check(const struct bench *bench, json_t *told)
 
     if (check_run(&options, see_nothing, NULL, &summary, why) != EVT_OK)
         return saga_fail(bench->saga, SAGA_IO, "check: %s", why);
-    for (int id = 0; id < CHECK_IDS; id++)
+    for (unsigned id = 0; id < CHECK_IDS_MAX; id++)
         broken += summary.broken[id] > 0;
     json_object_set_new(told, "check_holds", json_boolean(broken == 0));
     if (broken > 0 && !bench->saga->json)

@@ -1,4 +1,4 @@
-/* check.c - `saga check`: the verdict over the three logs.
+/* check.c - `saga check`: the verdict over the logs.
  *
  * Collects what libevents/audit/check.c reports and prints one line for each
  * invariant, or one JSON value.  Asks no service: it reads files.
@@ -26,7 +26,7 @@
 enum {
     SHOWN_MAX = 20,     /* violations of one invariant, as text */
     PROGRESS_MS = 5000, /* what makes none for so long is broken */
-    LANES = CHECK_LANES * SERVICES * SERVICES
+    LANES = CHECK_LANES * SERVICES_MAX * SERVICES_MAX
 };
 
 /* One thing that violations wait for. */
@@ -37,21 +37,45 @@ struct lane {
 
 struct verdict_run {
     struct check_options options;
-    struct check_summary summary;  /* .broken: without what is under way */
-    uint64_t under_way[CHECK_IDS]; /* violations, by invariant */
+    unsigned ids[CHECK_IDS_MAX]; /* all, in the order of the verdict */
+    size_t id_count;
+    struct check_summary summary;      /* .broken: without what is under way */
+    uint64_t under_way[CHECK_IDS_MAX]; /* violations, by invariant */
     struct lane lanes[LANES];
     json_t *violations; /* [{"id","subject","text","under_way"}] */
     json_t *losses;     /* acknowledged once; and those that were seen: */
     json_t *given_up;
 };
 
+static const struct check_promise *promise_of(const struct verdict_run *run,
+                                              unsigned id)
+{
+    return check_promise(run->options.invariants, id);
+}
+
+static const char *name_of(const struct verdict_run *run, unsigned id)
+{
+    return promise_of(run, id)->name;
+}
+
+/* Which invariant @violation is about. */
+static unsigned id_of(const struct verdict_run *run, const json_t *violation)
+{
+    const char *name = json_text(violation, "id");
+    size_t i = 0;
+
+    while (strcmp(name, name_of(run, run->ids[i])) != 0)
+        i++;
+    return run->ids[i];
+}
+
 /* ---- looking ------------------------------------------------------------ */
 
 /* Whether it was acknowledged; then it does not count. */
-static bool is_given_up(struct verdict_run *run, enum check_id id,
+static bool is_given_up(struct verdict_run *run, unsigned id,
                         const json_t *violation)
 {
-    json_t *loss = losses_find(run->losses, check_name(id),
+    json_t *loss = losses_find(run->losses, name_of(run, id),
                                json_text(violation, "subject"),
                                json_text(violation, "text"));
 
@@ -63,13 +87,13 @@ static bool is_given_up(struct verdict_run *run, enum check_id id,
 }
 
 /* "under_way" is the number of the lane until watch() has looked. */
-static void collect(void *ctx, enum check_id id, const char *subject,
+static void collect(void *ctx, unsigned id, const char *subject,
                     const char *text, const struct check_wait *wait)
 {
     struct verdict_run *run = ctx;
     unsigned lane = LANES;
     json_t *violation =
-        json_pack("{s:s, s:o, s:o}", "id", check_name(id), "subject",
+        json_pack("{s:s, s:o, s:o}", "id", name_of(run, id), "subject",
                   saga_json_text(subject), "text", saga_json_text(text));
 
     if (is_given_up(run, id, violation)) {
@@ -77,7 +101,8 @@ static void collect(void *ctx, enum check_id id, const char *subject,
         return;
     }
     if (wait != NULL) {
-        lane = ((unsigned)wait->lane * SERVICES + wait->service) * SERVICES +
+        lane = ((unsigned)wait->lane * SERVICES_MAX + wait->service) *
+                   SERVICES_MAX +
                wait->source;
         run->lanes[lane].wait = *wait;
         run->lanes[lane].awaited = true;
@@ -126,10 +151,8 @@ static void sort_out(const struct saga *saga, struct verdict_run *run)
         bool under_way =
             lane < LANES && run->lanes[lane].moved &&
             saga_runs(saga, saga_service(run->lanes[lane].wait.service));
-        enum check_id id = 0;
+        unsigned id = id_of(run, violation);
 
-        while (strcmp(json_text(violation, "id"), check_name(id)) != 0)
-            id++;
         run->under_way[id] += under_way;
         run->summary.broken[id] -= under_way;
         json_object_set_new(violation, "under_way", json_boolean(under_way));
@@ -144,8 +167,19 @@ static enum evt_status look(struct saga *saga, struct verdict_run *run,
     memset(run->lanes, 0, sizeof run->lanes);
     run->options.now_ms = saga_unix_ms();
     run->options.names = saga_names();
-    run->options.order_runs = saga_runs(saga, saga_service(0));
+    for (unsigned i = 0; i < run->options.service_count; i++)
+        run->options.runs[i] = saga_runs(saga, saga_service(i));
     return check_run(&run->options, collect, run, &run->summary, why);
+}
+
+/* Whether something has not happened within its bound. */
+static bool is_late(const struct verdict_run *run)
+{
+    for (size_t i = 0; i < run->id_count; i++)
+        if (name_of(run, run->ids[i])[0] == 'L' &&
+            run->summary.broken[run->ids[i]] > 0)
+            return true;
+    return false;
 }
 
 /* A service that was just started has not come round to its timers yet: one
@@ -155,7 +189,7 @@ static enum evt_status look_twice(struct saga *saga, struct verdict_run *run,
 {
     enum evt_status rc = look(saga, run, why);
 
-    if (rc == EVT_OK && run->summary.broken[CHECK_L1] > 0) {
+    if (rc == EVT_OK && is_late(run)) {
         nanosleep(&(struct timespec){.tv_sec = CHECK_SLACK_MS / 1000}, NULL);
         rc = look(saga, run, why);
     }
@@ -185,7 +219,7 @@ static bool knows_domain(const struct verdict_run *run)
 }
 
 /* Whether only a domain could tell. */
-static bool is_unknown(const struct verdict_run *run, enum check_id id)
+static bool is_unknown(const struct verdict_run *run, unsigned id)
 {
     const char *skipped = run->summary.skipped[id];
 
@@ -196,12 +230,12 @@ static bool is_unknown(const struct verdict_run *run, enum check_id id)
  * was not checked is not well. */
 static int verdict_of(const struct verdict_run *run)
 {
-    int code = SAGA_YES;
+    int code = knows_domain(run) ? SAGA_YES : SAGA_TRY_AGAIN;
 
-    for (enum check_id id = 0; id < CHECK_IDS; id++) {
-        if (run->summary.broken[id] > 0)
+    for (size_t i = 0; i < run->id_count; i++) {
+        if (run->summary.broken[run->ids[i]] > 0)
             return SAGA_NO;
-        if (run->under_way[id] > 0 || is_unknown(run, id))
+        if (run->under_way[run->ids[i]] > 0)
             code = SAGA_TRY_AGAIN;
     }
     return code;
@@ -210,15 +244,12 @@ static int verdict_of(const struct verdict_run *run)
 /* ---- telling ------------------------------------------------------------ */
 
 /* Whether it was asked for at all; what was asked for and skipped is said. */
-static bool is_asked(const struct verdict_run *run, enum check_id id)
+static bool is_asked(const struct verdict_run *run, unsigned id)
 {
-    switch (id) {
-    case CHECK_Q1:
-    case CHECK_Q2:
-    case CHECK_Q3:
+    switch (name_of(run, id)[0]) {
+    case 'Q':
         return run->options.final;
-    case CHECK_J1:
-    case CHECK_J2:
+    case 'J':
         return run->options.journal != NULL;
     default:
         return true;
@@ -235,44 +266,32 @@ static void add_many(char *text, size_t size, uint64_t many, const char *what)
 }
 
 /* "62 causes, 4 timers": what an "ok" rests on. */
-static void count_text(const struct check_summary *s, enum check_id id,
-                       char *text, size_t size)
+static void count_text(const struct verdict_run *run, unsigned id, char *text,
+                       size_t size)
 {
-    size_t used;
+    const struct check_summary *s = &run->summary;
 
     text[0] = '\0';
     if (id == CHECK_S1) {
-        for (unsigned i = 0; i < SERVICES; i++) {
-            used = strlen(text);
+        for (unsigned i = 0; i < run->options.service_count; i++) {
+            size_t used = strlen(text);
+
             snprintf(text + used, size - used, "%s%s %" PRIu64,
                      i > 0 ? " · " : "", saga_service(i), s->heads[i]);
         }
     } else if (id == CHECK_S2 || id == CHECK_S9) {
         add_many(text, size, s->causes, "cause");
-    } else if (id == CHECK_S3) {
-        snprintf(text, size, "%" PRIu64 " confirmed, %" PRIu64 " cancelled",
-                 s->confirmed, s->cancelled);
-    } else if (id == CHECK_S4) {
-        add_many(text, size, s->charges, "charge");
-        add_many(text, size, s->refunds, "refund");
-    } else if (id == CHECK_S5) {
-        add_many(text, size, s->accounts, "account");
-    } else if (id == CHECK_S6) {
-        add_many(text, size, s->skus, "sku");
     } else if (id == CHECK_S7) {
         add_many(text, size, s->snapshots, "snapshot");
         add_many(text, size, s->timers, "timer");
-    } else if (id == CHECK_S8 || id == CHECK_L1 || id == CHECK_Q1) {
-        add_many(text, size, s->orders, "order");
-        used = strlen(text);
-        snprintf(text + used, size - used, ", %" PRIu64 " under way",
-                 s->unended);
     } else if (id == CHECK_S10 || id == CHECK_Q2) {
         add_many(text, size, s->cursors, "cursor");
     } else if (id == CHECK_Q3) {
         add_many(text, size, s->views, "view");
-    } else {
+    } else if (id < CHECK_OWN) {
         snprintf(text, size, "%" PRIu64 " acknowledged", s->acknowledged);
+    } else {
+        snprintf(text, size, "%s", s->counts[id]);
     }
 }
 
@@ -290,8 +309,7 @@ static void print_accepts(const struct verdict_run *run)
         const char *text = json_text(violation, "text");
         const char *source = strstr(text, mark);
 
-        if (strcmp(json_text(violation, "id"), check_name(CHECK_S10)) != 0 ||
-            source == NULL)
+        if (id_of(run, violation) != CHECK_S10 || source == NULL)
             continue; /* about a saga */
         source += strlen(mark);
         hint_print("             if %.*s's log was restored:  ./saga accept %s "
@@ -323,9 +341,10 @@ static bool is_paused(int pid)
 
 /* What to type next about @subject. */
 static void print_hint(const struct saga *saga, const struct verdict_run *run,
-                       enum check_id id, const char *subject)
+                       unsigned id, const char *subject)
 {
-    bool is_tag = strchr(subject, ':') != NULL;
+    const char *shows =
+        strchr(subject, ':') == NULL ? "trace" : saga_tool()->show;
     bool is_service = saga_service_number(subject) >= 0;
     char start[START_BYTES];
     int pid = is_service ? saga_pid(saga, subject) : 0;
@@ -343,13 +362,12 @@ static void print_hint(const struct saga *saga, const struct verdict_run *run,
     else if (is_service)
         hint_print("             look:  ./saga %s %s\n",
                    id == CHECK_S1 ? "verify" : "log", subject);
-    else if (id != CHECK_J1 && id != CHECK_J2)
-        hint_print("             look:  ./saga %s %s\n",
-                   is_tag ? "show" : "trace", subject);
+    else if (id != CHECK_J1 && id != CHECK_J2 && shows != NULL)
+        hint_print("             look:  ./saga %s %s\n", shows, subject);
 }
 
 static void print_violations(const struct saga *saga,
-                             const struct verdict_run *run, enum check_id id)
+                             const struct verdict_run *run, unsigned id)
 {
     const char *first = NULL;
     unsigned shown = 0;
@@ -362,14 +380,13 @@ static void print_violations(const struct saga *saga,
         const char *subject =
             json_string_value(json_object_get(violation, "subject"));
 
-        if (strcmp(json_string_value(json_object_get(violation, "id")),
-                   check_name(id)) != 0)
+        if (id_of(run, violation) != id)
             continue;
         under_way = json_is_true(json_object_get(violation, "under_way"));
         if (first == NULL && !under_way)
             first = subject;
         if (shown++ < SHOWN_MAX)
-            printf("        %-3s  %s: %s%s\n", check_name(id), subject,
+            printf("        %-3s  %s: %s%s\n", name_of(run, id), subject,
                    json_string_value(json_object_get(violation, "text")),
                    under_way && run->summary.broken[id] > 0 ? " (under way)"
                                                             : "");
@@ -382,24 +399,23 @@ static void print_violations(const struct saga *saga,
 }
 
 static void print_one(const struct saga *saga, const struct verdict_run *run,
-                      enum check_id id)
+                      unsigned id)
 {
     const char *skipped = run->summary.skipped[id];
     bool broken = run->summary.broken[id] > 0;
     bool under_way = run->under_way[id] > 0;
-    char counts[128];
+    const struct check_promise *promise = promise_of(run, id);
+    char counts[1024];
 
-    count_text(&run->summary, id, counts, sizeof counts);
+    count_text(run, id, counts, sizeof counts);
     if (broken)
         printf("  %sFAIL%s  %-3s  %s\n", saga->colour ? "\033[31m" : "",
-               saga->colour ? "\033[0m" : "", check_name(id),
-               check_promise(id));
+               saga->colour ? "\033[0m" : "", promise->name, promise->text);
     else if (under_way)
-        printf("  wait  %-3s  %-51s under way\n", check_name(id),
-               check_promise(id));
+        printf("  wait  %-3s  %-51s under way\n", promise->name, promise->text);
     else
         printf("  %-4s  %-3s  %-51s %s\n", skipped != NULL ? "--" : "ok",
-               check_name(id), check_promise(id),
+               promise->name, promise->text,
                skipped != NULL ? skipped : counts);
     print_violations(saga, run, id);
 }
@@ -436,16 +452,18 @@ static void print_given_up(const struct verdict_run *run)
         printf("        and %zu more (--json has them all)\n", i - SHOWN_MAX);
 }
 
-/* What was not checked without a domain: the ids, and what belongs to others'
- * parts. */
+/* What was not checked without a domain. */
 static json_t *unknown_json(const struct verdict_run *run)
 {
     json_t *unknown = json_array();
 
-    for (enum check_id id = 0; id < CHECK_IDS; id++)
-        if (is_unknown(run, id))
-            json_array_append_new(unknown, json_string(check_name(id)));
-    if (!knows_domain(run)) { /* parts of S1 and S7 */
+    for (size_t i = 0; i < run->id_count; i++)
+        if (is_unknown(run, run->ids[i]))
+            json_array_append_new(unknown,
+                                  json_string(name_of(run, run->ids[i])));
+    if (!knows_domain(run)) {
+        json_array_append_new(unknown, json_string("the domain's promises"));
+        /* parts of S1 and S7 */
         json_array_append_new(unknown, json_string("tags"));
         json_array_append_new(unknown, json_string("snapshots"));
     }
@@ -467,18 +485,11 @@ static void print_unknown(const struct verdict_run *run)
     json_decref(unknown);
 }
 
-/* Whether a restored log can be the cause: then what one log says contradicts
- * another.  A log that contradicts itself has lost nothing; it is wrong. */
-static bool may_be_lost(const json_t *violation)
+/* Whether a restored log can be the cause.  A log that contradicts itself has
+ * lost nothing; it is wrong. */
+static bool may_be_lost(const struct verdict_run *run, const json_t *violation)
 {
-    static const enum check_id between[] = {CHECK_S2, CHECK_S8, CHECK_S9,
-                                            CHECK_S10, CHECK_Q1};
-    bool is_between = false;
-
-    for (size_t i = 0; i < sizeof between / sizeof between[0]; i++)
-        is_between = is_between || strcmp(json_text(violation, "id"),
-                                          check_name(between[i])) == 0;
-    return is_between &&
+    return promise_of(run, id_of(run, violation))->restored &&
            saga_service_number(json_text(violation, "subject")) < 0;
 }
 
@@ -495,7 +506,7 @@ static void print_acknowledge(const struct verdict_run *run)
 
     json_array_foreach(run->violations, i, violation)
     {
-        if (!is_under_way(violation) && !may_be_lost(violation))
+        if (!is_under_way(violation) && !may_be_lost(run, violation))
             return;
     }
     hint_print("If a log was restored, give these losses up:  ./saga "
@@ -506,7 +517,9 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
 {
     unsigned broken = 0, under_way = 0, checked = 0;
 
-    for (enum check_id id = 0; id < CHECK_IDS; id++) {
+    for (size_t i = 0; i < run->id_count; i++) {
+        unsigned id = run->ids[i];
+
         if (!is_asked(run, id))
             continue;
         print_one(saga, run, id);
@@ -541,9 +554,10 @@ static void print_json(const struct verdict_run *run)
     int code = verdict_of(run);
     bool under_way = false;
 
-    for (enum check_id id = 0; id < CHECK_IDS; id++) {
-        json_t *one = json_pack("{s:s, s:s, s:I, s:I}", "id", check_name(id),
-                                "promise", check_promise(id), "broken",
+    for (size_t i = 0; i < run->id_count; i++) {
+        unsigned id = run->ids[i];
+        json_t *one = json_pack("{s:s, s:s, s:I, s:I}", "id", name_of(run, id),
+                                "promise", promise_of(run, id)->text, "broken",
                                 (json_int_t)run->summary.broken[id],
                                 "under_way", (json_int_t)run->under_way[id]);
 
@@ -593,17 +607,16 @@ static int choose_services(struct saga *saga, struct verdict_run *run)
     options->invariants = saga_tool()->invariants;
     options->views = saga_tool()->views;
     options->services = saga_tables(saga);
+    options->service_count = saga_own_services();
+    run->id_count = check_ids(options->invariants, run->ids);
+    if (options->service_count == 0)
+        return saga_no_services(saga, SAGA_NO_SUCH);
     if (!knows_domain(run) && options->journal != NULL)
         return saga_fail(saga, SAGA_TRY_AGAIN,
                          "%s: its commands are known to their domain alone, "
                          "and this program has none",
                          options->journal);
-    if (saga_own_services() != SERVICES)
-        return saga_fail(saga, SAGA_TRY_AGAIN,
-                         "nothing was checked: the checker reads the logs of "
-                         "%d services, and %s has %u",
-                         SERVICES, saga->directory, saga_own_services());
-    for (unsigned i = 0; i < saga_own_services(); i++)
+    for (unsigned i = 0; i < options->service_count; i++)
         if (saga_undescribed(i) != NULL)
             return saga_fail(saga, SAGA_TRY_AGAIN,
                              "%s-svc cannot be checked: %s", saga_service(i),
@@ -618,7 +631,8 @@ static int judge(struct saga *saga, struct verdict_run *run)
     char why[STORE_WHY_BYTES] = "";
     int code = choose_services(saga, run);
 
-    for (unsigned i = 0; i < SERVICES && code == SAGA_YES; i++)
+    for (unsigned i = 0; code == SAGA_YES && i < run->options.service_count;
+         i++)
         store_close(saga_open_log(saga, saga_service(i), &code));
     if (code != SAGA_YES)
         return code;
@@ -693,7 +707,7 @@ static int insist_on_losses(const struct saga *saga,
 
     json_array_foreach(run->violations, i, violation)
     {
-        if (!is_under_way(violation) && !may_be_lost(violation))
+        if (!is_under_way(violation) && !may_be_lost(run, violation))
             return saga_fail(saga, SAGA_NO,
                              "%s, %s: %s: this is no loss to give up ('./saga "
                              "check' says what to do)",

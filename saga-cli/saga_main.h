@@ -46,7 +46,8 @@ struct saga_tool {
     const struct check_invariants *invariants;
 
     const struct verb *const *verbs; /* its own; ends with NULL */
-    const struct verb_words *words;  /* ends with verb == NULL */
+    const char *show; /* the one that shows what a tag names, "sku:widget" */
+    const struct verb_words *words; /* ends with verb == NULL */
     const char *about;      /* a sentence for the manual page, in lines */
     const char *a_saga;     /* what its people call one, with the article */
     const char *together;   /* and what they call all services of a directory */

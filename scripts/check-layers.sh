@@ -29,9 +29,9 @@ read     base core log stream
 net/nng  base
 net      base core stream net/nng
 host     base core log stream write read net
-audit    base core log read shop/shop.h
+audit    base core log read
 shop     base core audit
-saga-cli base core log stream read net host audit shop/shop.h
+saga-cli base core log stream read net host audit
 shop/cli base core read net shop saga-cli
 saga-web base host saga-cli
 END

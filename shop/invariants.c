@@ -1,9 +1,7 @@
 /* invariants.c - what the shop's events must add up to (S3-S6, S8, Q1).
  * Sums of money and goods, one ladder for each service, and the agreement of
  * all on what was ordered.  Not the domains' code, nor folded by evolve. */
-#include "shop/invariants.h"
-
-#include "audit/check_parts.h"
+#include "shop/invariants_parts.h"
 #include "shop/shop.h"
 
 #include <assert.h>
@@ -12,41 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORDER, INVENTORY, PAYMENT }; /* numbers in shop_services */
-
-/* What all three logs say of one order. */
-struct order_facts {
-    const char *id; /* the saga's */
-    /* the last event of each service: where the saga stands on its ladder */
-    unsigned step[SERVICES];
-    bool placed;
-    char customer[CUSTOMER_BYTES];
-    int64_t total_cents, charged_cents;
-    uint32_t line_count;
-    struct line *lines;
+static const struct check_promise promises[] = {
+    {.name = "S3", .text = "no order is both confirmed and cancelled"},
+    {.name = "S4", .text = "at most one charge per order, refunds equal it"},
+    {.name = "S5", .text = "money is conserved, no balance is negative"},
+    {.name = "S6", .text = "stock is conserved, none is negative"},
+    {.name = "S8",
+     .text = "the services agree on every order",
+     .restored = true},
+    {.name = "L1",
+     .text = "no order is pending past its deadline",
+     .down = "order-svc is not running",
+     .service = ORDER},
+    {.name = "Q1", .text = "every saga has ended", .restored = true},
 };
-
-struct shelf_facts {
-    char sku[SKU_BYTES];
-    char tag[TAG_BYTES]; /* "sku:widget" */
-    int64_t received, reserved, shipped;
-    bool reported;
-    UT_hash_handle hh;
-};
-
-struct account_facts {
-    char customer[CUSTOMER_BYTES];
-    char tag[TAG_BYTES]; /* "customer:alice" */
-    int64_t deposited, charged, refunded;
-    bool reported;
-    UT_hash_handle hh;
-};
-
-/* What the checker keeps for us. */
-struct facts {
-    struct shelf_facts *shelves;
-    struct account_facts *accounts;
-};
+_Static_assert(sizeof promises / sizeof promises[0] ==
+                   CHECK_SHOP_IDS - CHECK_OWN,
+               "each of the shop's has a promise");
 
 /* ---- the ladder --------------------------------------------------------- */
 
@@ -55,7 +35,7 @@ static const struct rung {
     unsigned type;
     unsigned service;
     unsigned after[2]; /* NO_MESSAGE: as the first */
-    enum check_id id;  /* what it breaks otherwise */
+    unsigned id;       /* what it breaks otherwise */
 } ladder[] = {
     {ORDER_PLACED, ORDER, {NO_MESSAGE, NO_MESSAGE}, CHECK_S3},
     {ORDER_CANCELLING, ORDER, {ORDER_PLACED, ORDER_PLACED}, CHECK_S3},
@@ -71,7 +51,7 @@ static const struct rung {
     {PAYMENT_REFUNDED, PAYMENT, {PAYMENT_CHARGED, PAYMENT_CHARGED}, CHECK_S4},
 };
 
-_Static_assert(SERVICES == 3, "ends[] and view_query() name each service");
+_Static_assert(SERVICES == 3, "ends[] names each service");
 
 /* The six ways in which a saga may have ended. */
 static const unsigned ends[][SERVICES] = {
@@ -112,7 +92,7 @@ static void climb(struct check *check, const struct checked_log *log,
 
 /* ---- facts -------------------------------------------------------------- */
 
-static struct facts *facts_of(struct check *check)
+struct facts *invariants_facts(struct check *check)
 {
     if (check->facts == NULL)
         check->facts = check_alloc(1, sizeof(struct facts));
@@ -132,7 +112,7 @@ static struct order_facts *order_of(struct checked_saga *saga)
 
 static struct shelf_facts *shelf_of(struct check *check, const char *sku)
 {
-    struct facts *facts = facts_of(check);
+    struct facts *facts = invariants_facts(check);
     struct shelf_facts *shelf;
 
     HASH_FIND_STR(facts->shelves, sku, shelf);
@@ -141,7 +121,6 @@ static struct shelf_facts *shelf_of(struct check *check, const char *sku)
         text_copy(shelf->sku, sizeof shelf->sku, sku);
         event_tag(&shop_domain, TAG_SKU, sku, shelf->tag);
         HASH_ADD_STR(facts->shelves, sku, shelf);
-        check->summary->skus++;
     }
     return shelf;
 }
@@ -149,7 +128,7 @@ static struct shelf_facts *shelf_of(struct check *check, const char *sku)
 static struct account_facts *account_of(struct check *check,
                                         const char *customer)
 {
-    struct facts *facts = facts_of(check);
+    struct facts *facts = invariants_facts(check);
     struct account_facts *account;
 
     HASH_FIND_STR(facts->accounts, customer, account);
@@ -158,7 +137,6 @@ static struct account_facts *account_of(struct check *check,
         text_copy(account->customer, sizeof account->customer, customer);
         event_tag(&shop_domain, TAG_CUSTOMER, customer, account->tag);
         HASH_ADD_STR(facts->accounts, customer, account);
-        check->summary->accounts++;
     }
     return account;
 }
@@ -271,10 +249,10 @@ static void move_money(struct check *check, const struct checked_log *log,
         add(&account->deposited, cents);
     } else if (event->type == PAYMENT_CHARGED) {
         add(&account->charged, cents);
-        check->summary->charges++;
+        invariants_facts(check)->charges++;
     } else {
         add(&account->refunded, cents);
-        check->summary->refunds++;
+        invariants_facts(check)->refunds++;
     }
     balance = account->deposited;
     add(&balance, account->refunded);
@@ -407,95 +385,6 @@ static void check_state(struct check *check, const struct checked_log *log,
     }
 }
 
-/* ---- what the views make of it ------------------------------------------ */
-
-/* How the views call a step. */
-static const char *const words[MESSAGE_TYPES] = {
-    [NO_MESSAGE] = "NONE",
-    [ORDER_PLACED] = "PENDING",
-    [ORDER_CANCELLING] = "CANCELLING",
-    [ORDER_CONFIRMED] = "CONFIRMED",
-    [ORDER_CANCELLED] = "CANCELLED",
-    [STOCK_RESERVED] = "RESERVED",
-    [STOCK_REJECTED] = "REJECTED",
-    [STOCK_RELEASED] = "RELEASED",
-    [STOCK_SHIPPED] = "SHIPPED",
-    [PAYMENT_CHARGED] = "CHARGED",
-    [PAYMENT_DECLINED] = "DECLINED",
-    [PAYMENT_VOIDED] = "VOIDED",
-    [PAYMENT_REFUNDED] = "REFUNDED",
-};
-
-static const char *view_query(unsigned number)
-{
-    static const char *const queries[SERVICES] = {
-        "SELECT order_id, customer, total_cents, status, stock, payment"
-        " FROM orders WHERE placed_seq > 0",
-        "SELECT sku, received, reserved, shipped FROM stock",
-        "SELECT customer, deposited_cents, charged_cents, refunded_cents"
-        " FROM accounts",
-    };
-
-    return queries[number];
-}
-
-static bool order_agrees(struct check *check, sqlite3_stmt *row)
-{
-    struct checked_saga *saga;
-    struct order_facts *order;
-
-    if (!check_mine(check, check_text(row, 0)))
-        return true;
-    HASH_FIND_STR(check->sagas, check_text(row, 0), saga);
-    order = order_of(saga);
-    return order != NULL && strcmp(check_text(row, 1), order->customer) == 0 &&
-           sqlite3_column_int64(row, 2) == order->total_cents &&
-           strcmp(check_text(row, 3), words[order->step[ORDER]]) == 0 &&
-           strcmp(check_text(row, 4), words[order->step[INVENTORY]]) == 0 &&
-           strcmp(check_text(row, 5), words[order->step[PAYMENT]]) == 0;
-}
-
-static bool shelf_agrees(struct check *check, sqlite3_stmt *row)
-{
-    struct shelf_facts *shelf;
-
-    HASH_FIND_STR(facts_of(check)->shelves, check_text(row, 0), shelf);
-    return shelf != NULL && sqlite3_column_int64(row, 1) == shelf->received &&
-           sqlite3_column_int64(row, 2) == shelf->reserved &&
-           sqlite3_column_int64(row, 3) == shelf->shipped;
-}
-
-static bool account_agrees(struct check *check, sqlite3_stmt *row)
-{
-    struct account_facts *account;
-
-    HASH_FIND_STR(facts_of(check)->accounts, check_text(row, 0), account);
-    return account != NULL &&
-           sqlite3_column_int64(row, 1) == account->deposited &&
-           sqlite3_column_int64(row, 2) == account->charged &&
-           sqlite3_column_int64(row, 3) == account->refunded;
-}
-
-static bool view_agrees(struct check *check, unsigned number, sqlite3_stmt *row)
-{
-    if (number == ORDER)
-        return order_agrees(check, row);
-    return number == INVENTORY ? shelf_agrees(check, row)
-                               : account_agrees(check, row);
-}
-
-static uint64_t view_rows(const struct check *check, unsigned number)
-{
-    const struct facts *facts = check->facts;
-
-    if (number == ORDER)
-        return check->summary->orders;
-    if (facts == NULL)
-        return 0;
-    return number == INVENTORY ? HASH_COUNT(facts->shelves)
-                               : HASH_COUNT(facts->accounts);
-}
-
 /* ---- the end ------------------------------------------------------------ */
 
 static bool has_ended(const struct order_facts *order)
@@ -529,17 +418,26 @@ static void count(struct check *check, const struct checked_saga *saga,
                   const struct order_facts *order)
 {
     struct check_summary *summary = check->summary;
+    struct facts *facts = invariants_facts(check);
 
     if (order->step[ORDER] == NO_MESSAGE)
         return; /* placed after the judged snapshot */
-    summary->orders++;
-    summary->confirmed += order->step[ORDER] == ORDER_CONFIRMED;
-    summary->cancelled += order->step[ORDER] == ORDER_CANCELLED;
+    summary->sagas++;
+    facts->confirmed += order->step[ORDER] == ORDER_CONFIRMED;
+    facts->cancelled += order->step[ORDER] == ORDER_CANCELLED;
     if (has_ended(order))
         return;
     summary->unended++;
     if (check->options->final)
         not_ended(check, saga, order);
+}
+
+static void late(struct check *check, const struct checked_log *log,
+                 const char *id, int64_t late_ms)
+{
+    (void)log;
+    check_broken(check, CHECK_L1, id,
+                 "is pending, %" PRId64 " ms past its deadline", late_ms);
 }
 
 static void end(struct check *check)
@@ -568,7 +466,7 @@ static void forget(struct check *check)
 
 static void free_facts(struct check *check)
 {
-    struct facts *facts = facts_of(check);
+    struct facts *facts = invariants_facts(check);
     struct shelf_facts *shelf, *next_shelf;
     struct account_facts *account, *next_account;
 
@@ -586,15 +484,51 @@ static void free_facts(struct check *check)
     free(facts);
 }
 
+static const char *s_of(uint64_t many)
+{
+    return many == 1 ? "" : "s";
+}
+
+static void tell(struct check *check, unsigned id, char text[CHECK_COUNT_BYTES])
+{
+    const struct facts *facts = invariants_facts(check);
+    const struct check_summary *summary = check->summary;
+    unsigned many = 0;
+
+    if (id == CHECK_S3) {
+        snprintf(text, CHECK_COUNT_BYTES,
+                 "%" PRIu64 " confirmed, %" PRIu64 " cancelled",
+                 facts->confirmed, facts->cancelled);
+    } else if (id == CHECK_S4) {
+        snprintf(text, CHECK_COUNT_BYTES,
+                 "%" PRIu64 " charge%s, %" PRIu64 " refund%s", facts->charges,
+                 s_of(facts->charges), facts->refunds, s_of(facts->refunds));
+    } else if (id == CHECK_S5) {
+        many = HASH_COUNT(facts->accounts);
+        snprintf(text, CHECK_COUNT_BYTES, "%u account%s", many, s_of(many));
+    } else if (id == CHECK_S6) {
+        many = HASH_COUNT(facts->shelves);
+        snprintf(text, CHECK_COUNT_BYTES, "%u sku%s", many, s_of(many));
+    } else {
+        snprintf(text, CHECK_COUNT_BYTES,
+                 "%" PRIu64 " order%s, %" PRIu64 " under way", summary->sagas,
+                 s_of(summary->sagas), summary->unended);
+    }
+}
+
 const struct check_invariants shop_invariants = {
+    .promises = promises,
+    .promise_count = sizeof promises / sizeof promises[0],
+    .saga = "order",
+    .cross = CHECK_S8,
+    .views = invariants_views,
     .note = note,
     .judge = judge,
     .sum = sum,
     .state = check_state,
-    .view_query = view_query,
-    .view_agrees = view_agrees,
-    .view_rows = view_rows,
+    .late = late,
     .end = end,
+    .count = tell,
     .forget = forget,
     .free = free_facts,
 };

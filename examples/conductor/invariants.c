@@ -28,6 +28,23 @@ struct tally {
 
 struct facts {
     struct tally *tallies;
+    uint64_t skus, accounts, confirmed, cancelled, charges, refunds;
+};
+
+/* What it promises: the numbers are in invariants.h. */
+static const struct check_promise promises[] = {
+    {.name = "S3", .text = "no order is both confirmed and cancelled"},
+    {.name = "S4", .text = "at most one charge per order, refunds equal it"},
+    {.name = "S5", .text = "money is conserved, no balance is negative"},
+    {.name = "S6", .text = "stock is conserved, none is negative"},
+    {.name = "S8",
+     .text = "the services agree on every order",
+     .restored = true},
+    {.name = "L1",
+     .text = "no order is pending past its deadline",
+     .down = "conductor-svc is not running",
+     .service = CONDUCTOR},
+    {.name = "Q1", .text = "every saga has ended", .restored = true},
 };
 
 static struct facts *facts_of(struct check *check)
@@ -57,8 +74,8 @@ static struct tally *tally_of(struct check *check, const char *kind,
         tally = check_alloc(1, sizeof *tally);
         text_copy(tally->tag, sizeof tally->tag, tag);
         HASH_ADD_STR(facts->tallies, tag, tally);
-        check->summary->skus += kind[0] == 's';
-        check->summary->accounts += kind[0] == 'c';
+        facts->skus += kind[0] == 's';
+        facts->accounts += kind[0] == 'c';
     }
     return tally;
 }
@@ -74,7 +91,7 @@ static int64_t rest(const struct tally *tally)
 /* An event, and those of the same log that it may come after; 0: none yet. */
 static const struct rung {
     unsigned type, after[3];
-    enum check_id id;
+    unsigned id;
 } ladder[] = {
     { RESERVE_ASKED,    { 0 },                                CHECK_S3 },
     { CHARGE_ASKED,     { RESERVE_ASKED },                    CHECK_S3 },
@@ -192,7 +209,7 @@ static void judge(struct check *check, const struct checked_log *log,
 
 /* ---- sums over all orders --------------------------------------------- */
 
-static void not_below_zero(struct check *check, enum check_id id,
+static void not_below_zero(struct check *check, unsigned id,
                            const struct tally *tally)
 {
     if (rest(tally) < 0 || tally->held < 0)
@@ -227,8 +244,8 @@ static void move_money(struct check *check, const struct event *event)
         tally->gone += data->amount_cents;
     else
         tally->back += data->amount_cents;
-    check->summary->charges += event->type == PAYMENT_CHARGED;
-    check->summary->refunds += event->type == PAYMENT_REFUNDED;
+    facts_of(check)->charges += event->type == PAYMENT_CHARGED;
+    facts_of(check)->refunds += event->type == PAYMENT_REFUNDED;
     not_below_zero(check, CHECK_S5, tally);
 }
 
@@ -284,20 +301,6 @@ static void check_state(struct check *check, const struct checked_log *log,
                      number, rest(tally));
 }
 
-static const char *view_query(unsigned number)
-{
-#define ACCOUNTS                                                               \
-    "SELECT customer, deposited_cents, 0, charged_cents, refunded_cents"       \
-    " FROM accounts"
-    static const char *const queries[SERVICE_COUNT] = {
-        "SELECT order_id, status FROM orders",
-        "SELECT sku, received, reserved, shipped, 0 FROM stock",
-        ACCOUNTS,
-    };
-
-    return queries[number];
-}
-
 static bool order_agrees(struct check *check, sqlite3_stmt *row)
 {
     static const char *const words[MESSAGE_TYPES] = {
@@ -315,27 +318,47 @@ static bool order_agrees(struct check *check, sqlite3_stmt *row)
     return word != NULL && strcmp(word, check_text(row, 1)) == 0;
 }
 
-static bool view_agrees(struct check *check, unsigned number, sqlite3_stmt *row)
+static bool agrees(const struct tally *tally, sqlite3_stmt *row)
 {
-    const struct tally *tally;
-
-    if (number == CONDUCTOR)
-        return order_agrees(check, row);
-    tally = tally_of(check, number == INVENTORY ? "sku" : "customer",
-                     check_text(row, 0));
     return sqlite3_column_int64(row, 1) == tally->in &&
            sqlite3_column_int64(row, 2) == tally->held &&
            sqlite3_column_int64(row, 3) == tally->gone &&
            sqlite3_column_int64(row, 4) == tally->back;
 }
 
-static uint64_t view_rows(const struct check *check, unsigned number)
+static bool shelf_agrees(struct check *check, sqlite3_stmt *row)
 {
-    if (number == CONDUCTOR)
-        return check->summary->orders;
-    return number == INVENTORY ? check->summary->skus
-                               : check->summary->accounts;
+    return agrees(tally_of(check, "sku", check_text(row, 0)), row);
 }
+
+static bool account_agrees(struct check *check, sqlite3_stmt *row)
+{
+    return agrees(tally_of(check, "customer", check_text(row, 0)), row);
+}
+
+static uint64_t orders(const struct check *check)
+{
+    return check->summary->sagas;
+}
+
+static uint64_t shelves(const struct check *check)
+{
+    return check->facts == NULL ? 0 : ((struct facts *)check->facts)->skus;
+}
+
+static uint64_t accounts(const struct check *check)
+{
+    return check->facts == NULL ? 0 : ((struct facts *)check->facts)->accounts;
+}
+
+static const struct check_view views[SERVICE_COUNT] = {
+    {"SELECT order_id, status FROM orders", true, order_agrees, orders},
+    {"SELECT sku, received, reserved, shipped, 0 FROM stock", false,
+     shelf_agrees, shelves},
+    {"SELECT customer, deposited_cents, 0, charged_cents, refunded_cents"
+     " FROM accounts",
+     false, account_agrees, accounts},
+};
 
 /* ---- the end ---------------------------------------------------------- */
 
@@ -351,14 +374,15 @@ static void count(struct check *check, const struct checked_saga *saga,
                   const struct order_facts *order)
 {
     struct check_summary *summary = check->summary;
+    struct facts *facts = facts_of(check);
     struct check_wait wait = check_fires(check, saga);
     unsigned at = order->step[CONDUCTOR];
 
     if (at == 0)
         return; /* opened after the judged snapshot */
-    summary->orders++;
-    summary->confirmed += at == ORDER_DONE || at == SHIP_ASKED;
-    summary->cancelled += at == ORDER_FAILED;
+    summary->sagas++;
+    facts->confirmed += at == ORDER_DONE || at == SHIP_ASKED;
+    facts->cancelled += at == ORDER_FAILED;
     if (has_ended(order))
         return;
     summary->unended++;
@@ -372,6 +396,14 @@ static void count(struct check *check, const struct checked_saga *saga,
                      name_of(order->step[PAYMENT]));
     else
         check_waits(check, CHECK_Q1, &wait, saga->id, "has not ended yet");
+}
+
+static void late(struct check *check, const struct checked_log *log,
+                 const char *id, int64_t late_ms)
+{
+    (void)log;
+    check_broken(check, CHECK_L1, id,
+                 "is pending, %" PRId64 " ms past its deadline", late_ms);
 }
 
 static void end(struct check *check)
@@ -411,15 +443,45 @@ static void free_facts(struct check *check)
     free(facts);
 }
 
+/* What was looked at. */
+static void tell(struct check *check, unsigned id, char text[CHECK_COUNT_BYTES])
+{
+    const struct facts *facts = facts_of(check);
+    const struct {
+        uint64_t many;
+        const char *what;
+    } rows[CHECK_CONDUCTED_IDS][2] = {
+        [CHECK_S3] = {{facts->confirmed, "confirmed"},
+                      {facts->cancelled, "cancelled"}},
+        [CHECK_S4] = {{facts->charges, "charges"}, {facts->refunds, "refunds"}},
+        [CHECK_S5] = {{facts->accounts, "accounts"}},
+        [CHECK_S6] = {{facts->skus, "skus"}},
+        [CHECK_S8] = {{check->summary->sagas, "orders"}},
+        [CHECK_L1] = {{check->summary->sagas, "orders"}},
+        [CHECK_Q1] = {{check->summary->sagas, "orders"},
+                      {check->summary->unended, "under way"}},
+    };
+    int used = snprintf(text, CHECK_COUNT_BYTES, "%" PRIu64 " %s",
+                        rows[id][0].many, rows[id][0].what);
+
+    if (rows[id][1].what != NULL)
+        snprintf(text + used, CHECK_COUNT_BYTES - (size_t)used,
+                 ", %" PRIu64 " %s", rows[id][1].many, rows[id][1].what);
+}
+
 const struct check_invariants conducted_invariants = {
+    .promises = promises,
+    .promise_count = sizeof promises / sizeof promises[0],
+    .saga = "order",
+    .cross = CHECK_S8,
+    .views = views,
     .note = note,
     .judge = judge,
     .sum = sum,
     .state = check_state,
-    .view_query = view_query,
-    .view_agrees = view_agrees,
-    .view_rows = view_rows,
+    .late = late,
     .end = end,
+    .count = tell,
     .forget = forget,
     .free = free_facts,
 };

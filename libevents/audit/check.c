@@ -1,5 +1,5 @@
 /* check.c - the checker's order of work, and what stands beside the events:
- * cursors, timers, parked rows (S7, S10, L1, Q2).
+ * cursors, timers, parked rows (S7, S10, Q2).
  *
  * Freeze (check_freeze.c), read log by log, a part of the sagas in each pass,
  * and whatever is left when all is known.  Next: check_log.c, the pass over one
@@ -7,7 +7,8 @@
 #include "audit/check_parts.h"
 
 #include "log/sql.h"
-#include "shop/shop.h"
+
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,35 +18,63 @@
 /* Events, of all logs, whose sagas are one part: some 100 MB of them. */
 enum { PART_EVENTS = 800000 };
 
-static const struct {
-    const char *name, *promise;
-} ids[CHECK_IDS] = {
-    [CHECK_S1] = {"S1", "logs have no holes, hash chains are intact"},
-    [CHECK_S2] = {"S2", "every cause exists and was answered once"},
-    [CHECK_S3] = {"S3", "no order is both confirmed and cancelled"},
-    [CHECK_S4] = {"S4", "at most one charge per order, refunds equal it"},
-    [CHECK_S5] = {"S5", "money is conserved, no balance is negative"},
-    [CHECK_S6] = {"S6", "stock is conserved, none is negative"},
-    [CHECK_S7] = {"S7", "snapshots and timers match the logs"},
-    [CHECK_S8] = {"S8", "the services agree on every order"},
-    [CHECK_S9] = {"S9", "only declared events follow a cause"},
-    [CHECK_S10] = {"S10", "every cursor points into its publisher's log"},
-    [CHECK_L1] = {"L1", "no order is pending past its deadline"},
-    [CHECK_Q1] = {"Q1", "every saga has ended"},
-    [CHECK_Q2] = {"Q2", "cursors at the heads, nothing parked or overdue"},
-    [CHECK_Q3] = {"Q3", "read models match the logs"},
-    [CHECK_J1] = {"J1", "no acknowledged command is lost"},
-    [CHECK_J2] = {"J2", "no acknowledged command counts twice"},
+static const struct check_promise promises[CHECK_OWN] = {
+    [CHECK_S1] = {.name = "S1",
+                  .text = "logs have no holes, hash chains are intact"},
+    [CHECK_S2] = {.name = "S2",
+                  .text = "every cause exists and was answered once",
+                  .restored = true},
+    [CHECK_S7] = {.name = "S7", .text = "snapshots and timers match the logs"},
+    [CHECK_S9] = {.name = "S9",
+                  .text = "only declared events follow a cause",
+                  .restored = true},
+    [CHECK_S10] = {.name = "S10",
+                   .text = "every cursor points into its publisher's log",
+                   .restored = true},
+    [CHECK_Q2] = {.name = "Q2",
+                  .text = "cursors at the heads, nothing parked or overdue"},
+    [CHECK_Q3] = {.name = "Q3", .text = "read models match the logs"},
+    [CHECK_J1] = {.name = "J1", .text = "no acknowledged command is lost"},
+    [CHECK_J2] = {.name = "J2", .text = "no acknowledged command counts twice"},
 };
 
-const char *check_name(enum check_id id)
+const struct check_promise *
+check_promise(const struct check_invariants *invariants, unsigned id)
 {
-    return ids[id].name;
+    return id < CHECK_OWN ? &promises[id]
+                          : &invariants->promises[id - CHECK_OWN];
 }
 
-const char *check_promise(enum check_id id)
+const char *check_name(const struct check_invariants *invariants, unsigned id)
 {
-    return ids[id].promise;
+    return check_promise(invariants, id)->name;
+}
+
+/* Whether people read @a before @b. */
+static bool is_before(const char *a, const char *b)
+{
+    static const char letters[] = "SLQJ";
+
+    return a[0] != b[0] ? strchr(letters, a[0]) < strchr(letters, b[0])
+                        : atoi(a + 1) < atoi(b + 1);
+}
+
+size_t check_ids(const struct check_invariants *invariants,
+                 unsigned ids[CHECK_IDS_MAX])
+{
+    size_t own = invariants != NULL ? invariants->promise_count : 0;
+
+    assert(own <= CHECK_IDS_MAX - CHECK_OWN);
+    for (size_t i = 0; i < CHECK_OWN + own; i++) {
+        const char *name = check_name(invariants, (unsigned)i);
+        size_t at = i;
+
+        for (; at > 0 && is_before(name, check_name(invariants, ids[at - 1]));
+             at--)
+            ids[at] = ids[at - 1];
+        ids[at] = (unsigned)i;
+    }
+    return CHECK_OWN + own;
 }
 
 /* ---- helpers of all parts ----------------------------------------------- */
@@ -58,7 +87,7 @@ static void make_plain(char *text)
             *text = '?';
 }
 
-static void report_as(struct check *check, enum check_id id,
+static void report_as(struct check *check, unsigned id,
                       const struct check_wait *wait, const char *subject,
                       const char *format, va_list arguments)
 {
@@ -72,7 +101,7 @@ static void report_as(struct check *check, enum check_id id,
     check->report(check->ctx, id, about, text, wait);
 }
 
-void check_broken(struct check *check, enum check_id id, const char *subject,
+void check_broken(struct check *check, unsigned id, const char *subject,
                   const char *format, ...)
 {
     va_list arguments;
@@ -82,7 +111,7 @@ void check_broken(struct check *check, enum check_id id, const char *subject,
     va_end(arguments);
 }
 
-void check_waits(struct check *check, enum check_id id,
+void check_waits(struct check *check, unsigned id,
                  const struct check_wait *wait, const char *subject,
                  const char *format, ...)
 {
@@ -95,9 +124,9 @@ void check_waits(struct check *check, enum check_id id,
 
 int check_service(const struct check *check, const char *name)
 {
-    for (int i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < check->services; i++) {
         if (strcmp(check->options->services[i]->name, name) == 0)
-            return i;
+            return (int)i;
     }
     return -1;
 }
@@ -121,7 +150,8 @@ struct checked_saga *check_saga(struct check *check, const char *id)
         return NULL;
     HASH_FIND_STR(check->sagas, id, saga);
     if (saga == NULL) {
-        saga = check_alloc(1, sizeof *saga);
+        saga = check_alloc(1, offsetof(struct checked_saga, last) +
+                                  check->services * sizeof saga->last[0]);
         text_copy(saga->id, sizeof saga->id, id);
         HASH_ADD_STR(check->sagas, id, saga);
     }
@@ -238,7 +268,7 @@ static bool is_unread(const struct checked_log *log,
 {
     uint64_t at = log->cursors[from->number].at.seq;
 
-    if (at >= saga->last_seq[from->number])
+    if (at >= saga->last[from->number].seq)
         return false;
     *wait = (struct check_wait){LANE_CURSOR, log->number, from->number, at,
                                 from->head};
@@ -253,7 +283,7 @@ bool check_unread(const struct check *check, const struct checked_saga *saga,
 {
     bool unread = false;
 
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < check->services; i++) {
         const struct service *service = check->logs[i].service;
         const char *const *source = service->listens_to;
 
@@ -264,7 +294,7 @@ bool check_unread(const struct check *check, const struct checked_saga *saga,
             if (from < 0 ||
                 !is_unread(&check->logs[i], &check->logs[from], saga, &found))
                 continue;
-            if (!unread || service_rule(service, saga->last_type[from]) != NULL)
+            if (!unread || service_rule(service, saga->last[from].type) != NULL)
                 *wait = found;
             unread = true;
         }
@@ -274,7 +304,7 @@ bool check_unread(const struct check *check, const struct checked_saga *saga,
 
 static void check_cursors(struct check *check)
 {
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < check->services; i++) {
         struct checked_log *log = &check->logs[i];
         const char *const *source = log->service->listens_to;
 
@@ -287,7 +317,7 @@ static void check_cursors(struct check *check)
     }
 }
 
-/* ---- S7, L1, Q2: timers ------------------------------------------------- */
+/* ---- S7, Q2: timers ----------------------------------------------------- */
 
 /* How long a timer is overdue; 0 when it is not yet due. */
 static int64_t overdue_ms(const struct check *check,
@@ -329,23 +359,23 @@ static void check_timer(struct check *check, const struct checked_log *log,
     if (saga == NULL || saga->armed_seq != timer->seq) {
         check_broken(check, CHECK_S7, id,
                      "%s's timer of #%" PRIu64
-                     " is armed, but its order is not waiting",
-                     log->service->name, timer->seq);
+                     " is armed, but its %s is not waiting",
+                     log->service->name, timer->seq, check->invariants->saga);
         return;
     }
     saga->armed_seq = 0; /* found; what stays has no timer */
     if (late_ms > 0 && late_ms <= CHECK_SLACK_MS)
         saga->fires = (uint8_t)(log->number + 1);
-    if (check->options->order_runs && late_ms > CHECK_SLACK_MS)
-        check_broken(check, CHECK_L1, id,
-                     "is pending, %" PRId64 " ms past its deadline", late_ms);
+    if (check->invariants->late != NULL && check->options->runs[log->number] &&
+        late_ms > CHECK_SLACK_MS)
+        check->invariants->late(check, log, id, late_ms);
 }
 
 static void check_timers(struct check *check)
 {
     struct checked_saga *saga, *next;
 
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < check->services; i++) {
         const struct checked_log *log = &check->logs[i];
 
         for (size_t t = 0; t < log->timer_count; t++)
@@ -362,73 +392,33 @@ static void check_timers(struct check *check)
     }
 }
 
-/* ---- without a domain --------------------------------------------------- */
-
-static void no_note(struct check *check, struct checked_saga *saga,
-                    const struct event *event)
-{
-    (void)check;
-    (void)saga;
-    (void)event;
-}
-
-static void no_judge(struct check *check, const struct checked_log *log,
-                     struct checked_saga *saga, const struct event *event)
-{
-    (void)log;
-    no_note(check, saga, event);
-}
-
-static void no_sum(struct check *check, const struct checked_log *log,
-                   const struct event *event)
-{
-    (void)log;
-    no_note(check, NULL, event);
-}
-
-static void no_state(struct check *check, const struct checked_log *log,
-                     const struct kind *kind, const char *key,
-                     const void *state)
-{
-    (void)kind;
-    (void)key;
-    (void)state;
-    no_sum(check, log, NULL);
-}
-
-static void nothing(struct check *check)
-{
-    (void)check;
-}
-
-/* Nobody says what the events add up to.  Views are not looked at, either. */
-static const struct check_invariants no_invariants = {.note = no_note,
-                                                      .judge = no_judge,
-                                                      .sum = no_sum,
-                                                      .state = no_state,
-                                                      .end = nothing,
-                                                      .forget = nothing,
-                                                      .free = nothing};
-
 /* ---- the whole ---------------------------------------------------------- */
 
-static void name_skipped(struct check *check, bool knows_domain)
-{
-    static const enum check_id of_domain[] = {CHECK_S3, CHECK_S4, CHECK_S5,
-                                              CHECK_S6, CHECK_S8, CHECK_L1,
-                                              CHECK_Q1, CHECK_Q3};
-    const char **skipped = check->summary->skipped;
+/* Nobody says what the events add up to. */
+static const struct check_invariants no_invariants = {.saga = "saga",
+                                                      .cross = CHECK_S2};
 
-    if (!check->options->order_runs)
-        skipped[CHECK_L1] = "order-svc is not running";
-    for (size_t i = 0; i < sizeof of_domain / sizeof of_domain[0]; i++)
-        if (!knows_domain)
-            skipped[of_domain[i]] = CHECK_UNKNOWN;
-    if (!check->options->final)
-        skipped[CHECK_Q1] = skipped[CHECK_Q2] = skipped[CHECK_Q3] =
-            "only with --final";
-    if (check->options->journal == NULL)
-        skipped[CHECK_J1] = skipped[CHECK_J2] = "only with --journal";
+static void name_skipped(struct check *check)
+{
+    const struct check_options *options = check->options;
+    const char **skipped = check->summary->skipped;
+    unsigned ids[CHECK_IDS_MAX];
+    size_t count = check_ids(check->invariants, ids);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct check_promise *promise =
+            check_promise(check->invariants, ids[i]);
+
+        if (promise->down != NULL && !options->runs[promise->service])
+            skipped[ids[i]] = promise->down;
+        if (promise->name[0] == 'Q' && !options->final)
+            skipped[ids[i]] = "only with --final";
+        if (promise->name[0] == 'J' && options->journal == NULL)
+            skipped[ids[i]] = "only with --journal";
+    }
+    if (options->final && options->views == NULL)
+        skipped[CHECK_Q3] =
+            options->invariants == NULL ? CHECK_UNKNOWN : "no views were given";
 }
 
 /* So many that the sagas of one are no burden, whatever there is in all. */
@@ -438,7 +428,7 @@ static unsigned count_parts(const struct check *check)
 
     if (check->options->parts > 0)
         return check->options->parts;
-    for (unsigned i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < check->services; i++)
         events += check->logs[i].known;
     return 1 + (unsigned)(events / PART_EVENTS);
 }
@@ -448,16 +438,31 @@ static enum evt_status check_part(struct check *check)
 {
     enum evt_status rc = EVT_OK;
 
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++)
+    for (unsigned i = 0; i < check->services && rc == EVT_OK; i++)
         rc = check_log(check, &check->logs[i]);
     if (rc != EVT_OK)
         return rc;
     check_timers(check);
-    check->invariants->end(check);
+    if (check->invariants->end != NULL)
+        check->invariants->end(check);
     check_views_facts(check);
-    check->invariants->forget(check);
+    if (check->invariants->forget != NULL)
+        check->invariants->forget(check);
     free_sagas(check);
     return EVT_OK;
+}
+
+/* What was looked at, in the domain's words. */
+static void count_own(struct check *check)
+{
+    const struct check_invariants *invariants = check->invariants;
+
+    for (size_t i = 0; i < invariants->promise_count; i++) {
+        unsigned id = (unsigned)(CHECK_OWN + i);
+
+        if (invariants->count != NULL)
+            invariants->count(check, id, check->summary->counts[id]);
+    }
 }
 
 static enum evt_status check_all(struct check *check)
@@ -474,6 +479,7 @@ static enum evt_status check_all(struct check *check)
     if (rc != EVT_OK)
         return rc;
     check_cursors(check);
+    count_own(check);
     return check_journal(check);
 }
 
@@ -489,20 +495,23 @@ enum evt_status check_run(const struct check_options *options,
                           .report = report,
                           .ctx = ctx,
                           .summary = summary,
+                          .services = (unsigned)options->service_count,
                           .parts = 1,
                           .why = why};
     enum evt_status rc;
 
+    assert(options->service_count <= SERVICES_MAX);
     memset(summary, 0, sizeof *summary);
-    name_skipped(&check, options->invariants != NULL);
+    name_skipped(&check);
     rc = check_all(&check);
     check_views_close(&check);
-    for (unsigned i = 0; i < SERVICES; i++) {
+    for (unsigned i = 0; i < check.services; i++) {
         check_log_free(&check.logs[i]);
         store_close(check.logs[i].judged);
         store_close(check.logs[i].later);
     }
-    check.invariants->free(&check);
+    if (check.invariants->free != NULL)
+        check.invariants->free(&check);
     free_sagas(&check);
     check_journal_free(&check);
     return rc;

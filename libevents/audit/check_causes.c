@@ -1,8 +1,8 @@
-/* check_causes.c - every event against the one that it answers (S2, S8, S9,
- * S10).
+/* check_causes.c - every event against the one that it answers (S2, S9, S10).
  *
- * Is the cause there, about the same order, below the cursor, answered once,
- * and does a rule say that this may follow it?  Next: shop/invariants.c. */
+ * Is the cause there, about the same saga, below the cursor, answered once,
+ * and does a rule say that this may follow it?  Next: the invariants that a
+ * domain adds. */
 #include "audit/check_parts.h"
 
 #include <inttypes.h>
@@ -171,6 +171,21 @@ static void find_cause(struct check *check, const struct checked_log *log,
     answer->cause_seq = row->cause_seq;
 }
 
+/* An event answers one of its own saga. */
+static void check_crossed(struct check *check, const struct checked_log *log,
+                          const struct answer *answer, const char *other)
+{
+    const char *noun = check->invariants->saga;
+    bool none = other[0] == '\0';
+
+    check_broken(check, check->invariants->cross, answer->subject,
+                 "%s #%" PRIu64 " was caused by %s #%" PRIu64
+                 ", which is about %s%s",
+                 log->service->name, answer->seq,
+                 check->logs[answer->cause_from].service->name,
+                 answer->cause_seq, none ? "no " : other, none ? noun : "");
+}
+
 /* One that names an event as its cause. */
 static enum evt_status check_event_cause(struct check *check,
                                          struct checked_log *log,
@@ -186,16 +201,11 @@ static enum evt_status check_event_cause(struct check *check,
     if (!check_known(check, log, answer, cause))
         return EVT_OK;
     /* What answers a lost event under whose number stands another one now
-     * (HC11) does not count against the order of that one. */
+     * (HC11) does not count against the saga of that one. */
     if (strcmp(cause->order_id, answer->order_id) == 0)
         check_answered_once(check, log, answer);
     else
-        check_broken(check, CHECK_S8, answer->subject,
-                     "%s #%" PRIu64 " was caused by %s #%" PRIu64
-                     ", which is about %s",
-                     log->service->name, answer->seq, from->service->name,
-                     answer->cause_seq,
-                     cause->order_id[0] != '\0' ? cause->order_id : "no order");
+        check_crossed(check, log, answer, cause->order_id);
     check_declared(check, log, answer, cause->type);
     return EVT_OK;
 }

@@ -5,7 +5,6 @@
  * it (cursors, timers, parked rows, snapshots of states); the events up to the
  * head are read later, in slices.  Next: check_log.c. */
 #include "audit/check_parts.h"
-#include "shop/shop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,7 +60,7 @@ static enum evt_status fits_its_file(struct check *check,
                               too_few);
 }
 
-/* ---- S7, L1, Q2: what is armed and parked at the instant ----------------- */
+/* ---- S7, Q2: what is armed and parked at the instant --------------------- */
 
 static enum evt_status keep_timer(struct check *check, struct checked_log *log,
                                   sqlite3_stmt *row)
@@ -102,7 +101,7 @@ static enum evt_status read_cursors(struct check *check,
 {
     enum evt_status rc = EVT_OK;
 
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
+    for (unsigned i = 0; i < check->services && rc == EVT_OK; i++) {
         rc = store_cursor(log->judged, check->options->services[i]->name,
                           &log->cursors[i]);
         log->has_cursor[i] = rc == EVT_OK;
@@ -147,19 +146,19 @@ static enum evt_status freeze_judged(struct check *check,
     return rc;
 }
 
-/* All three are judged as they are now, then looked at once more. */
+/* All are judged as they are now, then looked at once more. */
 enum evt_status check_freeze(struct check *check)
 {
     enum evt_status rc = EVT_OK;
     uint8_t hash[HASH_BYTES];
 
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
+    for (unsigned i = 0; i < check->services && rc == EVT_OK; i++) {
         check->logs[i].number = i;
         check->logs[i].service = check->options->services[i];
         check->logs[i].names = check->options->names;
         rc = freeze_judged(check, &check->logs[i]);
     }
-    for (unsigned i = 0; i < SERVICES && rc == EVT_OK; i++) {
+    for (unsigned i = 0; i < check->services && rc == EVT_OK; i++) {
         struct checked_log *log = &check->logs[i];
 
         rc = open_one(check, log, &log->later);

@@ -3,7 +3,7 @@
  * A pass in seq order for each part of the sagas.  In the first one every
  * event is hashed, decoded, compared with its cause and handed to the domain's
  * sums; in each, the events of the part's sagas go to the invariants that are
- * about one saga.  Next: check_causes.c; then shop/invariants.c. */
+ * about one saga.  Next: check_causes.c. */
 #include "audit/check_parts.h"
 
 #include <inttypes.h>
@@ -212,7 +212,7 @@ static enum evt_status take_snapshot(struct check *check,
     return EVT_OK;
 }
 
-/* What is left when the log has been read; S5 and S6 of the states, too. */
+/* What is left when the log has been read; the domain sees the states. */
 static void finish_folds(struct check *check, struct checked_log *log)
 {
     struct folded *folded, *next;
@@ -221,9 +221,10 @@ static void finish_folds(struct check *check, struct checked_log *log)
     {
         if (folded->snapshot_seq != 0)
             compare_snapshot(check, log, folded);
-        check->invariants->state(check, log,
-                                 &log->service->kinds[folded->id.kind],
-                                 folded->id.key, folded->state);
+        if (check->invariants->state != NULL)
+            check->invariants->state(check, log,
+                                     &log->service->kinds[folded->id.kind],
+                                     folded->id.key, folded->state);
     }
 }
 
@@ -251,7 +252,8 @@ static enum evt_status judge_once(struct check *check, struct checked_log *log,
     if (event != NULL && log->service->domain != NULL) {
         check_tags_add(log, event);
         fold_event(check, log, event);
-        check->invariants->sum(check, log, event);
+        if (check->invariants->sum != NULL)
+            check->invariants->sum(check, log, event);
     }
     return check_cause(check, log, row);
 }
@@ -267,10 +269,11 @@ static enum evt_status judge_row(struct check *check, struct checked_log *log,
         return EVT_OK;
     readable = decode(check, log, row, &event);
     if (readable && saga != NULL) {
-        saga->last_seq[log->number] = event.at.seq;
-        saga->last_type[log->number] = event.type;
+        saga->last[log->number] = (struct last){.seq = event.at.seq & SEQ_KEPT,
+                                                .type = event.type & TYPE_KEPT};
         wind_timers(log, &event, saga);
-        check->invariants->judge(check, log, saga, &event);
+        if (check->invariants->judge != NULL)
+            check->invariants->judge(check, log, saga, &event);
     }
     return check->part > 0
                ? EVT_OK
@@ -330,8 +333,11 @@ static enum evt_status note_later(struct check *check, struct checked_log *log)
     const char *why, *field;
     struct event event;
     struct row row;
-    enum evt_status rc = store_scan(log->later, NULL, log->head, log->known);
+    enum evt_status rc;
 
+    if (check->invariants->note == NULL)
+        return EVT_OK;
+    rc = store_scan(log->later, NULL, log->head, log->known);
     while (rc == EVT_OK &&
            (rc = store_next(log->later, &row, NULL)) == EVT_OK) {
         struct checked_saga *saga = check_saga(check, row.order_id);
@@ -412,7 +418,7 @@ static enum evt_status check_whole(struct check *check, struct checked_log *log)
 {
     enum evt_status rc;
 
-    for (unsigned i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < check->services; i++)
         log->answered[i] = check_alloc(check->logs[i].known / 8 + 1, 1);
     check_tags_open(log);
     rc = check_select(check, log, "SELECT seq FROM event WHERE seq < 1",
@@ -448,7 +454,7 @@ void check_log_free(struct checked_log *log)
         free(folded->state);
         free(folded);
     }
-    for (unsigned i = 0; i < SERVICES; i++)
+    for (unsigned i = 0; i < SERVICES_MAX; i++)
         free(log->answered[i]);
     free(log->notes);
     free(log->tag_sums);

@@ -5,7 +5,6 @@
 
 #include "audit/check.h"
 #include "core/codec.h"
-#include "shop/shop.h"
 
 #include <sqlite3.h>
 #include <uthash.h>
@@ -14,16 +13,22 @@
 struct checked_saga {
     char id[ID_BYTES];
     uint64_t armed_seq; /* the event that set its timer; 0 = none is armed */
-    /* of its newest event in each log; 0 and NO_MESSAGE = none */
-    uint64_t last_seq[SERVICES];
-    unsigned last_type[SERVICES];
-    uint8_t fires; /* its timer is overdue, by a little: in that log, plus 1 */
-    void *facts;   /* what the domain's invariants know of it */
+    void *facts;        /* what the domain's invariants know of it */
     UT_hash_handle hh;
+    uint8_t fires; /* its timer is overdue, by a little: in that log, plus 1 */
+    /* Of its newest event in each log; 0 and NO_MESSAGE = none.  In a word,
+     * since millions of these are kept. */
+    struct last {
+        uint64_t seq : 40;
+        uint64_t type : 24;
+    } last[];
 };
 
 struct folded; /* a state with its snapshot, see check_log.c */
 struct notes;  /* what events of a log are about, see check_notes.c */
+
+enum { TYPE_KEPT = 0xffffff };
+#define SEQ_KEPT UINT64_C(0xffffffffff)
 
 /* A timer that was armed when the log was judged. */
 struct armed_row {
@@ -33,29 +38,30 @@ struct armed_row {
 };
 
 struct checked_log {
-    unsigned number; /* in shop_services */
+    unsigned number; /* in options->services */
     const struct service *service;
     const struct domain *names; /* of messages, if the service has no domain */
     struct store *judged, *later; /* the log, for scans and for look-ups */
     uint64_t head, known;         /* judged up to there, evidence up to there */
     struct notes *notes;
-    uint64_t *tag_sums;          /* by block of events, see check_tags.c */
-    uint8_t *answered[SERVICES]; /* bit per cause: it has its event */
+    uint64_t *tag_sums;              /* by block of events, see check_tags.c */
+    uint8_t *answered[SERVICES_MAX]; /* bit per cause: it has its event */
     struct armed_row *timers;
     size_t timer_count;
-    struct cursor cursors[SERVICES];
-    bool has_cursor[SERVICES], needs_cursor[SERVICES];
+    struct cursor cursors[SERVICES_MAX];
+    bool has_cursor[SERVICES_MAX];
     struct folded *folds;
 };
 
 struct check {
     const struct check_options *options;
-    const struct check_invariants *invariants; /* of the domain, or empty */
+    const struct check_invariants *invariants; /* empty without a domain */
     check_report_fn *report;
     void *ctx;
     struct check_summary *summary;
-    char *why; /* STORE_WHY_BYTES */
-    struct checked_log logs[SERVICES];
+    char *why;         /* STORE_WHY_BYTES */
+    unsigned services; /* how many */
+    struct checked_log logs[SERVICES_MAX];
     struct checked_saga *sagas; /* of this part */
     unsigned part, parts;
     struct checked_views *views;  /* while Q3 is looked at */
@@ -65,12 +71,12 @@ struct check {
 
 /* ---- check.c: helpers of all parts -------------------------------------- */
 
-void check_broken(struct check *check, enum check_id id, const char *subject,
+void check_broken(struct check *check, unsigned id, const char *subject,
                   const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* The same of what goes away when @wait is done (NULL: it does not). */
-void check_waits(struct check *check, enum check_id id,
+void check_waits(struct check *check, unsigned id,
                  const struct check_wait *wait, const char *subject,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Who has not consumed all that the logs say of @saga; false: nobody. */

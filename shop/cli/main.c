@@ -69,6 +69,7 @@ int main(int argc, char **argv)
         .service_count = SERVICES,
         .invariants = &shop_invariants,
         .verbs = verbs_of_shop,
+        .show = "show",
         .words = words,
         .about = "Sends commands to the three services of a shop, asks their "
                  "read sides,\nand reads their logs.",

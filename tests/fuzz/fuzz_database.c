@@ -185,11 +185,11 @@ static void edit(struct taker *taker)
 
 /* ---- those who read it -------------------------------------------------- */
 
-static void count_report(void *ctx, enum check_id id, const char *subject,
+static void count_report(void *ctx, unsigned id, const char *subject,
                          const char *text, const struct check_wait *wait)
 {
     (void)wait;
-    MUST(id < CHECK_IDS && strlen(subject) > 0 && strlen(text) > 0);
+    MUST(id < CHECK_SHOP_IDS && strlen(subject) > 0 && strlen(text) > 0);
     (*(uint64_t *)ctx)++;
 }
 
@@ -197,9 +197,10 @@ static void check_it(bool final)
 {
     struct check_options options = {.invariants = &shop_invariants,
                                     .services = roster_services,
+                                    .service_count = SERVICES,
                                     .views = final ? roster_views : NULL,
                                     .final = final,
-                                    .order_runs = true,
+                                    .runs = {true},
                                     .now_ms = INT64_C(1700000100000)};
     char directory[160], scratch[160], why[STORE_WHY_BYTES] = "";
     struct check_summary summary;
@@ -212,7 +213,7 @@ static void check_it(bool final)
     options.scratch = scratch;
     rc = check_run(&options, count_report, &reports, &summary, why);
     MUST(rc == EVT_OK || why[0] != '\0');
-    for (unsigned i = 0; i < CHECK_IDS; i++)
+    for (unsigned i = 0; i < CHECK_SHOP_IDS; i++)
         counted += summary.broken[i];
     MUST(rc != EVT_OK || counted == reports);
 }

@@ -916,11 +916,11 @@ static void check_forks(struct sim *sim)
                        &sim->nodes[n].shell->subscriptions[i]);
 }
 
-static void report(void *ctx, enum check_id id, const char *subject,
+static void report(void *ctx, unsigned id, const char *subject,
                    const char *text, const struct check_wait *wait)
 {
     (void)wait;
-    sim_broken(ctx, check_name(id), "%s: %s", subject, text);
+    sim_broken(ctx, check_name(&shop_invariants, id), "%s: %s", subject, text);
 }
 
 static void write_journal(const struct sim *sim, const char *path)
@@ -943,9 +943,9 @@ void sim_check(struct sim *sim, bool final)
                                     .directory = ".",
                                     .vfs = "sim",
                                     .services = roster_services,
+                                    .service_count = SERVICES,
                                     .views = roster_views,
                                     .final = final,
-                                    .order_runs = sim->healing,
                                     .journal = journal,
                                     .scratch = "."};
     enum evt_status rc;
@@ -956,6 +956,8 @@ void sim_check(struct sim *sim, bool final)
     write_journal(sim, journal);
     if (sim->healing)
         options.now_ms = timers_clock(sim->nodes[0].shell);
+    for (unsigned n = 0; n < SERVICES; n++)
+        options.runs[n] = sim->healing;
     seams_act(sim, -1);
     rc = check_run(&options, report, sim, &summary, why);
     if (rc != EVT_OK)
@@ -965,8 +967,8 @@ void sim_check(struct sim *sim, bool final)
         sim_broken(sim, "look", "only %" PRIu64 " views were compared",
                    summary.views);
     sim_trace(sim, "checked: %" PRIu64 " orders, %" PRIu64 " unended",
-              summary.orders, summary.unended);
-    sim->result->orders = summary.orders;
+              summary.sagas, summary.unended);
+    sim->result->orders = summary.sagas;
     sim->result->events =
         summary.heads[0] + summary.heads[1] + summary.heads[2];
 }
