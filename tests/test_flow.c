@@ -220,6 +220,34 @@ Test(flow, prints_every_rule_and_timer_as_a_table)
     free(text);
 }
 
+/* A column is as wide as the longest name in it. */
+Test(flow, a_long_name_does_not_run_into_the_next_column)
+{
+    struct service renamed = *roster_services[1];
+    const struct service *services[SERVICES];
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    cr_assert_not_null(out);
+    for (unsigned i = 0; i < SERVICES; i++)
+        services[i] = roster_services[i];
+    renamed.name = "inventory-two";
+    services[1] = &renamed;
+    flow_print(out, &shop_domain, services, SERVICES);
+    fclose(out);
+    cr_assert_not_null(
+        strstr(text, "on               from          reacts        may emit\n"),
+        "%s", text);
+    cr_assert_not_null(
+        strstr(text, "StockRejected    inventory-two order         Order"),
+        "%s", text);
+    cr_assert_not_null(
+        strstr(text, "ReceiveStock     client        inventory-two Stock"),
+        "%s", text);
+    free(text);
+}
+
 Test(flow, prints_the_same_as_a_mermaid_flowchart)
 {
     char *text = printed(flow_print_mermaid);

@@ -313,7 +313,7 @@ void flow_print_ladder(FILE *out, const struct domain *domain,
 
 /* ---- the table ----------------------------------------------------------- */
 
-enum { LAST_COLUMN = 37, LINE_BYTES = 80 };
+enum { TYPE_COLUMNS = 16, NAME_COLUMNS = 9, LINE_BYTES = 80 };
 
 /* What the two tables below are printed from, and where. */
 struct tables {
@@ -321,6 +321,7 @@ struct tables {
     const struct domain *domain;
     const struct service *const *services;
     size_t count;
+    int types, names; /* columns for a message and for a service */
 };
 
 static const char *origin(const struct tables *tables, unsigned type)
@@ -340,17 +341,19 @@ static void print_types(const struct tables *tables, const unsigned *types,
 }
 
 /* The first two columns, on a type's first line only. */
-static void print_left(FILE *out, const char *type, const char *from,
-                       bool *first)
+static void print_left(const struct tables *tables, const char *type,
+                       const char *from, bool *first)
 {
-    fprintf(out, "%-16s %-9s ", *first ? type : "", *first ? from : "");
+    fprintf(tables->out, "%-*s %-*s ", tables->types, *first ? type : "",
+            tables->names, *first ? from : "");
     *first = false;
 }
 
 static void print_timer(const struct tables *tables, const struct timer *timer)
 {
     FILE *out = tables->out;
-    int column = LAST_COLUMN;
+    const int left = tables->types + 2 * tables->names + 3;
+    int column = left;
 
     column += fprintf(out, "%s after %g s, unless",
                       domain_type_name(tables->domain, timer->send),
@@ -360,8 +363,8 @@ static void print_timer(const struct tables *tables, const struct timer *timer)
         bool more = i + 1 < UNLESS_MAX && timer->unless[i + 1] != NO_MESSAGE;
 
         if (column + 1 + (int)strlen(name) + more > LINE_BYTES) {
-            fprintf(out, "\n%*s", LAST_COLUMN - 1, "");
-            column = LAST_COLUMN - 1;
+            fprintf(out, "\n%*s", left - 1, "");
+            column = left - 1;
         }
         column += fprintf(out, " %s%s", name, more ? "," : "");
     }
@@ -380,31 +383,43 @@ static void print_reactions(const struct tables *tables, unsigned type)
         const struct rule *rule = service_rule(service, type);
 
         if (rule != NULL) {
-            print_left(out, name, from, &first);
-            fprintf(out, "%-9s ", service->name);
+            print_left(tables, name, from, &first);
+            fprintf(out, "%-*s ", tables->names, service->name);
             print_types(tables, rule->may_emit, MAY_EMIT_MAX, " | ");
             fputs(rule->may_emit[0] == NO_MESSAGE ? "nothing\n" : "\n", out);
         }
         for (size_t t = 0; t < service->timer_count; t++) {
             if (service->timers[t].from != type)
                 continue;
-            print_left(out, name, from, &first);
-            fprintf(out, "%-9s ", service->name);
+            print_left(tables, name, from, &first);
+            fprintf(out, "%-*s ", tables->names, service->name);
             print_timer(tables, &service->timers[t]);
         }
     }
     if (first && flow_writer(tables->services, tables->count, type) != NULL) {
-        print_left(out, name, from, &first);
+        print_left(tables, name, from, &first);
         fputs("nobody\n", out);
     }
+}
+
+static void widen(int *columns, const char *name)
+{
+    if ((int)strlen(name) > *columns)
+        *columns = (int)strlen(name);
 }
 
 void flow_print(FILE *out, const struct domain *domain,
                 const struct service *const services[], size_t count)
 {
-    struct tables tables = {out, domain, services, count};
+    struct tables tables = {out,   domain,       services,
+                            count, TYPE_COLUMNS, NAME_COLUMNS};
 
-    fprintf(out, "%-16s %-9s %-9s %s\n", "on", "from", "reacts", "may emit");
+    for (unsigned type = 1; type < TYPES_MAX; type++)
+        widen(&tables.types, domain_type_name(domain, type));
+    for (size_t i = 0; i < count; i++)
+        widen(&tables.names, services[i]->name);
+    fprintf(out, "%-*s %-*s %-*s %s\n", tables.types, "on", tables.names,
+            "from", tables.names, "reacts", "may emit");
     for (unsigned type = 1; type < TYPES_MAX; type++)
         print_reactions(&tables, type);
 }
@@ -459,7 +474,7 @@ static void mermaid_edges(const struct tables *tables,
 void flow_print_mermaid(FILE *out, const struct domain *domain,
                         const struct service *const services[], size_t count)
 {
-    struct tables tables = {out, domain, services, count};
+    struct tables tables = {out, domain, services, count, 0, 0};
 
     fputs("flowchart TD\n", out);
     for (size_t i = 0; i < count; i++)
