@@ -53,8 +53,14 @@ END
 }
 
 fail() { # CODE TEXT [MORE LINES...]
-    printf 'run.sh: %s\n' "$2" "${@:3}" | sed '2,$s/^run.sh: /    /' >&2
-    exit "$1"
+    local code=$1 lines=()
+    shift
+    for REPLY; do
+        as_shown "$REPLY"
+        lines+=("$REPLY")
+    done
+    printf 'run.sh: %s\n' "${lines[@]}" | sed '2,$s/^run.sh: /    /' >&2
+    exit "$code"
 }
 
 # Says it.  What was asked is done whether or not that can be read; then the

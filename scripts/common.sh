@@ -38,3 +38,30 @@ within() { # SECONDS COMMAND...
 has_colours() {
     [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]
 }
+
+# Leaves TEXT in $REPLY as saga shows it: what is no UTF-8, controls the terminal
+# or is not seen (a bidi override, a zero width) as \xff or \u202e; see
+# libevents/base/text.h.
+as_shown() { # TEXT
+    local i c code
+    REPLY=''
+    for ((i = 0; i < ${#1}; i++)); do
+        c=${1:i:1}
+        # Bash takes a byte that is no character for one, and remembers it.
+        if [[ $c != [[:ascii:]] ]] && [ "$(LC_ALL=C; echo ${#c})" -eq 1 ]; then
+            c=\\x$(LC_ALL=C; printf %02x "'$c")
+            code=32
+        else
+            printf -v code %d "'$c"
+        fi
+        if ((code < 32 || code >= 0x7f && code <= 0x9f || code == 0xad ||
+            code == 0x61c || code >= 0x200b && code <= 0x200f ||
+            code >= 0x2028 && code <= 0x202e || code >= 0x2060 && code <= 0x206f ||
+            code == 0xfeff || code >= 0xfff0 && code <= 0xfffb)); then
+            printf -v c '\\u%04x' "$code"
+        elif ((code >= 0xe0000)); then
+            printf -v c '\\U%08x' "$code"
+        fi
+        REPLY+=$c
+    done
+}

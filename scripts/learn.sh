@@ -25,7 +25,8 @@ if [ $# -eq 0 ]; then
     exit 0
 fi
 if [ $# -gt 1 ]; then
-    echo "learn: unexpected argument '$2' (learn [CHAPTER])" >&2
+    as_shown "$2"
+    echo "learn: unexpected argument '$REPLY' (learn [CHAPTER])" >&2
     exit 64
 fi
 if [[ ! $1 =~ ^[0-9]{1,2}$ ]]; then

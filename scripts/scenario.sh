@@ -37,7 +37,8 @@ root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 cd "$root"
 
 fail() { # CODE TEXT
-    echo "scenario: $2" >&2
+    as_shown "$2"
+    echo "scenario: $REPLY" >&2
     exit "$1"
 }
 

@@ -316,6 +316,12 @@ usage() {
     ends_with 64 "$run" restart
     said=$(ends_with 64 "$run" restart bakery 2>&1)
     shows "$said" "restart takes a service \\(order inventory payment\\), not 'bakery'$"
+    said=$(ends_with 64 "$run" $'\u202eon\e[31m\xff\xc3\u200b' 2>&1)
+    shows "$said" "^run.sh: unexpected argument '\\\\u202eon\\\\u001b\[31m\\\\xff\\\\xc3\\\\u200b' "
+    said=$(ends_with 64 "$run" restart $'Käse\u202e' 2>&1)
+    shows "$said" "not 'Käse\\\\u202e'$"
+    said=$(ends_with 66 "$run" scenario $'\u202e\r' 2>&1)
+    shows "$said" "^scenario: no scenario '\\\\u202e\\\\u000d' "
     local wrong
     for wrong in soon 0 07 +5 ' 5' 5s 0x5 5e3 1.5 604800001 99999999999999999999; do
         ends_with 64 "$run" -d --order-deadline-ms "$wrong"
