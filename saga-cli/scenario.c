@@ -191,8 +191,15 @@ const struct verb verb_scenario = {
 const struct verb verb_learn = {
     .name = "learn",
     .group = LEARNING,
-    .examples = "learn 1",
+    .examples = "learn 1\n"
+                "learn exercise 3\n"
+                "learn progress",
     .summary = "walk through a chapter of the tutorial, command by command",
-    .args = "[CHAPTER]",
+    .args = "[CHAPTER]\nexercise CHAPTER\ncheck CHAPTER\nprogress",
     .words_max = WORDS_MAX,
+    .notes = "a chapter runs its commands, or those that you type, asks its "
+             "questions, and goes on where you left it. exercise makes a copy "
+             "of the source with a fault in it, under build/exercise; check "
+             "judges what you made of it.\nexits 0 if an exercise is solved, "
+             "1 if not yet",
     .run = run_learn};

@@ -28,7 +28,8 @@ width() {
 # as wide as it is, what is bold bold, code without its backticks, links without
 # their targets.  Blocks and tables stay as they are.
 render() {
-    sed -E -e 's/\[([^]]*)\]\([^)]*\)/\1/g' | awk -v wide="$(width)" \
+    sed -E -e 's/\[([^]]*)\]\([^)]*\)/\1/g' \
+        -e 's/(^|[ (])\*([^* ][^*]*)\*/\1\2/g' | awk -v wide="$(width)" \
         -v bold="$bold" -v code="$bold" -v off="$plain" '
         function put(word,  bare) {
             bare = word
@@ -98,17 +99,19 @@ go_on() { # WHAT ENTER DOES
 }
 
 # Asks until one of LETTERS is typed, into $REPLY; empty if the reader passes.
-# False at the end of input.
+# False at the end of input and for q.
 choose() { # LETTERS
     local letters=$1
     while :; do
-        printf '%sWhich one?%s %s[%s, Enter passes]%s ' "$bold" "$plain" "$dim" \
+        printf '%sWhich one?%s %s[%s, Enter passes, q leaves]%s ' "$bold" "$plain" "$dim" \
             "$(sed 's/./& /g; s/ $//' <<<"$letters")" "$plain"
         if ! IFS= read -r REPLY; then
             echo
             return 1
         fi
         REPLY=${REPLY,,}
+        [ "$REPLY" != q ] || return 1
+        [ "$REPLY" != s ] || REPLY='' # it skips, elsewhere
         [ -z "$REPLY" ] || [[ ${#REPLY} -eq 1 && $letters == *"$REPLY"* ]] || {
             echo "'$REPLY' is none of them."
             continue

@@ -182,6 +182,87 @@ endings_are_there() {
     done
 }
 
+# In a terminal, a chapter offers its commands, takes others, and asks.
+asked_and_resumed() {
+    local all
+    rm -rf "$work/state"
+    # shellcheck disable=SC2016 # for the chapter's shell
+    said=$(typed '\necho my own $SAGA_DIR\ns\nq\n' learn.sh 5)
+    shows "$said" 'my own /'
+    shows "$said" '; 3 of [12][0-9]\]'
+    # shellcheck disable=SC2016 # the backticks are Markdown's
+    if grep -F -e '**' -e '`' <<<"$said"; then return 1; fi
+    shows "$(cat "$work/state/saga/steps")" '^05 2 [12][0-9]$'
+    shows "$(typed 'q\n' learn.sh 5)" 'You left this chapter behind step 2 of '
+    # It goes on there, in the same state; the rest is skipped.
+    all=$(printf 's\\n%.0s' {1..20})
+    said=$(typed "\\necho again \$SAGA_DIR\\n${all:0:42}b\\nc\\n$all" learn.sh 5)
+    shows "$said" 'again /'
+    shows "$said" 'Which one'
+    said=$(XDG_STATE_HOME=$work/state "$saga" learn progress)
+    shows "$said" '^  5 Twice is once +done +1 of 2 answered right, 1 left'
+    shows "$said" '^  6 Pub/sub forgets +- +0 of 0 answered right, 3 left'
+}
+# Each chapter asks two or three questions with choices; the page has no answer.
+answers_are_there() {
+    local file n page question letters right
+    for file in "$root"/docs/tutorial/[0-9]*.md; do
+        n=$(basename "$file" | cut -c 1-2)
+        page=$(sed -n '/^## Questions/,/^## [^Q]/p' "$file")
+        [[ $(grep -c '^[0-9]\. ' <<<"$page") =~ ^[23]$ ]]
+        while read -r question; do
+            letters=$(sed -n "/^$question\. /,/^\([0-9]\.\|$\)/p" <<<"$page" |
+                sed -n 's/^   - \([a-z]\)\. .*/\1/p' | tr -d '\n')
+            right=$(sed -n "/^## $((10#$n)) /,/^## /p" \
+                "$root/docs/tutorial/answers.md" |
+                sed -n "s/^$question\. \*\*\([a-z]\)\.\*\* ..*/\1/p")
+            echo "$file: $question: $right of $letters"
+            [ ${#right} -eq 1 ]
+            [[ $letters == *"$right"* ]]
+        done < <(sed -n 's/^\([0-9]\)\. .*/\1/p' <<<"$page")
+    done
+    shows "$(cat "$root"/docs/tutorial/04-*.md)" 'What problem does the outbox solve'
+}
+exercises_are_there() {
+    local n patch copy=$work/copy
+    mkdir "$copy"
+    cp -r "$root"/{libevents,shop,order-svc,inventory-svc,payment-svc,bench} "$copy"
+    for n in {0..12}; do
+        grep -q '^## Exercise' "$root/docs/tutorial/$(printf '%02d' "$n")"-*.md
+        grep -q "learn check $n" "$root/docs/tutorial/$(printf '%02d' "$n")"-*.md
+        patch=$("$root/scripts/exercise.sh" patch "$n")
+        [ "$n" -eq 0 ] || [ "$n" -eq 12 ] ||
+            patch --dry-run -s -p1 -F0 -d "$copy" <"$root/$patch"
+    done
+}
+exercise_is_judged() {
+    local copy=$root/build/exercise/11
+    ends_with 64 "$root/scripts/learn.sh" exercise 13
+    rm -rf "$copy"
+    said=$(ends_with 66 "$root/scripts/learn.sh" check 11 2>&1)
+    shows "$said" "is not begun; './saga learn exercise 11' makes it"
+    said=$(ends_with 0 "$root/scripts/learn.sh" exercise 11 2>&1)
+    shows "$said" 'In the copy of the source in build/exercise/11, something is wrong'
+    shows "$said" 'stock, money and orders do not agree'
+    said=$(ends_with 1 "$root/scripts/learn.sh" check 11 2>&1)
+    shows "$said" '^Not yet: this is what is still wrong'
+    echo 'not C' >>"$copy/bench/one.c"
+    said=$(ends_with 1 "$root/scripts/learn.sh" check 11 2>&1)
+    shows "$said" '^Not yet: .* does not build'
+    cp "$root/bench/one.c" "$copy/bench/one.c"
+    said=$(ends_with 0 "$root/scripts/learn.sh" check 11 2>&1)
+    shows "$said" '^Solved\.'
+    # One of those that the simulation judges.
+    rm -rf "$root/build/exercise/01"
+    said=$(ends_with 0 "$root/scripts/learn.sh" exercise 1 2>&1)
+    shows "$said" 'BROKEN S8'
+    ends_with 1 "$root/scripts/learn.sh" check 1
+    cp "$root/order-svc/order.c" "$root/build/exercise/01/order-svc/order.c"
+    said=$(ends_with 0 "$root/scripts/learn.sh" check 1)
+    shows "$said" '^Solved\.'
+    rm -rf "$root/build/exercise"
+}
+
 nothing_to_leave_out() {
     local names
     for names in '' 'inbox,' ',inbox' 'inbox,,guards'; do
@@ -213,7 +294,7 @@ keys() { # FILE
 walked() {
     local said file
     file=$(echo "$root"/docs/tutorial/00-*.md)
-    said=$(timeout 120 "$root/scripts/learn.sh" 0 < <(keys "$file"))
+    said=$(XDG_STATE_HOME=$work/walked timeout 120 "$root/scripts/learn.sh" 0 < <(keys "$file"))
     shows "$said" 'CONFIRMED · 5 events'
     shows "$said" 'all 14 hold'
     # Of a command's line, the last word is the question; then a blank is right.
@@ -243,6 +324,10 @@ it 'scenarios and chapters are listed and shown' listed
 it 'TERM, Ctrl-C and kill -9 leave no service behind' killed_leaves_nothing
 it 'a row of the lab is as written, or it is told what is not' rows_are_judged
 it 'a run without something ends with what was foretold of it' foretold_or_not
+it 'a chapter asks its questions, and goes on where it was left' asked_and_resumed
+it 'each question has an answer among its choices' answers_are_there
+it 'each chapter has an exercise that can be made' exercises_are_there
+it 'an exercise is solved when its fault is repaired, and not before' exercise_is_judged
 it 'each scenario has endings to choose from, and an answer' endings_are_there
 if [ -x "$root/build/bin/saga" ]; then
     it 'in a terminal one predicts before the run, and is told how well' predicted
