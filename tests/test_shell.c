@@ -600,6 +600,113 @@ Test(shell,
     cluster_remove(cluster);
 }
 
+/* ---- a publisher with structs and numbers of its own ----------------------
+ */
+
+/* What another program's StockReserved lies in: nothing stands where the shop
+ * has it, and its types have other numbers. */
+struct theirs {
+    int64_t cents;
+    uint32_t count;
+    struct their_line {
+        int64_t pieces;
+        char what[SKU_BYTES];
+    } lines[2];
+    char who[CUSTOMER_BYTES];
+};
+enum { THEIR_RESERVED = 77 };
+
+#define THEIR_LINES                                                            \
+    {                                                                          \
+        "lines", FIELD_LIST, AT_LIST(struct theirs, count, lines),             \
+            .min = 1, .max = 2, .items = their_line                            \
+    }
+
+static const struct field their_line[] = {
+    {"sku", FIELD_ID, AT(struct their_line, what)},
+    {"quantity", FIELD_INT, AT(struct their_line, pieces), .max = 1000},
+    {.name = NULL},
+};
+static const struct field their_reserved[] = {
+    {"customer", FIELD_ID, AT(struct theirs, who)},
+    THEIR_LINES,
+    {"total_cents", FIELD_INT, AT(struct theirs, cents), .max = INT64_MAX},
+    {.name = NULL},
+};
+/* The same name and version, defined differently: what the shop counts as
+ * total_cents is called something else, or is wider than it may be. */
+static const struct field their_other[] = {
+    {"customer", FIELD_ID, AT(struct theirs, who)},
+    THEIR_LINES,
+    {"total_units", FIELD_INT, AT(struct theirs, cents), .max = INT64_MAX},
+    {.name = NULL},
+};
+
+/* Appends to inventory-svc's log what a program with @fields would. */
+static void plant_theirs(struct cluster *cluster, const struct field *fields,
+                         const char *order, int64_t cents)
+{
+    const struct message message = {.type = THEIR_RESERVED,
+                                    .version = 1,
+                                    .name = "StockReserved",
+                                    .fields = fields};
+    const struct domain domain = {.messages = &message,
+                                  .message_count = 1,
+                                  .payload_bytes = sizeof(struct theirs),
+                                  .payload_align = alignof(struct theirs)};
+    struct event event = {.type = THEIR_RESERVED};
+    struct theirs *theirs = (void *)event.data;
+    uint8_t data[DATA_MAX];
+    struct row row;
+
+    text_copy(event.order_id, sizeof event.order_id, order);
+    text_copy(theirs->who, sizeof theirs->who, "alice");
+    text_copy(theirs->lines[0].what, SKU_BYTES, "widget");
+    theirs->lines[0].pieces = 1;
+    theirs->count = 1;
+    theirs->cents = cents;
+    codec_to_row(&domain, &event, data, &row);
+    plant(cluster, INVENTORY_SVC, &row);
+}
+
+Test(shell, services_share_encoded_fields_and_no_struct_or_number)
+{
+    struct cluster *cluster = seeded();
+
+    cluster_stop(cluster, INVENTORY_SVC);
+    plant_theirs(cluster, their_reserved, "o-7", 1990);
+    cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
+    cluster_run(cluster, 1000);
+    cr_assert_eq(ask(cluster, PAYMENT_SVC, "SELECT count(*) FROM parked"), 0);
+    cr_assert_eq(ask(cluster, PAYMENT_SVC,
+                     "SELECT count(*) FROM event WHERE order_id = 'o-7'"
+                     " AND type = 'PaymentCharged'"),
+                 1);
+    cluster_remove(cluster);
+}
+
+Test(shell, one_name_and_version_defined_differently_is_parked)
+{
+    struct cluster *cluster = seeded();
+
+    cluster_stop(cluster, INVENTORY_SVC);
+    plant_theirs(cluster, their_other, "o-7", 1990);
+    plant_theirs(cluster, their_reserved, "o-8", ORDER_TOTAL_MAX + 1);
+    plant_theirs(cluster, their_reserved, "o-9", 1990);
+    cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
+    cluster_run(cluster, 1000);
+    cr_assert_eq(ask(cluster, PAYMENT_SVC, "SELECT count(*) FROM parked"), 2);
+    cr_assert_eq(ask(cluster, PAYMENT_SVC,
+                     "SELECT count(*) FROM event WHERE type = 'PaymentCharged'"
+                     " AND order_id IN ('o-7', 'o-8')"),
+                 0, "it was misread");
+    cr_assert_eq(ask(cluster, PAYMENT_SVC,
+                     "SELECT count(*) FROM event WHERE order_id = 'o-9'"
+                     " AND type = 'PaymentCharged'"),
+                 1, "what stands behind them is handled");
+    cluster_remove(cluster);
+}
+
 /* What an upgrade would do: the parked bytes now decode. */
 static void heal_parked(struct cluster *cluster)
 {
