@@ -103,11 +103,10 @@ PURE := $(BUILD)/order-svc/order.o $(BUILD)/inventory-svc/inventory.o \
 # What programs outside may include; the order is that of the manual page.  A
 # header here includes no header of ours that is not here.
 PUBLIC_HEADERS := $(addprefix libevents/, core/message.h core/domain.h \
-    core/lexicon.h \
-    core/event.h core/service.h read/view.h host/host.h net/client.h \
-    net/address.h stream/request.h core/codec.h core/json.h core/flow.h \
+    core/lexicon.h core/event.h core/service.h read/view.h host/host.h \
+    net/client.h net/packer.h net/address.h stream/request.h core/codec.h core/json.h core/flow.h \
     audit/check.h audit/check_parts.h log/store.h base/status.h base/text.h) \
-    $(addprefix saga-cli/, saga_main.h verbs.h saga.h story.h) shop/shop.h
+    $(addprefix saga-cli/, saga_main.h verbs.h saga.h story.h)
 
 COMMANDS := $(SERVICES:%=$(BUILD)/bin/%) $(BUILD)/bin/saga $(BUILD)/bin/saga-web
 GENERIC := $(BUILD)/saga-generic
@@ -231,26 +230,6 @@ $(NEXT): $(BUILD)/tests/next/shop.o $(SHOP) $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(NNG) $(LIBS)
 
-# The library for the conducted shop, as pkg-config finds it: test_conductor.sh
-# and bench/conductor.sh build examples/conductor on that, elsewhere.  Until the
-# library knows no shop, tests/conductor stands in for shop/.
-CONDUCTED := $(BUILD)/conducted
-CONDUCTED_LIB := $(patsubst %.c,$(CONDUCTED)/%.o,$(LIB_SOURCES))
-$(CONDUCTED_LIB): $(CONDUCTED)/%.o: %.c $(FLAGS_FILE) | packages
-	@mkdir -p $(@D)
-	$(call say,cc,$@)
-	$(Q)$(subst -Ilibevents,-Ilibevents -Itests/conductor,$(COMPILE)) -MMD -MP -c -o $@ $<
-$(CONDUCTED)/libsagaevents.a: $(CONDUCTED_LIB)
-	@rm -f $@
-	$(Q)ar rcs $@ $^
-$(CONDUCTED)/sagaevents.pc: $(CONDUCTED)/libsagaevents.a
-	$(Q){ echo 'Name: sagaevents'; echo 'Description: for the conducted shop'; \
-	    echo 'Version: $(VERSION)'; \
-	    echo 'Cflags: -fno-strict-aliasing -D_GNU_SOURCE -I$(CURDIR)/libevents -I$(CURDIR)/tests/conductor -I$(CURDIR)'; \
-	    echo 'Libs: $(filter -fsanitize% --coverage,$(HARDEN) $(CFLAGS)) $(abspath $<) $(NNG) $(LIBS)'; } > $@
-.PHONY: conducted
-conducted: $(CONDUCTED)/sagaevents.pc
-
 # A service that ./saga was not built with, for test_fourth.sh.
 FOURTH := $(BUILD)/tests/fourth/shipping-svc
 $(BUILD)/tests/fourth/shop.c: shop/shop.c tests/fourth/catalogue.sed
@@ -304,7 +283,7 @@ $(FUZZ_SEED): $(call objects,tests/fuzz/seed.c tests/sample.c) $(FUZZ_COMMON)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
--include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES)) $(PIC_OBJECTS:.o=.d) $(CONDUCTED_LIB:.o=.d)
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES)) $(PIC_OBJECTS:.o=.d)
 
 # ---- installing ---------------------------------------------------------------
 
@@ -324,6 +303,13 @@ INSTALL := $(foreach v,DESTDIR prefix bindir libdir includedir mandir \
 stage: $(STAGED) ## build what make install puts down: then root only copies
 install: stage ## the library, its headers, saga, manual pages: PREFIX=/usr/local DESTDIR=
 	$(Q)$(INSTALL) install $(STAGE) $(PUBLIC_HEADERS)
+# As it is for those who build on it: tests/test_conductor.sh, bench/conductor.sh.
+INSTALLED := $(BUILD)/prefix/lib/pkgconfig/sagaevents.pc
+$(INSTALLED): $(STAGED) $(PUBLIC_HEADERS) scripts/install.sh libevents/sagaevents.pc.in VERSION
+	$(Q)p=$(call quoted,$(abspath $(BUILD)/prefix)) && \
+	    prefix=$$p bindir=$$p/bin libdir=$$p/lib includedir=$$p/include \
+	    mandir=$$p/man completionsdir=$$p/bash DESTDIR= \
+	    scripts/install.sh install $(STAGE) $(PUBLIC_HEADERS) 2>/dev/null
 uninstall: ## take away what make install has put down: PREFIX= DESTDIR= as there
 	$(Q)$(INSTALL) uninstall $(STAGE) $(PUBLIC_HEADERS)
 
@@ -332,7 +318,7 @@ uninstall: ## take away what make install has put down: PREFIX= DESTDIR= as ther
 # Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
 SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
-tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) conducted $(PRELOADS) $(BUILD)/bench/layers $(BUILD)/bench/floor ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) $(INSTALLED) $(PRELOADS) $(BUILD)/bench/layers $(BUILD)/bench/floor ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 
@@ -470,7 +456,7 @@ $(PEERS)/syncs.so: bench/peers/syncs.c | peer-packages
 	$(Q)$(COMPILE) -fPIC -shared -o $@ $<
 
 .PHONY: bench-conductor
-bench-conductor: all conducted $(BUILD)/bench/either ## the shop against the conducted one, in turn
+bench-conductor: all $(INSTALLED) $(BUILD)/bench/either ## the shop against the conducted one, in turn
 	$(Q)bench/conductor.sh $(BUILD)
 
 .PHONY: bench-layers
@@ -548,7 +534,7 @@ check-layers: ## no arrow runs up, and every name says its module
 .PHONY: check-format
 check-format: ## every C file is as clang-format 14 would write it
 	$(Q)$(ONLY_ON_12); clang-format-14 --dry-run -Werror $(SOURCES) $(wildcard \
-	    examples/*/*.[ch] tests/conductor/*/*.[ch] \
+	    examples/*/*.[ch] \
 	    $(addsuffix /*.h,libevents/* libevents/net/nng shop shop/cli saga-cli saga-web tests \
 	    tests/sim tests/fuzz bench bench/peers $(SERVICES))) \
 	    $(wildcard bench/peers/*.c)

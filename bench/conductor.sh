@@ -19,8 +19,9 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 # ---- the two shops ----------------------------------------------------------
 
 cp -r examples/conductor "$work/example"
-PKG_CONFIG_PATH=$build/conducted make -s -C "$work/example" \
-    BUILD="$work/conducted"
+libraries=$(PKG_CONFIG_PATH=$build/prefix/lib/pkgconfig pkg-config --static --libs sagaevents)
+PKG_CONFIG_PATH=$build/prefix/lib/pkgconfig make -s -C "$work/example" \
+    BUILD="$work/conducted" libs="${libraries/-lsagaevents/-l:libsagaevents.a}"
 
 choose() { # order|conductor: $first, $bin, $saga
     first=$1 bin=$build/bin saga=$build/bin/saga

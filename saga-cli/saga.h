@@ -116,7 +116,7 @@ const char *saga_usual_directory(void);
 /* Whether no run.sh is above this program, which is typed by its name then. */
 bool hint_is_installed(void);
 /* Hints are written with "./saga ", and told with what is to be typed here:
- * "SAGA_DIR=/tmp/x /opt/shop/saga ", or "./saga " in the directory of run.sh
+ * "SAGA_DIR=/tmp/x /opt/x/saga ", or "./saga " in the directory of run.sh
  * if the data directory is the usual one.  They are about what @saga looks at,
  * which is borrowed. */
 void hint_about(const struct saga *saga);

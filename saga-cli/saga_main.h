@@ -3,8 +3,8 @@
  * The verbs of this folder work on the services of any domain: they ask them
  * and read their files, and learn from descriptions what they do.  A domain
  * adds what only it can know: verbs of its own, words for its events, what a
- * saga has come to, and what its events must add up to.  shop/cli/main.c is an
- * example. */
+ * saga has come to, and what its events must add up to.  saga-cli/main.c is the
+ * smallest one. */
 #ifndef SAGA_MAIN_H
 #define SAGA_MAIN_H
 
@@ -46,7 +46,7 @@ struct saga_tool {
     const struct check_invariants *invariants;
 
     const struct verb *const *verbs; /* its own; ends with NULL */
-    const char *show; /* the one that shows what a tag names, "sku:widget" */
+    const char *show; /* the one that shows what a tag names, "parcel:7" */
     const struct verb_words *words; /* ends with verb == NULL */
     const char *about;      /* a sentence for the manual page, in lines */
     const char *a_saga;     /* what its people call one, with the article */

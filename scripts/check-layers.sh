@@ -11,7 +11,8 @@
 #     would show arrows that are not there;
 #   - an extern name that does not begin with its module, which is its file or
 #     the header that declares it;
-#   - a file of more than 600 lines or a function of more than 55.
+#   - a file of more than 600 lines or a function of more than 55;
+#   - a word of the shop (shop/words.txt) in the library.
 #
 #   check-layers.sh rooms    prints the table of rooms and what each may include
 set -euo pipefail
@@ -282,7 +283,17 @@ sizes() {
             print $2 ": " $1 " lines, more than " longest }'
 }
 
-{ arrows; foreign; used_by; names; sizes; } >"$work/violations"
+# A word of the shop in the library.
+words() {
+    { grep -v '^#' shop/words.txt
+        sed -n 's/^    { [A-Z_]*, *[0-9]*, "\([A-Za-z]*\)",.*/\1/p' shop/shop.c; } |
+        LC_ALL=C sort -u >"$work/words"
+    printf '%s\n' "${sources[@]}" | grep -E '^(libevents|saga-cli)/' |
+        { xargs grep -nowiFf "$work/words" || true; } |
+        sed 's/^\([^:]*\):\([0-9]*\):\(.*\)/\1: speaks of the shop (shop\/words.txt), line \2: \3/'
+}
+
+{ arrows; foreign; used_by; names; sizes; words; } >"$work/violations"
 if [ -s "$work/violations" ]; then
     cat "$work/violations" >&2
     count=$(wc -l <"$work/violations")

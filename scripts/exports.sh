@@ -44,17 +44,19 @@ awk '
             more = line ~ /\\$/
             next
         }
+        code = ""
         while (comment || (at = index(line, "/*"))) {
             if (!comment) {
-                statement = statement substr(line, 1, at - 1)
+                code = code substr(line, 1, at - 1) " "
                 line = substr(line, at + 2)
-                comment = 1
             }
-            if (!(at = index(line, "*/")))
-                next
-            line = substr(line, at + 2)
-            comment = 0
+            at = index(line, "*/")
+            comment = !at
+            line = at ? substr(line, at + 2) : ""
+            if (comment)
+                break
         }
+        line = code line
         sub(/\/\/.*/, "", line)
         n = split(line, letters, "")
         for (i = 1; i <= n; i++) {

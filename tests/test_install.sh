@@ -134,8 +134,8 @@ deposits() { # NAME LIBRARY-PATH
     same '{"deposits":[{"customer":"alice","cents":250}],"as_of":{"till":1}}' \
         "$(LD_LIBRARY_PATH=$2 "$out/deposit" "$SAGA_DIR" alice 250)"
     shows "$("$prefix/bin/saga" status)" '^  till +[0-9]+ +1 event +up to date'
-    shows "$("$prefix/bin/saga" log till)" ' FundsDeposited .*alice'
-    shows "$("$prefix/bin/saga" flow)" '^DepositFunds +client +till +FundsDeposited$'
+    shows "$("$prefix/bin/saga" log till)" ' CoinsDeposited .*alice'
+    shows "$("$prefix/bin/saga" flow)" '^DepositCoins +client +till +CoinsDeposited$'
     end till TERM
     same 0 "$ended"
 }
@@ -174,7 +174,7 @@ into_a_package() {
     said=$(PKG_CONFIG_LIBDIR="$work/a package$libs/pkgconfig:$(pkg-config \
         --variable pc_path pkg-config)" PKG_CONFIG_PATH='' \
         pkg-config --cflags --libs sagaevents)
-    shows "$said" '^-I/usr/include/sagaevents '
+    shows "$said" '(^| )-I/usr/include/sagaevents '
     shows "$said" ' -L/usr/lib/somewhere -lsagaevents '
     in_source uninstall DESTDIR="$work/a package" PREFIX=/usr libdir=$libs
     [ ! -e "$work/a package" ]

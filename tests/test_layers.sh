@@ -47,6 +47,17 @@ the_library_looks_into_the_shop() {
     shows "$said" 'libevents/net/address.c: must not include order-svc/order.h'
 }
 
+the_library_speaks_of_the_shop() {
+    local said
+    build_house
+    sed -i '1a /* as many Widget as there are */' "$house/libevents/core/flow.c"
+    sed -i '1a static const char *const first = "OrderPlaced";' \
+        "$house/saga-cli/flow.c"
+    said=$(complaint)
+    shows "$said" 'libevents/core/flow.c: speaks of the shop \(.*\), line 2: Widget$'
+    shows "$said" 'saga-cli/flow.c: speaks of the shop \(.*\), line 2: OrderPlaced$'
+}
+
 a_library_is_in_the_wrong_room() {
     local said
     build_house
@@ -132,8 +143,9 @@ something_is_too_long() {
 
 it 'the house is as it is drawn' it_is_as_drawn
 it 'an include that runs up is named' an_arrow_runs_up
-it 'the library includes nothing of the shop but its catalogue' \
+it 'the library includes nothing of the shop' \
     the_library_looks_into_the_shop
+it 'a word of the shop in the library is named' the_library_speaks_of_the_shop
 it 'a header of another library in a room not meant for it is named' \
     a_library_is_in_the_wrong_room
 it 'an include without its room is named' an_include_names_no_room

@@ -143,7 +143,7 @@ struct check_options {
     int64_t now_ms;          /* on the clock of the timer rows: Unix time */
     const char *journal;     /* a file, or NULL.  One line for each command that
                                 was answered "done", written after the answer:
-            {"command":ID,"type":"PlaceOrder","service":"order","log":HEX,"seq":N}
+            {"command":ID,"type":NAME,"service":NAME,"log":HEX,"seq":N}
                                 A last line without its newline is ignored. */
     const char *scratch; /* where Q3 rebuilds views; NULL = $TMPDIR or /tmp */
     unsigned parts;      /* of the sagas; 0 = as many as memory is to bear */
@@ -158,7 +158,7 @@ struct check_wait {
     uint64_t at, head; /* where the file was, and @source's log */
 };
 
-/* One violation.  @subject is the id of a saga, a tag ("sku:widget"), a
+/* One violation.  @subject is the id of a saga, a tag ("parcel:7"), a
  * service, a view or a command id; @text is a sentence without its full stop.
  * @wait is NULL, or what has to be done for the violation to go away: Q1 to Q3
  * while work is under way.  All borrowed. */

@@ -222,7 +222,7 @@ static bool check_kind(void *ctx, json_t *json, size_t i)
            read_types(ctx, folds, folded, FOLDS_MAX) && check_fields(fields);
 }
 
-/* A fault point is two names: "payment/decline". */
+/* A fault point is two names: "till/refuse". */
 static bool is_point(const char *point)
 {
     const char *slash = strchr(point, '/');

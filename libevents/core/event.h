@@ -47,7 +47,7 @@ struct event {
     unsigned type;              /* the domain's number for it */
     char source[SERVICE_BYTES]; /* the service whose log holds it */
     struct position at;
-    char order_id[ID_BYTES]; /* the saga; "" for stock, product, funds */
+    char order_id[ID_BYTES]; /* the saga; "" for none */
     int64_t time_ms;         /* Unix time, for display: no decision uses two
                                 processes' clocks */
     struct cause cause;

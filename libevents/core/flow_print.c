@@ -138,8 +138,7 @@ static void repeat(FILE *out, char what, int times)
         fputc(what, out);
 }
 
-/* "undoes PaymentCharged", "instead of PaymentCharged", "30 s after
- * OrderPlaced", or nothing. */
+/* "undoes Reserved", "instead of Reserved", "30 s after Asked", or nothing. */
 static void note_on(const struct ladder *ladder, unsigned type, char *note,
                     size_t size)
 {

@@ -1,7 +1,7 @@
 /* service.c - what surrounds every decision: loading the states that a cause
  * names, and asserting what a decision must keep.
  *
- * Nothing here knows the shop, the log or the network.  Each assertion guards
+ * Nothing here knows a domain, the log or the network.  Each assertion guards
  * against a mistake in a domain's tables or functions, never against input:
  * that was checked when it was decoded.  Next: shell.c, which drives this. */
 #include "core/service.h"

@@ -26,8 +26,8 @@ struct decision {
     size_t payload_bytes; /* of the domain; set before decide is called */
     bool emitted;
     struct event event;  /* type, order_id, data; the shell adds the rest */
-    const char *refusal; /* NULL, or static text: "unknown product" */
-    const char *field;   /* what it is about: a field, a sku; or NULL */
+    const char *refusal; /* NULL, or static text: "unknown item" */
+    const char *field;   /* what it is about: a field, a key; or NULL */
 };
 
 /* Emits an event of @type for the saga of @cause, and returns its payload to
@@ -83,7 +83,7 @@ struct timer {
 
 /* A decision to use in a rule's place while the fault point @name is set. */
 struct fault_rule {
-    const char *name; /* "payment/decline" */
+    const char *name; /* "till/refuse" */
     const char *what; /* happens then, as `saga fault ls` says it */
     unsigned on;
     decide_fn *decide;

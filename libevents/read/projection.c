@@ -6,7 +6,7 @@
  * be read is noted and passed over: a view never stops for one.  Questions are
  * in queries.c, the transaction of a generation in generation.c, the making of
  * a new one in rebuild.c, the file itself in view_db.c; what the rows mean is
- * the domain's (order-svc/view.c). */
+ * the domain's (view.h). */
 #include "read/projection_internal.h"
 
 #include "base/fault.h"

@@ -1,8 +1,8 @@
 /* view.h - what a read model is, for its author.
  *
  * A view is a schema, its statements, and two functions: one folds an event
- * into rows, the other answers questions from them.  order-svc/view.c and its
- * siblings are written against this file; projection.h does the rest. */
+ * into rows, the other answers questions from them.  projection.h does the
+ * rest. */
 #ifndef VIEW_H
 #define VIEW_H
 
@@ -12,10 +12,9 @@
 
 struct view_db; /* a view's open database with its prepared statements */
 
-/* A read model.  The domain side (order-svc/view.c and its siblings) is a
- * schema, its statements, and two functions. */
+/* A read model. */
 struct view {
-    const char *name;            /* "order", "stock", "account" */
+    const char *name;            /* "parcels" */
     const struct domain *domain; /* what it is told of */
     const char *const *sources; /* the logs it is folded from; ends with NULL */
     unsigned revision;  /* raise when anything below changes: old files are

@@ -124,7 +124,7 @@ static const char *value_text(sqlite3_stmt *scan, int column,
     return text;
 }
 
-/* "orders o-7", "statement alice/12": the table and the row's key. */
+/* "sagas s-7", "entries bob/12": the table and the row's key. */
 static void row_name(const struct view_diff *diff, sqlite3_stmt *scan,
                      char *text, size_t size)
 {

@@ -15,8 +15,9 @@ enum {
 
 struct command {
     unsigned type;
-    char command_id[ID_BYTES]; /* chosen by the client; PlaceOrder: order id */
-    char order_id[ID_BYTES];   /* "" for stock, product and funds */
+    char command_id[ID_BYTES]; /* chosen by the client; one that opens a saga is
+                                  its id */
+    char order_id[ID_BYTES];   /* the saga's; "" for none */
     alignas(max_align_t) unsigned char data[PAYLOAD_BYTES_MAX];
 };
 

@@ -17,7 +17,7 @@ int64_t timers_clock(const struct shell *shell)
 }
 
 /* Timers that fell due while we were away must not fire before we know what
- * happened meanwhile: the payment may be in the first pull. */
+ * happened meanwhile: what disarms it may be in the first pull. */
 void timers_hold(struct shell *shell)
 {
     shell->timers_held = true;

@@ -1,7 +1,8 @@
 /* deposit.c - deposit DIRECTORY CUSTOMER CENTS: sends the till a command, and
  * prints what its view says then. */
+#include "coins.h"
+
 #include <net/client.h>
-#include <shop/shop.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,19 +49,20 @@ static int deposit(struct client *client, const struct command *command)
 
 int main(int argc, char **argv)
 {
-    struct command command = {.type = DEPOSIT_FUNDS};
+    struct command command = {.type = DEPOSIT_COINS};
     struct client *client;
     char why[256];
     int code;
 
     if (argc != 4)
         return fail("usage: deposit DIRECTORY CUSTOMER CENTS");
-    if (client_open(argv[1], NULL, &client, why, sizeof why) != EVT_OK)
+    if (client_open(&coins_domain, argv[1], NULL, &client, why, sizeof why) !=
+        EVT_OK)
         return fail(why);
     client_new_id("d", command.command_id);
-    snprintf(payload_in(command.data)->customer,
-             sizeof payload_in(command.data)->customer, "%s", argv[2]);
-    payload_in(command.data)->amount_cents = strtoll(argv[3], NULL, 10);
+    snprintf(coins_in(command.data)->customer,
+             sizeof coins_in(command.data)->customer, "%s", argv[2]);
+    coins_in(command.data)->cents = strtoll(argv[3], NULL, 10);
     code = deposit(client, &command);
     client_close(client);
     return code;

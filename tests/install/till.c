@@ -1,12 +1,13 @@
 /* till.c - a service: it takes deposits, and counts them for each customer. */
+#include "coins.h"
+
 #include <core/service.h>
 #include <host/host.h>
-#include <shop/shop.h>
 
 static decide_fn take;
 
 static const struct rule rules[] = {
-    {DEPOSIT_FUNDS, take, {FUNDS_DEPOSITED}},
+    {DEPOSIT_COINS, take, {COINS_DEPOSITED}},
 };
 
 enum kind_number { PURSE };
@@ -19,12 +20,12 @@ static void take(const struct states *states, const struct event *cause,
                  struct decision *out)
 {
     const struct purse *purse =
-        state_of(states, PURSE, payload_of(cause)->customer);
+        state_of(states, PURSE, coins_of(cause)->customer);
 
-    if (payload_of(cause)->amount_cents > FUNDS_TOTAL_MAX - purse->cents)
-        refuse(out, "more than a purse can hold", "amount_cents");
+    if (coins_of(cause)->cents > PURSE_MAX - purse->cents)
+        refuse(out, "more than a purse can hold", "cents");
     else
-        emit(out, FUNDS_DEPOSITED, cause);
+        emit(out, COINS_DEPOSITED, cause);
 }
 
 static void evolve(void *state, const char *key, const struct event *own)
@@ -32,11 +33,11 @@ static void evolve(void *state, const char *key, const struct event *own)
     struct purse *purse = state;
 
     (void)key;
-    purse->cents += payload_of(own)->amount_cents;
+    purse->cents += coins_of(own)->cents;
 }
 
 static const struct field fields[] = {
-    {"cents", FIELD_INT, AT(struct purse, cents), .max = FUNDS_TOTAL_MAX},
+    {"cents", FIELD_INT, AT(struct purse, cents), .max = PURSE_MAX},
     {.name = NULL},
 };
 
@@ -46,7 +47,7 @@ static const struct kind kinds[] = {
                sizeof(struct purse),
                fields,
                evolve,
-               {FUNDS_DEPOSITED},
+               {COINS_DEPOSITED},
                .revision = 1},
 };
 
@@ -54,7 +55,7 @@ static const char *const nobody[] = {NULL};
 
 static const struct service till = {
     .name = "till",
-    .domain = &shop_domain,
+    .domain = &coins_domain,
     .listens_to = nobody,
     .rules = rules,
     .rule_count = sizeof rules / sizeof rules[0],
@@ -73,8 +74,7 @@ static const char *const statements[] = {
 static enum evt_status project(struct view_db *db, const struct event *event)
 {
     return view_run(db, 0, "iti", (int64_t)event->at.seq,
-                    payload_of(event)->customer,
-                    payload_of(event)->amount_cents);
+                    coins_of(event)->customer, coins_of(event)->cents);
 }
 
 static json_t *query(struct view_db *db, const json_t *request)
@@ -90,7 +90,7 @@ static const char *const sources[] = {"till", NULL};
 
 static const struct view view = {
     .name = "deposits",
-    .domain = &shop_domain,
+    .domain = &coins_domain,
     .sources = sources,
     .revision = 1,
     .schema = "CREATE TABLE deposits (seq INTEGER PRIMARY KEY,"
