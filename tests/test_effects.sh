@@ -221,9 +221,10 @@ interrupted() { # SIGNAL
     resume payment
     asked 0 wait "hurry-$1"
 }
-# It has said in advance what is to be told: it catches SIGINT.
+# It has said in advance what is to be told: it catches SIGINT.  So does the
+# bash that will become it, if that has a trap.
 is_ready() { # PID
-    (($((16#$(awk '/^SigCgt/ { print $2 }' "/proc/$1/status"))) & 2))
+    [ "$(<"/proc/$1/comm")" = saga ] && (($((16#$(awk '/^SigCgt/ { print $2 }' "/proc/$1/status"))) & 2))
 }
 interrupted_unknown() {
     shop

@@ -122,8 +122,7 @@ static size_t add_item_tags(struct tag tags[], size_t count,
 size_t event_tags(const struct domain *domain, const struct event *event,
                   struct tag tags[EVENT_TAGS_MAX])
 {
-    const struct message *message =
-        domain == NULL ? NULL : domain_message(domain, event->type);
+    const struct message *message = domain_message(domain, event->type);
     size_t count = add_tag(tags, 0, TAG_ORDER, event->order_id);
 
     if (message == NULL)
