@@ -31,9 +31,10 @@ live() { # PREFIX
     asked 0 place widget:2 --id "$1-shipped"
     asked 1 place gadget:2 --customer bob --id "$1-declined"
     asked 1 place gizmo:900 --id "$1-rejected"
-    asked 0 fault set payment handler/slow --times 1
+    kill -STOP "${pids[payment]}" # so that the order waits for what comes next
     asked 0 place widget:1 gadget:1 --id "$1-cancelled" --no-wait
     asked 0 cancel "$1-cancelled"
+    kill -CONT "${pids[payment]}"
     ends_with 0 "$saga" wait --quiet --timeout 60
 }
 
