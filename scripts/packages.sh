@@ -31,6 +31,7 @@ test='
 libcriterion-dev /usr/include/criterion/criterion.h
 sqlite3          sqlite3
 jq               jq
+curl             curl
 clitest          clitest
 patch            patch
 faketime         faketime
