@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum {
     IDLE_S = 30,        /* a connection that sends and reads nothing */
@@ -480,18 +481,40 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **own,
 
 /* ---- opening and closing ------------------------------------------------- */
 
-static struct MHD_Daemon *listen_on(struct server *server, unsigned port)
+/* A socket that listens on loopback, and its port in *@port, which may be 0
+ * before; -1: errno says why, which MHD_start_daemon does not keep. */
+static int listen_on(unsigned *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
+                                  .sin_port = htons((uint16_t)*port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof address;
+    int yes = 1, why;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+    if (fd >= 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+        bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        listen(fd, SERVER_CONNECTIONS) == 0 &&
+        getsockname(fd, (struct sockaddr *)&address, &bytes) == 0) {
+        *port = ntohs(address.sin_port);
+        return fd;
+    }
+    why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return -1;
+}
+
+static struct MHD_Daemon *start(struct server *server, int fd)
+{
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME,
-        (uint16_t)port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
-        (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)SERVER_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
         MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_END);
 }
 
@@ -499,8 +522,9 @@ enum evt_status server_open(const struct server_options *options,
                             struct server **opened)
 {
     struct server *server = calloc(1, sizeof *server);
-    const union MHD_DaemonInfo *info;
-    enum evt_status rc;
+    unsigned port = options->port;
+    enum evt_status rc = EVT_IO;
+    int fd;
 
     if (server == NULL)
         abort();
@@ -511,15 +535,19 @@ enum evt_status server_open(const struct server_options *options,
     pthread_cond_init(&server->has_work, NULL);
     /* No request is judged before the port is known. */
     pthread_mutex_lock(&server->lock);
-    server->daemon = listen_on(server, options->port);
+    fd = listen_on(&port);
+    if (fd < 0 && errno == EADDRINUSE)
+        rc = EVT_BUSY;
+    if (fd >= 0)
+        server->daemon = start(server, fd);
     if (server->daemon == NULL) {
-        rc = errno == EADDRINUSE ? EVT_BUSY : EVT_IO;
+        if (fd >= 0)
+            close(fd);
         json_decref(server->state);
         free(server);
         return rc;
     }
-    info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    server->guard.port = info->port;
+    server->guard.port = (uint16_t)port;
     pthread_mutex_unlock(&server->lock);
     if (pthread_create(&server->runner, NULL, run_commands, server) != 0)
         abort();
