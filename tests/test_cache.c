@@ -98,18 +98,15 @@ static void append(unsigned type, const char *order, const char *customer,
 {
     struct event event = {.type = type};
     uint8_t data[DATA_MAX], hash[HASH_BYTES];
-    unsigned indexed = 0;
     struct row row;
 
     *payload_in(event.data) = (struct payload){.amount_cents = cents};
     text_copy(event.order_id, ID_BYTES, order);
     text_copy(payload_in(event.data)->customer, CUSTOMER_BYTES, customer);
-    for (unsigned tag = TAG_ORDER; tag < TAG_KINDS; tag++)
-        if (service_indexes(&payment_service, type, (unsigned)tag))
-            indexed |= 1u << tag;
-    cr_assert_eq(
-        store_append(log_file, &shop_domain, indexed, &event, data, &row, hash),
-        EVT_OK, "%s", store_error(log_file));
+    cr_assert_eq(store_append(log_file, &shop_domain,
+                              service_indexed(&payment_service, type), &event,
+                              data, &row, hash),
+                 EVT_OK, "%s", store_error(log_file));
     cr_assert_eq(cache_fold(cache, &event), EVT_OK);
 }
 

@@ -257,6 +257,9 @@ Test(service, an_event_is_indexed_by_its_order_and_by_what_folds_it)
     cr_assert_not(service_indexes(&toy, STOCK_RECEIVED, TAG_CUSTOMER));
     cr_assert(service_indexes(&toy, STOCK_RESERVED, TAG_ORDER));
     cr_assert(service_indexes(&toy, STOCK_REJECTED, TAG_ORDER));
+    cr_assert_eq(service_indexed(&toy, STOCK_RECEIVED),
+                 1U << TAG_ORDER | 1U << TAG_SKU);
+    cr_assert_eq(service_indexed(&toy, STOCK_RESERVED), 1U << TAG_ORDER);
 }
 
 /* HC43 */
@@ -358,6 +361,14 @@ static void build_own(void)
                                    1,     own.faults,  1};
 }
 
+Test(service, a_domain_without_kinds_of_tags_indexes_its_sagas)
+{
+    build_own();
+    own.domain.tag_count = 0;
+    own.domain.tags = NULL;
+    cr_assert_eq(service_indexed(&own.service, 2), 1U << TAG_ORDER);
+}
+
 /* One change makes the tables of no use, and the text says which. */
 #define SPOILED(member, value, word)                                           \
     do {                                                                       \
@@ -390,6 +401,7 @@ Test(service, a_payload_that_does_not_fit_is_refused)
     SPOILED(domain.payload_bytes, 0, "payloads have 0");
     SPOILED(domain.payload_align, 64, "aligned to 64");
     SPOILED(domain.payload_align, 0, "aligned to 0");
+    SPOILED(domain.tag_count, TAG_KINDS_MAX + 1, "33 kinds of tags");
     SPOILED(kinds[0].bytes, STATE_BYTES_MAX + 1, "things");
     SPOILED(kinds[0].bytes, 0, "things");
 }

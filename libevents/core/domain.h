@@ -9,8 +9,9 @@
 #include "core/message.h"
 
 enum {
-    TYPES_MAX = 256,  /* the numbers of message types are below it */
-    SERVICES_MAX = 16 /* that work together, for programs that see them all */
+    TYPES_MAX = 256,    /* the numbers of message types are below it */
+    TAG_KINDS_MAX = 32, /* the numbers of kinds of tags are below it */
+    SERVICES_MAX = 16   /* that work together, for programs that see them all */
 };
 
 struct domain {

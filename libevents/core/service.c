@@ -33,6 +33,16 @@ bool service_indexes(const struct service *service, unsigned type, unsigned tag)
     return false;
 }
 
+unsigned service_indexed(const struct service *service, unsigned type)
+{
+    unsigned indexed = 1U << TAG_ORDER; /* the domain need not name it */
+
+    for (unsigned tag = TAG_ORDER + 1; tag < service->domain->tag_count; tag++)
+        if (service_indexes(service, type, tag))
+            indexed |= 1U << tag;
+    return indexed;
+}
+
 /* ---- deciding ------------------------------------------------------------ */
 
 void *emit(struct decision *out, unsigned type, const struct event *cause)

@@ -151,6 +151,8 @@ MUST_CHECK enum evt_status service_load_states(struct states *states,
  * order, and the tags of those kinds that fold the type. */
 bool service_indexes(const struct service *service, unsigned type,
                      unsigned tag);
+/* All of them, as bits: 1 << kind of tag. */
+unsigned service_indexed(const struct service *service, unsigned type);
 
 /* The number that dates a kind's snapshots: a hash of its field table, size
  * and revision. */

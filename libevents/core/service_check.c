@@ -9,12 +9,12 @@
 
 enum { NAME_BYTES = sizeof((struct row *)0)->type };
 
-/* A place to say what is wrong; always false. */
 struct verdict {
     char *why;
     const struct service *service;
 };
 
+/* Says what is wrong; always false. */
 static bool bad(const struct verdict *verdict, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -86,8 +86,8 @@ static bool check_fields(const struct verdict *verdict, const char *of,
             (unsigned)fields->kind > FIELD_LIST || fields->min > fields->max ||
             (fields->kind == FIELD_LIST) != (fields->items != NULL))
             return bad(verdict,
-                       "%s.%s: its name, kind or limits are not those "
-                       "of a field",
+                       "%s.%s: its name, kind or limits are wrong for a "
+                       "field",
                        of, fields->name);
         if (!take_field(&taken, fields))
             return bad(verdict,
@@ -155,11 +155,11 @@ static bool check_message(const struct verdict *verdict, size_t i)
     if (message->type == NO_MESSAGE || message->type >= TYPES_MAX ||
         !is_name(message->name, NAME_BYTES))
         return bad(verdict,
-                   "message %zu: its number is not in 1 to %d, or its "
-                   "name is none",
-                   i, TYPES_MAX - 1);
+                   "message %zu: its number must be 1 to %d, and its name "
+                   "an id of 1 to %d characters",
+                   i, TYPES_MAX - 1, NAME_BYTES - 1);
     if (!is_alone(domain, i))
-        return bad(verdict, "%s: its name or number stands for another message",
+        return bad(verdict, "%s: another message has its name or its number",
                    message->name);
     if (!follows(i > 0 ? message - 1 : NULL, message) ||
         (last && message->upcast != NULL))
@@ -168,7 +168,8 @@ static bool check_message(const struct verdict *verdict, size_t i)
                    "has an upcast",
                    message->name);
     if (message->undoes != NO_MESSAGE && !is_known(domain, message->undoes, 0))
-        return bad(verdict, "%s: it undoes what is no event", message->name);
+        return bad(verdict, "%s: it undoes something that is not an event",
+                   message->name);
     return check_fields(verdict, message->name, message->fields,
                         domain->payload_bytes, false);
 }
@@ -186,6 +187,9 @@ static bool check_domain(const struct verdict *verdict)
         domain->payload_align > alignof(max_align_t))
         return bad(verdict, "payloads are aligned to %zu bytes, of at most %zu",
                    domain->payload_align, alignof(max_align_t));
+    if (domain->tag_count > TAG_KINDS_MAX)
+        return bad(verdict, "it has %zu kinds of tags, of at most %d",
+                   domain->tag_count, TAG_KINDS_MAX);
     for (size_t i = 0; i < domain->message_count; i++)
         if (!check_message(verdict, i))
             return false;
@@ -214,8 +218,8 @@ static bool check_rules(const struct verdict *verdict)
             rule->decide == NULL ||
             !are_events(service->domain, rule->may_emit, MAY_EMIT_MAX))
             return bad(verdict,
-                       "rule %zu: it is on no message, has no decide, "
-                       "or may emit what is no event",
+                       "rule %zu: its message is unknown, it has no decide, or "
+                       "it may emit something that is not an event",
                        i);
         if (service_rule(service, rule->on) != rule)
             return bad(verdict, "%s: it has two rules",
@@ -240,7 +244,7 @@ static bool check_kinds(const struct verdict *verdict)
             !are_events(service->domain, kind->folds, FOLDS_MAX))
             return bad(verdict,
                        "kind %zu: it lacks a name, a tag or evolve, or folds "
-                       "what is no event",
+                       "something that is not an event",
                        i);
         if (!check_fields(verdict, kind->name, kind->fields, kind->bytes,
                           false))
@@ -280,7 +284,9 @@ bool service_check(const struct service *service, char why[SERVICE_WHY_BYTES])
                    SERVICE_BYTES - 1);
     for (size_t i = 0; service->listens_to[i] != NULL; i++)
         if (!is_name(service->listens_to[i], SERVICE_BYTES))
-            return bad(&verdict, "it listens to what is no name of a service");
+            return bad(
+                &verdict,
+                "it listens to something that is not the name of a service");
     return check_domain(&verdict) && check_rules(&verdict) &&
            check_kinds(&verdict) && check_timers(&verdict);
 }

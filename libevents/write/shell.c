@@ -134,17 +134,13 @@ void shell_undo(struct shell *shell)
 static enum evt_status append(struct shell *shell, struct event *event)
 {
     uint8_t data[DATA_MAX], hash[HASH_BYTES];
-    unsigned indexed = 0;
     struct row row;
     enum evt_status rc;
 
     event->time_ms = shell->env->wall_ms(shell->env->ctx);
-    for (unsigned tag = TAG_ORDER; tag < shell->service->domain->tag_count;
-         tag++)
-        if (service_indexes(shell->service, event->type, tag))
-            indexed |= 1u << tag;
-    rc = store_append(shell->store, shell->service->domain, indexed, event,
-                      data, &row, hash);
+    rc = store_append(shell->store, shell->service->domain,
+                      service_indexed(shell->service, event->type), event, data,
+                      &row, hash);
     if (rc != EVT_OK)
         return rc;
     fault_crash("crash/after-append");
