@@ -320,25 +320,6 @@ static void print_accepts(const struct verdict_run *run)
     }
 }
 
-/* Whether somebody has stopped the process: SIGSTOP, Ctrl-Z, a debugger. */
-static bool is_paused(int pid)
-{
-    char path[64], line[256] = "";
-    const char *state;
-    FILE *stat;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    stat = pid > 0 ? fopen(path, "re") : NULL;
-    if (stat == NULL)
-        return false;
-    if (fgets(line, sizeof line, stat) == NULL)
-        line[0] = '\0';
-    fclose(stat);
-    state = strrchr(line, ')'); /* behind the name: see proc(5) */
-    return state != NULL && state[1] == ' ' &&
-           (state[2] == 'T' || state[2] == 't');
-}
-
 /* What to type next about @subject. */
 static void print_hint(const struct saga *saga, const struct verdict_run *run,
                        unsigned id, const char *subject)
@@ -353,7 +334,8 @@ static void print_hint(const struct saga *saga, const struct verdict_run *run,
         !saga_runs(saga, subject))
         printf("             %s-svc is down:  %s\n", subject,
                start_hint(saga, subject, start));
-    else if (is_service && (id == CHECK_Q2 || id == CHECK_Q3) && is_paused(pid))
+    else if (is_service && (id == CHECK_Q2 || id == CHECK_Q3) &&
+             saga_is_paused(pid))
         printf("             %s-svc is paused:  kill -CONT %d\n", subject, pid);
     else if (id == CHECK_Q3)
         hint_print("             mend:  ./saga rebuild %s\n", subject);

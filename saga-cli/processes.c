@@ -31,6 +31,24 @@ enum {
 
 /* ---- finding ------------------------------------------------------------- */
 
+bool saga_is_paused(int pid)
+{
+    char path[64], line[256] = "";
+    const char *state;
+    FILE *stat;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    stat = pid > 0 ? fopen(path, "re") : NULL;
+    if (stat == NULL)
+        return false;
+    if (fgets(line, sizeof line, stat) == NULL)
+        line[0] = '\0';
+    fclose(stat);
+    state = strrchr(line, ')'); /* behind the name: see proc(5) */
+    return state != NULL && state[1] == ' ' &&
+           (state[2] == 'T' || state[2] == 't');
+}
+
 enum evt_status saga_holder(const struct saga *saga, const char *name,
                             struct holder *holder)
 {

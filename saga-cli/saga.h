@@ -105,6 +105,9 @@ struct holder;
 MUST_CHECK enum evt_status saga_holder(const struct saga *saga,
                                        const char *name, struct holder *holder);
 
+/* Whether somebody has stopped the process: SIGSTOP, Ctrl-Z, a debugger. */
+bool saga_is_paused(int pid);
+
 /* Its pid; 0: it does not run, or cannot be seen. */
 int saga_pid(const struct saga *saga, const char *service);
 /* Finds @wanted, which can be run, in the directory of this program or in one

@@ -1,6 +1,8 @@
 /* child.c - a child process on a pipe, bounded in time and output. */
 #include "saga-web/child.h"
 
+#include "saga-cli/saga.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,16 +11,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* In the child, where only what is safe after fork may be called. */
 static void become(char *const argv[], int out, pid_t parent)
@@ -48,7 +41,7 @@ static bool read_all(int in, int64_t deadline_ms, int stop, char *said,
     ssize_t got;
 
     for (;;) {
-        int64_t left = deadline_ms - now_ms();
+        int64_t left = deadline_ms - (int64_t)saga_mono_ms();
 
         if (left <= 0 || *size == CHILD_SAID_MAX)
             return false;
@@ -90,7 +83,7 @@ static json_t *answer(int code, const char *said, size_t size)
 
 json_t *child_run(char *const argv[], int timeout_ms, int stop)
 {
-    int64_t deadline_ms = now_ms() + timeout_ms;
+    int64_t deadline_ms = (int64_t)saga_mono_ms() + timeout_ms;
     char *said = malloc(CHILD_SAID_MAX);
     pid_t parent = getpid(), child;
     size_t size = 0;

@@ -3,11 +3,11 @@
 #include "saga-web/follow.h"
 
 #include "host/holder.h"
+#include "saga-cli/story.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -56,14 +56,6 @@ void follow_close(struct follow *follow)
     free(follow);
 }
 
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- the logs ------------------------------------------------------------ */
 
 /* Events up to @limit of service number @i, of which the first look takes none:
@@ -109,29 +101,12 @@ static void say_logs(struct follow *follow)
             logs, saga_service(i),
             read_log(follow, i, FOLLOW_EVENTS_MAX / saga_services(), events));
     server_say(follow->server, "tick",
-               json_pack("{s:I,s:o,s:o}", "at", (json_int_t)unix_ms(), "logs",
-                         logs, "events", events),
+               json_pack("{s:I,s:o,s:o}", "at", (json_int_t)saga_unix_ms(),
+                         "logs", logs, "events", events),
                false);
 }
 
 /* ---- the processes ------------------------------------------------------- */
-
-/* Whether the kernel says that it was stopped (proc_pid_stat(5)). */
-static bool is_paused(int pid)
-{
-    char path[64], line[512] = "", *name_ends;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    if (fgets(line, sizeof line, file) == NULL)
-        line[0] = '\0';
-    fclose(file);
-    name_ends = strrchr(line, ')');
-    return name_ends != NULL && name_ends[1] == ' ' && name_ends[2] == 'T';
-}
 
 /* A new reference, or NULL: it gave no answer. */
 static json_t *ask(struct follow *follow, unsigned i, const char *socket,
@@ -185,7 +160,7 @@ static json_t *look_at(struct follow *follow, unsigned i)
     json_decref(followed->faults);
     followed->status = followed->faults = NULL;
     if (rc == EVT_OK) {
-        process = is_paused(holder.pid) ? "paused" : "runs";
+        process = saga_is_paused(holder.pid) ? "paused" : "runs";
         close(holder.pidfd);
     } else if (rc == EVT_BUSY) {
         process = "unseen";

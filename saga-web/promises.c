@@ -5,13 +5,13 @@
  * of when its lights are. */
 #include "saga-web/promises.h"
 
+#include "saga-cli/story.h"
 #include "saga-web/child.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { REST_MS = 2000, REST_FACTOR = 9, CHECK_MS = 600000 };
 
@@ -22,25 +22,18 @@ struct promises {
     pthread_t thread;
 };
 
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Returns how long it took. */
-static int64_t check(struct promises *promises)
+static uint64_t check(struct promises *promises)
 {
     char verb[] = "check", json[] = "--json";
     char *argv[] = {promises->saga, verb, json, NULL};
-    int64_t begun = clock_ms(CLOCK_MONOTONIC), at = clock_ms(CLOCK_REALTIME);
+    uint64_t begun = saga_mono_ms(), took;
+    int64_t at = saga_unix_ms();
     json_t *checked = child_run(argv, CHECK_MS, promises->stop);
-    int64_t took = clock_ms(CLOCK_MONOTONIC) - begun;
 
+    took = saga_mono_ms() - begun;
     json_object_set_new(checked, "at", json_integer(at));
-    json_object_set_new(checked, "took_ms", json_integer(took));
+    json_object_set_new(checked, "took_ms", json_integer((json_int_t)took));
     server_say(promises->server, "check", checked, true);
     return took;
 }
@@ -49,7 +42,7 @@ static void *run(void *ctx)
 {
     struct promises *promises = ctx;
     struct pollfd stop = {.fd = promises->stop, .events = POLLIN};
-    int64_t rest = 0;
+    uint64_t rest = 0;
 
     while (poll(&stop, 1, (int)rest) == 0) {
         rest = REST_MS;
