@@ -1,8 +1,9 @@
 /* server.c - libmicrohttpd around guard.c, page.c and wanted.c.
  *
  * All that threads share is guarded by server->lock: the kept lines, the
- * streams, the state and the queue of commands.  A connection that has nothing
- * to send is suspended, and resumed by whoever has something for it. */
+ * streams, the state and the queue of commands.  While a connection has nothing
+ * to send it is suspended; the thread that makes its next line, or its answer,
+ * resumes it. */
 #include "saga-web/server.h"
 
 #include "saga-web/child.h"
@@ -23,7 +24,7 @@
 enum {
     IDLE_S = 30,        /* a connection that sends and reads nothing */
     COMMAND_MS = 20000, /* then it is killed */
-    WAITING_MAX = 8,    /* commands; the next one is told to try again */
+    WAITING_MAX = 8,    /* commands in the queue; one more is refused (503) */
     MEMORY_BYTES = 32768,
     STREAM_BLOCK_BYTES = 65536
 };
@@ -144,7 +145,8 @@ static enum MHD_Result give_state(struct server *server,
 
 /* ---- the stream ---------------------------------------------------------- */
 
-/* The next line for @stream, as an event; NULL: there is none yet. */
+/* Returns the next line for @stream as a server-sent event, or NULL if it has
+ * had all of them. */
 static char *next_line(struct server *server, struct stream *stream)
 {
     char *event = NULL;

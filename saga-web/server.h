@@ -23,7 +23,7 @@ struct server_options {
     unsigned port;      /* 0: any free one */
     bool read_only;     /* refuse commands that change something */
     const char *saga;   /* the programs that run commands; borrowed */
-    const char *run_sh; /* NULL: there is none */
+    const char *run_sh; /* starts services again; NULL: no run.sh was found */
     int stop;           /* readable once no command is to go on */
 };
 

@@ -113,7 +113,7 @@ choose() { # LETTERS
         [ "$REPLY" != q ] || return 1
         [ "$REPLY" != s ] || REPLY='' # it skips, elsewhere
         [ -z "$REPLY" ] || [[ ${#REPLY} -eq 1 && $letters == *"$REPLY"* ]] || {
-            echo "'$REPLY' is none of them."
+            echo "'$REPLY' is not one of these letters."
             continue
         }
         return 0

@@ -144,7 +144,7 @@ predicted() {
     rm -rf "$work/state"
     all=$(printf '\\n%.0s' {1..30})
     said=$(typed "x\\nb\\n$all" scenario.sh run 01)
-    shows "$said" "'x' is none of them"
+    shows "$said" "'x' is not one of these letters\."
     shows "$said" '\$ \./saga place widget:2 --customer alice'
     shows "$said" 'CONFIRMED · 5 events'
     shows "$said" 'Answer: a\. Five events'
