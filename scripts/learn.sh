@@ -158,21 +158,24 @@ run() { # COMMAND
     echo
 }
 
+# Whether the reader does not see this step: it is only counted, or COMMAND runs on
+# the way to the place where the reader left.
+is_passed() { # COMMAND
+    [ $mode != seen ] || return 1
+    step=$((step + 1))
+    [ $mode = unseen ] || return 0
+    eval "$1" </dev/null >/dev/null 2>&1
+    [ "$step" -lt "$go_on_at" ] || mode=seen
+    return 0
+}
+
 # One command, after Enter.  Its remark says what is to be expected.
 offer() { # COMMAND
-    local command=${1%%'#=> '*} remark
+    local command=${1%%'#=> '*} remark unseen=:
     remark=${1#"$command"}
     command=${command%"${command##*[! ]}"}
-    case $mode in
-        counting) step=$((step + 1)) && return ;;
-        unseen)
-            step=$((step + 1))
-            [[ $command =~ ^(\./saga (scenario|learn)|make lab) ]] ||
-                eval "$command" </dev/null >/dev/null 2>&1
-            [ "$step" -lt "$go_on_at" ] || mode=seen
-            return
-            ;;
-    esac
+    [[ $command =~ ^(\./saga (scenario|learn)|make lab) ]] || unseen=$command
+    is_passed "$unseen" && return
     [ -z "$remark" ] || printf '%sexpect: %s%s\n' "$dim" \
         "$(expectation "${remark#'#=> '}")" "$plain"
     while :; do
@@ -200,14 +203,7 @@ answer_to() { # QUESTION
 
 ask_question() { # TEXT
     local letters answer question=${1%%.*}
-    case $mode in
-        counting) step=$((step + 1)) && return ;;
-        unseen)
-            step=$((step + 1))
-            [ "$step" -lt "$go_on_at" ] || mode=seen
-            return
-            ;;
-    esac
+    is_passed : && return
     render <<<"$1"
     letters=$(letters_in <<<"$1")
     choose "$letters" <&3 || exit 0
