@@ -616,36 +616,23 @@ struct theirs {
 };
 enum { THEIR_RESERVED = 77 };
 
-#define THEIR_LINES                                                            \
-    {                                                                          \
-        "lines", FIELD_LIST, AT_LIST(struct theirs, count, lines),             \
-            .min = 1, .max = 2, .items = their_line                            \
-    }
-
 static const struct field their_line[] = {
     {"sku", FIELD_ID, AT(struct their_line, what)},
     {"quantity", FIELD_INT, AT(struct their_line, pieces), .max = 1000},
     {.name = NULL},
 };
-static const struct field their_reserved[] = {
-    {"customer", FIELD_ID, AT(struct theirs, who)},
-    THEIR_LINES,
-    {"total_cents", FIELD_INT, AT(struct theirs, cents), .max = INT64_MAX},
-    {.name = NULL},
-};
-/* The same name and version, defined differently: what the shop counts as
- * total_cents is called something else, or is wider than it may be. */
-static const struct field their_other[] = {
-    {"customer", FIELD_ID, AT(struct theirs, who)},
-    THEIR_LINES,
-    {"total_units", FIELD_INT, AT(struct theirs, cents), .max = INT64_MAX},
-    {.name = NULL},
-};
-
-/* Appends to inventory-svc's log what a program with @fields would. */
-static void plant_theirs(struct cluster *cluster, const struct field *fields,
+/* Appends to inventory-svc's log what a program would whose StockReserved has
+ * the total in a field called @total. */
+static void plant_theirs(struct cluster *cluster, const char *total,
                          const char *order, int64_t cents)
 {
+    const struct field fields[] = {
+        {"customer", FIELD_ID, AT(struct theirs, who)},
+        {"lines", FIELD_LIST, AT_LIST(struct theirs, count, lines), .min = 1,
+         .max = 2, .items = their_line},
+        {total, FIELD_INT, AT(struct theirs, cents), .max = INT64_MAX},
+        {.name = NULL},
+    };
     const struct message message = {.type = THEIR_RESERVED,
                                     .version = 1,
                                     .name = "StockReserved",
@@ -674,7 +661,7 @@ Test(shell, services_share_encoded_fields_and_no_struct_or_number)
     struct cluster *cluster = seeded();
 
     cluster_stop(cluster, INVENTORY_SVC);
-    plant_theirs(cluster, their_reserved, "o-7", 1990);
+    plant_theirs(cluster, "total_cents", "o-7", 1990);
     cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
     cluster_run(cluster, 1000);
     cr_assert_eq(ask(cluster, PAYMENT_SVC, "SELECT count(*) FROM parked"), 0);
@@ -685,14 +672,15 @@ Test(shell, services_share_encoded_fields_and_no_struct_or_number)
     cluster_remove(cluster);
 }
 
+/* A field has another name, or is wider than it may be. */
 Test(shell, one_name_and_version_defined_differently_is_parked)
 {
     struct cluster *cluster = seeded();
 
     cluster_stop(cluster, INVENTORY_SVC);
-    plant_theirs(cluster, their_other, "o-7", 1990);
-    plant_theirs(cluster, their_reserved, "o-8", ORDER_TOTAL_MAX + 1);
-    plant_theirs(cluster, their_reserved, "o-9", 1990);
+    plant_theirs(cluster, "total_units", "o-7", 1990);
+    plant_theirs(cluster, "total_cents", "o-8", ORDER_TOTAL_MAX + 1);
+    plant_theirs(cluster, "total_cents", "o-9", 1990);
     cr_assert_eq(cluster_start(cluster, INVENTORY_SVC), EVT_OK);
     cluster_run(cluster, 1000);
     cr_assert_eq(ask(cluster, PAYMENT_SVC, "SELECT count(*) FROM parked"), 2);
