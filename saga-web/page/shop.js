@@ -74,7 +74,7 @@ class Shop extends EventTarget {
   }
 
   // Runs `saga WORDS`; returns {code, said}, or {code: -1, said} if it was
-  // refused.  Others hear of it as "ran".
+  // refused.
   async run(...words) {
     let answer;
     try {
