@@ -500,8 +500,9 @@ ci-timing: ## the part of .ci/run that depends on time, to run beside load
 # ---- documents --------------------------------------------------------------
 
 .PHONY: docs docs-test
-docs: ## write the quoted code into the tutorial, the tree into architecture.md
+docs: all $(BUILD)/bench/one ## write quoted code, the tree, and what commands print into the documents
 	$(Q)scripts/docs.sh write
+	$(Q)scripts/docs.sh record
 docs-test: all $(BUILD)/bench/one ## links, words, quoted code, the tree, hard cases, every command
 	$(Q)scripts/docs.sh check
 	$(Q)scripts/docs.sh run

@@ -181,11 +181,11 @@ const struct verb verb_scenario = {
     .parse = hand_on,
     .words_max = WORDS_MAX,
     .notes =
-        "show prints the file, with the commands to type; run runs them "
-        "and compares their output with the file. In a terminal, run asks "
+        "show prints the file, with the commands and what they printed; run "
+        "runs them and compares (docs/may-differ.txt). In a terminal, run asks "
         "for a prediction first and says whether it was right; score lists "
         "the predictions.\nexits 0 if all of it matches, with --without if "
-        "it ends as its table says, 1 if not, 69 if clitest is missing",
+        "it ends as its table says, 1 if not",
     .run = run_scenario};
 
 const struct verb verb_learn = {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docs.sh check | write | run FILE... - keeps the documents true to the system.
+# docs.sh check | write | run FILE... | record FILE... - keeps the documents true to the system.
 #
 #   check   tests and scenarios that docs/hard-cases.md, docs/guarantees.md and
 #           SECURITY.md name are there, and every promise of the README is among
@@ -10,9 +10,11 @@
 #           docs/architecture.md shows the tree (scripts/architecture.sh); the
 #           index of docs/decisions/ has all records
 #   write   puts into the documents the code that they quote, and the tree
-#   run     the commands of FILEs (without one: of all chapters and of
+#   run     the commands of FILEs (without one: of all chapters, README.md and
 #           docs/debugging.md), as scenarios are run: what stands there is what
 #           comes out
+#   record  runs them, and the scenarios, and writes what comes out into those
+#           where it is not what stands there
 #
 # Code is quoted by name, never pasted: the fence reads
 #     ```c libevents/write/shell.c run_batch
@@ -32,6 +34,8 @@ written=()
 for document in "${documents[@]}"; do
     [ "$document" = docs/fault-matrix.md ] || written+=("$document")
 done
+# Those with commands, but for the scenarios.
+played=(README.md docs/debugging.md docs/tutorial/[0-9]*.md)
 bad=0
 wrong() {
     printf 'docs: %s\n' "$*" >&2
@@ -273,8 +277,9 @@ prose() {
 check_lengths() {
     local file lines words
     for file in scenarios/[0-9]*.md; do
-        lines=$(wc -l <"$file")
-        [ "$lines" -le 60 ] || wrong "$file: $lines lines, 60 are the limit"
+        lines=$(awk '/^```/ { inside = !inside } !inside || /^\$ /' "$file" | wc -l)
+        [ "$lines" -le 60 ] ||
+            wrong "$file: $lines lines without output, 60 are the limit"
     done
     for file in docs/tutorial/[0-9]*.md; do
         words=$(prose "$file" | wc -w)
@@ -287,11 +292,11 @@ check_lengths() {
     done
 }
 
-# Tables and what readers type may be as wide as they have to.
+# Tables, what readers type and what is printed may be as wide as they have to.
 check_width() {
     local file wide
     for file in "${written[@]}"; do
-        wide=$(sed -E '/^(\||\$ )/d' "$file" |
+        wide=$(sed -E '/^```console/,/^```$/d; /^(\||<!-- )/d' "$file" |
             LC_ALL=C.UTF-8 grep -E '^.{121,}' | head -n 1) || true
         [ -z "$wide" ] || wrong "$file: more than 120 columns: ${wide:0:60}..."
     done
@@ -384,8 +389,14 @@ case ${1:-} in
         ;;
     run)
         shift
-        [ $# -gt 0 ] || set -- docs/debugging.md docs/tutorial/[0-9]*.md
+        [ $# -gt 0 ] || set -- "${played[@]}"
         run_all "$@"
+        ;;
+    record)
+        shift
+        [ $# -gt 0 ] || set -- "${played[@]}" scenarios/[0-9]*.md
+        printf '%s\n' "$@" |
+            xargs -P "${SAGA_JOBS:-3}" -n 1 scripts/scenario.sh record
         ;;
     run-one) run_one "$2" "$3" ;; # this script's own
     removals) # FILE...: one of the checks alone, for tests
@@ -398,7 +409,7 @@ case ${1:-} in
         exit $bad
         ;;
     *)
-        echo 'usage: docs.sh check | write | run FILE...' >&2
+        echo 'usage: docs.sh check | write | run FILE... | record FILE...' >&2
         exit 64
         ;;
 esac

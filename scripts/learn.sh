@@ -132,17 +132,6 @@ trap 'exit 129' HUP
 export TMPDIR=$work
 unset SAGA_DIR SAGA_BUS
 
-# A remark of a chapter, as one says it.
-expectation() { # REMARK
-    case $1 in
-        '--egrep '*) echo "a line that matches ${1#--egrep }" ;;
-        '--exit '*) echo "exit code ${1#--exit }" ;;
-        '--lines 1') echo 'one line' ;;
-        '--lines '*) echo "${1#--lines } lines" ;;
-        *) echo "$1" ;;
-    esac
-}
-
 # What a reader types in front of a command, into $REPLY.
 typed_at() { # TEXT HINT
     printf '%s%s%s  %s[%s]%s ' "$bold" "$1" "$plain" "$dim" "$2" "$plain"
@@ -169,15 +158,11 @@ is_passed() { # COMMAND
     return 0
 }
 
-# One command, after Enter.  Its remark says what is to be expected.
+# One command, after Enter.
 offer() { # COMMAND
-    local command=${1%%'#=> '*} remark unseen=:
-    remark=${1#"$command"}
-    command=${command%"${command##*[! ]}"}
+    local command=$1 unseen=:
     [[ $command =~ ^(\./saga (scenario|learn)|make lab) ]] || unseen=$command
     is_passed "$unseen" && return
-    [ -z "$remark" ] || printf '%sexpect: %s%s\n' "$dim" \
-        "$(expectation "${remark#'#=> '}")" "$plain"
     while :; do
         typed_at "\$ $command" \
             "Enter runs, s skips, q leaves, or your own; $((step + 1)) of $total" || exit 0
@@ -261,6 +246,7 @@ walk() {
                     say "    $line"
                 elif [ -z "$block" ]; then
                     case $line in
+                        '<!-- '*) ;;
                         '') say '' ;;
                         '## '*) section=${line#'## '} && say "$bold$section$plain" ;;
                         *) paragraph+=${paragraph:+$'\n'}$line ;;

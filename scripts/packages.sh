@@ -32,7 +32,6 @@ libcriterion-dev /usr/include/criterion/criterion.h
 sqlite3          sqlite3
 jq               jq
 curl             curl
-clitest          clitest
 patch            patch
 faketime         faketime
 strace           strace

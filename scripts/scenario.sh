@@ -19,15 +19,16 @@
 # Exit codes: 0 if all is as the file says, with --without as its table says; 1 if
 # not; 77 if something that it names is missing, so that it was skipped.
 #
-# A scenario's commands are its `console` blocks, one shell for all of them,
-# run by clitest in the repository's root.  They run in namespaces of their own
-# for processes and mounts: however this ends, Ctrl-C and kill -9 included, the
-# kernel ends what they started and unmounts what they mounted.  Their data
-# directories, made with mktemp, lie below one of ours, in memory: no scenario
-# cuts the power, so that memory is only faster.  With $SCENARIO_IN_TMPDIR they
-# are on whatever $TMPDIR is on (scripts/soak.sh).  /dev/shm is their own, too:
-# libfaketime leaves files there that are named by pids, and pids repeat in each
-# namespace.
+# A scenario's commands are those of its `console` blocks, one shell for all of
+# them, run by play.sh in the repository's root.  What they print must be what
+# stands in the file, but for docs/may-differ.txt.  They run in namespaces of
+# their own for processes and mounts: however this ends, Ctrl-C and kill -9
+# included, the kernel ends what they started and unmounts what they mounted.
+# Their data directories, made with mktemp, lie below one of ours, in memory: no
+# scenario cuts the power, so that memory is only faster.  With
+# $SCENARIO_IN_TMPDIR they are on whatever $TMPDIR is on (scripts/soak.sh).
+# /dev/shm is their own, too: libfaketime leaves files there that are named by
+# pids, and pids repeat in each namespace.
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 # shellcheck source=scripts/common.sh
@@ -63,23 +64,11 @@ list() {
     done
 }
 
-# A block "mermaid ORDER" stands for the command that prints it, so a diagram
-# that is not what the run draws fails like any other output.
-#
-# The commands of a file, as clitest wants them: its 0.4.0 takes the fence
-# behind a block for output, so only what is between the fences is handed on.
-commands_of() {
-    awk '/^```mermaid / { print "$ ./saga trace " $2 " --mermaid"
-                          inside = 1; next }
-         /^```/ { inside = $0 == "```console"; if (!inside) print "$ "; next }
-         inside' "$1"
-}
-
 # The text of a file above its first block, or below its last.
 part_of() { # FILE above|below
     awk -v part="$2" '
         /^```/ { fences++; next }
-        /^\|/ || /^Trace: / { next }
+        /^\|/ || /^<!--/ { next }
         part == "above" && fences == 0
         part == "below" && fences >= 2 && fences % 2 == 0' "$1" | cat -s
 }
@@ -110,10 +99,10 @@ all_among() { # NAME,... NAME,...
 
 # What a run that ended with CODE and printed what is in SAID does not do as TEXT
 # wants.  Red: it must fail, the invariants that `saga check` finds broken must be
-# exactly these, and each text in backticks must be in its output.  Green: it must
-# pass.
+# exactly these, and each text in backticks must be in a line that it printed and
+# that the file does not have.  Green: it must pass.
 differences() { # CODE SAID TEXT
-    local found wanted literal
+    local found wanted literal new
     case $3 in
         green:*)
             [ "$1" -eq 0 ] || echo 'it should pass, but does not'
@@ -129,15 +118,15 @@ differences() { # CODE SAID TEXT
     [ "$1" -ne 0 ] || echo 'it should fail, but does not'
     [ "$found" = "$wanted" ] ||
         echo "it should break '$wanted', but breaks '$found'"
+    new=$(sed '0,/^The output differs from /d' "$2" | sed -n 's/^+//p')
     # shellcheck disable=SC2016 # the backticks are Markdown's
     while read -r literal; do
-        grep -qF -- "$literal" "$2" || echo "the output lacks '$literal'"
+        grep -qF -- "$literal" <<<"$new" || echo "the output lacks '$literal'"
     done < <(grep -o '`[^`]*`' <<<"${3#*:}" | tr -d '`')
 }
 
 broken() { # SAID: the ids of the invariants that do not hold, on one line
-    sed -n 's/^+\{0,1\} *FAIL  \([A-Z][0-9]*\) .*/\1/p' "$1" | sort -u |
-        paste -sd ' '
+    sed -n 's/^ *FAIL  \([A-Z][0-9]*\) .*/\1/p' "$1" | sort -u | paste -sd ' '
 }
 
 # How a run without NAMES ended, which printed SAID, beside what was foretold.
@@ -194,13 +183,13 @@ within_reach() {
 
 # Without namespaces, what a scenario has left behind is found by the directory
 # that it was told to use.
-without_namespaces() { # COMMAND...
+without_namespaces() { # FILE
     local code=0 environ pid
-    if grep -q ' mount ' "$work/commands"; then
+    if grep -q '^\$ .* mount ' "$1"; then
         echo 'Skipped: it mounts a small disk, but mounting is not possible here.'
         return 77
     fi
-    TMPDIR=$work/tmp within_reach "$@" || code=$?
+    TMPDIR=$work/tmp within_reach scripts/play.sh "$1" "$work/copy" || code=$?
     for environ in /proc/[0-9]*/environ; do
         pid=${environ//[^0-9]/}
         if grep -qzxF "TMPDIR=$work/tmp" "$environ" 2>/dev/null; then
@@ -212,19 +201,15 @@ without_namespaces() { # COMMAND...
 
 make_work() { work=$(mktemp -d "${TMPDIR:-/tmp}/saga-scenario.XXXXXX"); }
 
-# Runs FILE; its verdict is the exit code.  As root, or as root of a user
-# namespace.
-run_one() { # FILE
+# Runs the commands of FILE, as root, or as root of a user namespace.
+run_commands() { # FILE
     local map=()
     [ "$(id -u)" -eq 0 ] || map=(--map-root-user)
     mkdir "$work/tmp"
-    commands_of "$1" | if [ -n "$game" ]; then recording "$1"; else cat; fi \
-        >"$work/commands"
     unset SAGA_DIR SAGA_BUS
     export NO_COLOR=1 COLUMNS=78
     if ! unshare "${map[@]}" --mount --pid --fork --mount-proc true 2>/dev/null; then
-        without_namespaces clitest --color never --progress test \
-            "$work/commands"
+        without_namespaces "$1"
         return
     fi
     ending=KILL # unshare ignores others, and so does the first in a namespace
@@ -238,7 +223,20 @@ run_one() { # FILE
                 /dev/shm/*) ;;
                 *) mount -t tmpfs -o mode=1777 tmpfs /dev/shm ;;
             esac && exec "$@"' sh \
-        clitest --color never --progress test "$work/commands"
+        scripts/play.sh "$1" "$work/copy"
+}
+
+# Shows in which lines FILE and the run of it differ, as far as they may not.
+agrees() { # FILE
+    diff -u <(sed -Ef docs/may-differ.txt "$1") \
+        <(sed -Ef docs/may-differ.txt "$work/copy") >"$work/diff" && return
+    printf '\nThe output differs from %s\n' "$1"
+    sed 1,2d "$work/diff"
+    return 1
+}
+
+run_one() { # FILE
+    run_commands "$1" && agrees "$1"
 }
 
 run() {
@@ -265,8 +263,6 @@ run() {
     [ $all = no ] || [ -z "$number$without" ] ||
         refuse "--all and ${number:-"--without $without"} exclude each other"
     [ $all = yes ] || [ -n "$number" ] || refuse 'missing N'
-    command -v clitest >/dev/null || fail 69 \
-        "clitest is missing; install it:  scripts/packages.sh install test"
     [ -x build/bin/saga ] || fail 69 "nothing is built yet; build with:  make"
     if [ $all = yes ]; then
         run_all
@@ -308,7 +304,6 @@ conclude() { # FILE NAME,... CODE
     if [ -n "$2" ]; then
         compare "$1" "$2" "$3" "$work/said"
     elif [ "$3" -ne 0 ]; then
-        printf '\nThe output differs from %s\n' "$1"
         return 1
     elif [ -z "$game" ]; then
         story_of "$1" below
@@ -320,35 +315,6 @@ conclude() { # FILE NAME,... CODE
 # ---- in a terminal ------------------------------------------------------------
 
 game=''
-
-# The commands from standard input, in a way that keeps each with what it printed,
-# in $RECORD, and prints a dot for it.  Before the services are stopped comes the
-# trace that the file names; its output is not compared with anything.
-recording() { # FILE
-    # shellcheck disable=SC2016 # for the shell that has the commands
-    echo '$ recorded() {' \
-        'RECORD_AT=$((RECORD_AT + 1)); printf . >"$RECORD_TTY";' \
-        'echo "$1" >"$RECORD/$RECORD_AT.command";' \
-        'eval "$1" >"$RECORD/$RECORD_AT.output" 2>&1; set -- $?;' \
-        'cat "$RECORD/$RECORD_AT.output"; return $1; }'
-    # shellcheck disable=SC2016 # the backticks are Markdown's
-    awk -v q="'" -v trace="$(sed -n 's/^Trace: `\(.*\)`\.$/\1/p' "$1")" '
-        /^\$ \.\/run\.sh stop/ && trace != "" {
-            print "$ recorded " q trace q " >/dev/null 2>&1; true"
-        }
-        /^\$ ./ {
-            command = substr($0, 3)
-            remark = ""
-            at = index(command, " #=> ")
-            if (at > 0) {
-                remark = substr(command, at)
-                command = substr(command, 1, at - 1)
-            }
-            gsub(q, q "\\" q q, command)
-            $0 = "$ recorded " q command q remark
-        }
-        { print }'
-}
 
 # What was recorded, one command after the other, as fast as the reader wants.
 show_record() {
@@ -406,7 +372,7 @@ play() { # FILE NAME,...
         choice=$REPLY
     fi
     printf '\n%sThe services run at full speed, since deadlines do not wait ' "$dim"
-    export RECORD=$work/record RECORD_AT=0 RECORD_TTY
+    export RECORD=$work/record RECORD_TTY # for play.sh
     RECORD_TTY=$(tty)
     mkdir "$RECORD"
     judged_run "$1" || code=$?
@@ -522,6 +488,12 @@ case ${1:-} in
         export SAGA_BUILD=build
         make_work
         run_one "$2"
+        ;;
+    record) # FILE: the same; where it differs, FILE becomes what came
+        export SAGA_BUILD=build
+        make_work
+        run_commands "$2" >/dev/null
+        agrees "$2" || cp "$work/copy.new" "$2"
         ;;
     '') fail 64 "$usage" ;;
     *) refuse "unexpected argument '$1'" ;;

@@ -20,12 +20,12 @@ repository() { # NAME
     local script
     repo=$work/$1
     mkdir -p "$repo"/{scenarios,scripts,docs/tutorial,tests,build/bin,build/tests/crash}
-    for script in soak key scenario ask common test; do
+    for script in soak key scenario play ask common test; do
         cp "$root/scripts/$script.sh" "$repo/scripts"
     done
     ln -s "$saga" "$repo/build/bin/saga"
     ln -s "$SAGA_BUILD/tests/crash/slow.so" "$repo/build/tests/crash/slow.so"
-    touch "$repo/build/flags"
+    touch "$repo/build/flags" "$repo/docs/may-differ.txt"
     echo '# 00 Run it' >"$repo/docs/tutorial/00-run-it.md"
     echo '# 02 Nothing' >"$repo/scenarios/02-nothing.md"
 }
@@ -65,7 +65,8 @@ plant_race() {
 $ f=$(mktemp)
 $ { sync $(yes $f | head -n 100) && echo saved >$f; } &
 $ sleep 0.5
-$ cat $f #=> saved
+$ cat $f
+saved
 ```
 END
 }
