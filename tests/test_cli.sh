@@ -350,6 +350,8 @@ place_text() {
     shows "$said" 'StockReleased ↺ 2 .* OrderPlaced|StockReleased ↺ 2 +3'
     asked 1 place gadget:500 --id o-many
     shows "$said" 'CANCELLED: insufficient stock'
+    asked 0 cancel o-many
+    shows "$said" '^o-many is cancelled \(order #[0-9]+\)$'
     asked 1 place nothing:1
     shows "$said" '^saga: o-.* was not placed: unknown product nothing \(.SAGA_DIR=[^ ]+ \./saga product nothing 9\.90. lists it\)$'
     asked 1 place widget:2 nothing:1

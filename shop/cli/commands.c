@@ -134,6 +134,23 @@ static void tell_new(struct saga *saga, const struct name *name)
         printf("; did you mean %s?", meant);
 }
 
+/* Whether an order that somebody wants to cancel is cancelled by now; the view
+ * answers with all that was recorded. */
+static bool is_cancelled(struct saga *saga, const struct command *command)
+{
+    json_t *ask = json_pack("{s:s,s:s}", "get", "order", "order",
+                            command->order_id),
+           *reply = NULL;
+    bool cancelled =
+        saga_ask_view(saga, "order", ask, 3000, &reply) == EVT_OK &&
+        strcmp(json_text(json_object_get(reply, "order"), "status"),
+               "CANCELLED") == 0;
+
+    json_decref(reply);
+    json_decref(ask);
+    return cancelled;
+}
+
 /* Sends, and says what was done: "deposited 5.00 for bob", and whether @name,
  * if that is not NULL, is new. */
 __attribute__((format(printf, 5, 6))) static int
@@ -162,6 +179,8 @@ tell(struct saga *saga, const char *service, const struct command *command,
     if (saga->json)
         return tell_json(command, service, answer.at.seq,
                          name != NULL ? &is_new : NULL);
+    if (command->type == CANCEL_ORDER && is_cancelled(saga, command))
+        done = "%s is cancelled";
     va_start(words, done);
     vprintf(done, words);
     va_end(words);
