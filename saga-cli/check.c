@@ -226,11 +226,20 @@ static bool is_unknown(const struct verdict_run *run, unsigned id)
     return skipped != NULL && strcmp(skipped, CHECK_UNKNOWN) == 0;
 }
 
+/* Whether all was checked that a program of this release and domain can. */
+static bool is_whole(const struct verdict_run *run)
+{
+    const char *views = run->summary.skipped[CHECK_Q3];
+
+    return knows_domain(run) &&
+           (views == NULL || strcmp(views, CHECK_FOREIGN) != 0);
+}
+
 /* The exit code: one broken promise outweighs all that is under way, and what
  * was not checked is not well. */
 static int verdict_of(const struct verdict_run *run)
 {
-    int code = knows_domain(run) ? SAGA_YES : SAGA_TRY_AGAIN;
+    int code = is_whole(run) ? SAGA_YES : SAGA_TRY_AGAIN;
 
     for (size_t i = 0; i < run->id_count; i++) {
         if (run->summary.broken[run->ids[i]] > 0)
@@ -522,7 +531,7 @@ static void print_text(const struct saga *saga, const struct verdict_run *run)
                    under_way, checked);
     else
         printf("all %u%s hold%s\n", checked,
-               knows_domain(run) ? "" : " that were checked",
+               is_whole(run) ? "" : " that were checked",
                json_array_size(run->given_up) > 0
                    ? ", but for the losses given up"
                    : "");
@@ -763,8 +772,8 @@ static int run_acknowledge(struct saga *saga)
     if (code == SAGA_YES && json_array_size(losses) > 0)
         code = losses_append(saga, losses);
     if (code == SAGA_YES)
-        print_signed(saga, losses, knows_domain(&run));
-    if (code == SAGA_YES && !knows_domain(&run))
+        print_signed(saga, losses, is_whole(&run));
+    if (code == SAGA_YES && !is_whole(&run))
         code = SAGA_TRY_AGAIN;
     json_decref(losses);
     forget(&run);

@@ -61,13 +61,14 @@ both_tell_the_same() { # PREFIX
 
 # ---- what both know ----------------------------------------------------------
 
-# A release finds nothing wrong with the logs.  It may not know a view of the
-# other one, which has other tables, and which it would throw away.
+# A release finds nothing wrong with the logs.  A view of the other one has other
+# tables: today's says that it cannot compare it, the previous one that it fails.
 logs_hold() { # SAGA
-    local said
+    local said bad='none'
     said=$("$1" check --final 2>&1) || true
+    [ "$1" = "$saga" ] || bad='  FAIL  Q3 '
     if [ "$(grep -c '^  ok ' <<<"$said")" -lt 12 ] ||
-        grep -E '^  FAIL' <<<"$said" | grep -qv '^  FAIL  Q3 '; then
+        grep -E '^  FAIL' <<<"$said" | grep -qv "^$bad"; then
         echo "$said"
         return 1
     fi

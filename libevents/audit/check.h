@@ -61,6 +61,8 @@ struct check_promise {
 
 /* Why something was skipped that only a domain can tell. */
 #define CHECK_UNKNOWN "not without its domain"
+/* Why a view was not compared: only its own release can fold it as it is. */
+#define CHECK_FOREIGN "a view was made by another release"
 
 struct check;
 struct checked_log;

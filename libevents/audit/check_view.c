@@ -330,6 +330,10 @@ static enum evt_status check_view(struct check *check, unsigned number)
         check->summary->skipped[CHECK_Q3] = "a view.db is missing";
         return EVT_OK;
     }
+    if (view_db_is_foreign(&both.seen, both.number)) {
+        check->summary->skipped[CHECK_Q3] = CHECK_FOREIGN;
+        return EVT_OK;
+    }
     check->views->views[number].folded = true;
     rc = fold_all(check, &both.fold, both.fold_number);
     return rc == EVT_OK ? compare(check, number, &both) : rc;

@@ -210,21 +210,34 @@ static int write_recipe(struct view_db *db)
 }
 
 /* SQLITE_OK and *@same, or what reading it came to. */
-static int read_recipe(struct view_db *db, bool *same)
+static int read_recipe(const struct view *view, sqlite3 *sqlite, bool *same)
 {
     uint8_t bytes[RECIPE_BYTES];
     sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db->sqlite,
+    int rc = sqlite3_prepare_v2(sqlite,
                                 "SELECT value FROM meta WHERE key = 'recipe'",
                                 -1, &statement, NULL);
 
-    recipe(db->files.view, bytes);
+    recipe(view, bytes);
     *same = false;
     if (rc == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
         *same =
             sqlite3_column_bytes(statement, 0) == RECIPE_BYTES &&
             memcmp(sqlite3_column_blob(statement, 0), bytes, RECIPE_BYTES) == 0;
     return rc == SQLITE_OK ? sqlite3_finalize(statement) : rc;
+}
+
+bool view_db_is_foreign(const struct view_files *files, uint64_t generation)
+{
+    sqlite3 *sqlite = NULL;
+    bool same = true;
+    int rc =
+        view_db_open_file(files, generation, SQLITE_OPEN_READONLY, &sqlite);
+
+    if (rc == SQLITE_OK)
+        rc = read_recipe(files->view, sqlite, &same);
+    sqlite3_close(sqlite);
+    return rc == SQLITE_OK && !same;
 }
 
 static int prepare_one(struct view_db *db, const char *sql,
@@ -354,7 +367,7 @@ enum evt_status view_db_open(const struct view_files *files,
     if (rc == SQLITE_OK)
         rc = store_renew_wal(db->sqlite);
     if (rc == SQLITE_OK)
-        rc = read_recipe(db, &same);
+        rc = read_recipe(db->files.view, db->sqlite, &same);
     if (rc == SQLITE_OK && same)
         rc = prepare(db);
     switch (rc & 0xff) {

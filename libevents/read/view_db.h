@@ -51,6 +51,9 @@ bool view_db_failed(const struct view_db *db);
  * replaced: it still answers, but nobody else can find it, nor we after a
  * start.  Not asked of a file behind a VFS. */
 bool view_db_lost(const struct view_db *db);
+/* Whether @generation was made by another revision, schema or catalogue of the
+ * view.  A file that cannot be read was not. */
+bool view_db_is_foreign(const struct view_files *files, uint64_t generation);
 /* Whether @generation has a file. */
 bool view_db_exists(const struct view_files *files, uint64_t generation);
 
