@@ -1,7 +1,7 @@
 #!/bin/bash -p
 # lab.sh without NAME[,NAME...] | worlds NAME[,NAME...] | older NAME | chapter 12
 # - builds programs of the ablation lab: a copy of the source under build/lab/,
-# changed.
+# changed.  Chapter 12's service needs no copy.
 #
 #   without inbox,guards   lab/mark.patch and lab/without-{inbox,guards}.patch
 #                          applied; lies in build/lab/inbox,guards
@@ -11,8 +11,8 @@
 #   older inventory        lab/older-inventory.patch: a program of an earlier
 #                          version, which removes nothing and marks nothing;
 #                          where $LAB_WITHOUT is set, without that as well
-#   chapter 12             with the service that chapter 12 of the tutorial
-#                          adds: its files are taken out of the page
+#   chapter 12             the files of the service that chapter 12 of the
+#                          tutorial adds, in a new folder, which it prints
 #
 # Prints the build directory, for SAGA_BUILD.  It leaves alone what was already
 # built from the same sources.  scenarios/README.md shows its use.
@@ -54,6 +54,18 @@ leave_out() { # NAME,...
     copy+=/$(IFS=,; echo "${names[*]}")
 }
 
+# The files that a page tells its reader to write.
+write_files() { # PAGE DIRECTORY
+    awk -v into="$2" '
+        /^```(c|make) (new|more) / {
+            file = into "/" $3
+            inside = 1
+            next
+        }
+        /^```/ { inside = 0 }
+        inside { print > file }' "$1"
+}
+
 case $1 in
     without | worlds) leave_out "$2" ;;
     older)
@@ -63,25 +75,14 @@ case $1 in
         copy=build/lab/older-$2${LAB_WITHOUT:+,without-${copy##*/}}
         ;;
     chapter)
-        page=docs/tutorial/12-your-own-service.md
         [ "$2" = 12 ] || fail 64 'only chapter 12 adds a service'
-        patches=("$page") # a page with a diff in it is a patch with prose
-        copy=build/lab/chapter-12
+        folder=$(mktemp -d)
+        write_files docs/tutorial/12-your-own-service.md "$folder"
+        echo "$folder"
+        exit
         ;;
     *) fail 64 'missing without, worlds, older or chapter' ;;
 esac
-
-# The files that a page tells its reader to write.
-write_files() { # PAGE DIRECTORY
-    awk -v into="$2" '
-        /^```c (new|more) / {
-            file = into "/" $3
-            inside = 1
-            next
-        }
-        /^```/ { inside = 0 }
-        inside { print > file }' "$1"
-}
 
 sources=(Makefile VERSION scripts/packages.sh libevents shop order-svc inventory-svc
     payment-svc)
@@ -105,11 +106,6 @@ if [ "$(cat "$copy/made-from" 2>/dev/null)" != "$made_from" ]; then
             fail 1 "$patch no longer applies"
     done
     programs=(build/bin/{order,inventory,payment}-svc)
-    if [ "$1" = chapter ]; then
-        programs=(build/bin/shipping-svc)
-        mkdir "$copy/shipping-svc"
-        write_files "$page" "$copy"
-    fi
     env -u MAKEFLAGS -u MFLAGS make -s -j2 -C "$copy" \
         "${programs[@]}" >&2 9>&- ||
         fail 1 "$copy does not build"
