@@ -53,14 +53,14 @@ END
 }
 
 fail() { # CODE TEXT [MORE LINES...]
-    local code=$1 lines=()
-    shift
-    for REPLY; do
-        as_shown "$REPLY"
-        lines+=("$REPLY")
-    done
-    printf 'run.sh: %s\n' "${lines[@]}" | sed '2,$s/^run.sh: /    /' >&2
-    exit "$code"
+    complain 'run.sh: ' "${@:2}"
+    exit "$1"
+}
+
+fail_with() { # CODE TEXT OUTPUT
+    local lines
+    mapfile -t lines <<<"$3"
+    fail "$1" "$2" "${lines[@]}"
 }
 
 # Says it.  What was asked is done whether or not that can be read; then the
@@ -358,7 +358,7 @@ await_up() { # SERVICE...
 }
 await_all_up() {
     await_up "${services[@]}"
-    within 10 all_answer || fail 69 'the read sides do not answer after 10 s:' \
+    within 10 all_answer || fail_with 69 'the read sides do not answer after 10 s:' \
         "$("$saga" status 2>&1)"
 }
 
@@ -477,7 +477,7 @@ seed() { # VERB NAME AMOUNT ...
 prepare_data() {
     if [ -e "$dir/seeding" ] && [ $seed = yes ]; then
         local said
-        said=$(seed_data 2>&1) || fail 69 'seeding failed:' "$said"
+        said=$(seed_data 2>&1) || fail_with 69 'seeding failed:' "$said"
         rm "$dir/seeding"
         step data "$here (new: 3 products, 300 in stock, 2 accounts)"
     elif [ $fresh = yes ]; then

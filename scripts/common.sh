@@ -39,6 +39,20 @@ has_colours() {
     [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]
 }
 
+# The characters that saga shows as \u202e: libevents/base/text.c, is_formatting.
+formatting=(0-1f 7f-9f ad-ad 34f-34f 600-605 61c-61c 6dd-6dd 70f-70f 890-891
+    8e2-8e2 115f-1160 17b4-17b5 180b-180f 200b-200f 2028-202e 2060-206f
+    3164-3164 fe00-fe0f feff-feff ffa0-ffa0 fff0-fffb fffe-ffff 110bd-110bd
+    110cd-110cd 13430-1343f 1bca0-1bca3 1d173-1d17a e0000-10ffff)
+
+is_formatting() { # CODE
+    local range
+    for range in "${formatting[@]}"; do
+        (($1 < 0x${range%-*} || $1 > 0x${range#*-})) || return 0
+    done
+    return 1
+}
+
 # Leaves TEXT in $REPLY as saga shows it: what is no UTF-8, controls the terminal
 # or is not seen (a bidi override, a zero width) as \xff or \u202e; see
 # libevents/base/text.h.
@@ -47,21 +61,30 @@ as_shown() { # TEXT
     REPLY=''
     for ((i = 0; i < ${#1}; i++)); do
         c=${1:i:1}
-        # Bash takes a byte that is no character for one, and remembers it.
-        if [[ $c != [[:ascii:]] ]] && [ "$(LC_ALL=C; echo ${#c})" -eq 1 ]; then
+        if [[ $c != [[:ascii:]] && $(LC_ALL=C; echo ${#c}) == 1 ]]; then
+            # Bash takes a byte that is no character for one, and remembers it.
             c=\\x$(LC_ALL=C; printf %02x "'$c")
-            code=32
-        else
+        elif [[ $c != [\ -~] ]]; then
             printf -v code %d "'$c"
-        fi
-        if ((code < 32 || code >= 0x7f && code <= 0x9f || code == 0xad ||
-            code == 0x61c || code >= 0x200b && code <= 0x200f ||
-            code >= 0x2028 && code <= 0x202e || code >= 0x2060 && code <= 0x206f ||
-            code == 0xfeff || code >= 0xfff0 && code <= 0xfffb)); then
-            printf -v c '\\u%04x' "$code"
-        elif ((code >= 0xe0000)); then
-            printf -v c '\\U%08x' "$code"
+            if is_formatting "$code"; then
+                if ((code > 0xffff)); then
+                    printf -v c '\\U%08x' "$code"
+                else
+                    printf -v c '\\u%04x' "$code"
+                fi
+            fi
         fi
         REPLY+=$c
     done
+}
+
+# Says on standard error what is wrong: NAME says LINE, and more LINEs below it.
+complain() { # NAME LINE...
+    local name=$1
+    shift
+    for REPLY; do
+        as_shown "$REPLY"
+        printf '%s%s\n' "$name" "$REPLY"
+        name='    '
+    done >&2
 }

@@ -20,7 +20,8 @@ if [ -z "${SAGA_DIR:-}" ] || [ -n "$(ls -A -- "$SAGA_DIR" 2>/dev/null)" ]; then
     own_dir=$(mktemp -d "${TMPDIR:-/tmp}/saga-demo.XXXXXX")
     if [ -n "${SAGA_DIR:-}" ]; then
         # What runs there has the addresses, too.
-        echo "demo: $SAGA_DIR is not empty and is left alone; this is $own_dir"
+        as_shown "$SAGA_DIR"
+        echo "demo: $REPLY is not empty and is left alone; this is $own_dir"
         unset SAGA_BUS
     fi
     export SAGA_DIR=$own_dir

@@ -18,7 +18,7 @@ came_from=$PWD
 cd "$root"
 
 fail() { # CODE TEXT
-    echo "learn: $2" >&2
+    complain 'learn: ' "$2"
     exit "$1"
 }
 usage='exercise.sh start N | check N, with N from 0 to 12'

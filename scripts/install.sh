@@ -13,9 +13,11 @@
 # not built, 74 cannot write.
 set -euo pipefail
 umask 022
+# shellcheck source=scripts/common.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/common.sh"
 
-fail() { # CODE TEXT
-    echo "install: $2" >&2
+fail() { # CODE LINE...
+    complain 'install: ' "${@:2}"
     exit "$1"
 }
 
@@ -66,9 +68,9 @@ check_directory() { # DIRECTORY
         why='permission denied'
         [ "$(id -u)" -ne 0 ] || why='read-only'
     fi
-    [ -z "$why" ] || fail 74 "cannot write to $there: $why
-    elsewhere:  make install PREFIX=\$HOME/.local
-    as root:    sudo make install"
+    [ -z "$why" ] || fail 74 "cannot write to $there: $why" \
+        "elsewhere:  make install PREFIX=\$HOME/.local" \
+        'as root:    sudo make install'
 }
 
 make_directory() { # DIRECTORY
@@ -147,7 +149,8 @@ announce() {
     [ -z "$destdir" ] || return 0
     ldconfig=$(PATH=$PATH:/sbin:/usr/sbin command -v ldconfig) || return 0
     if ! "$ldconfig" -N -X -v 2>/dev/null | grep -q "^$libdir:"; then
-        echo "install: programs need LD_LIBRARY_PATH=$libdir: the loader does not look there" >&2
+        complain 'install: ' \
+            "programs need LD_LIBRARY_PATH=$libdir: the loader does not look there"
     elif [ "$(id -u)" -eq 0 ]; then
         "$ldconfig"
     fi

@@ -18,9 +18,11 @@
 # built from the same sources.  scenarios/README.md shows its use.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
 
 fail() { # CODE TEXT
-    echo "lab: $2" >&2
+    complain 'lab: ' "$2"
     exit "$1"
 }
 

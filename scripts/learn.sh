@@ -93,8 +93,7 @@ case ${1:-} in
         ;;
 esac
 if [ $# -gt 1 ]; then
-    as_shown "$2"
-    echo "learn: unexpected argument '$REPLY' (learn [CHAPTER])" >&2
+    complain 'learn: ' "unexpected argument '$2' (learn [CHAPTER])"
     exit 64
 fi
 if [[ ! $1 =~ ^[0-9]{1,2}$ ]]; then

@@ -38,8 +38,7 @@ root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 cd "$root"
 
 fail() { # CODE TEXT
-    as_shown "$2"
-    echo "scenario: $REPLY" >&2
+    complain 'scenario: ' "$2"
     exit "$1"
 }
 

@@ -25,12 +25,13 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 root=$PWD
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
 # What `make soak N=4 ONLY=...` exports is no concern of the tests.
-unset SAGA_DIR SAGA_BUS SAGA_BUILD MAKEFLAGS MFLAGS N ONLY
-export LC_ALL=C.UTF-8
+unset SAGA_DIR SAGA_BUS SAGA_BUILD N ONLY
 
 fail() { # CODE TEXT
-    echo "soak: $2" >&2
+    complain 'soak: ' "$2"
     exit "$1"
 }
 
