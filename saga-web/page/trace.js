@@ -4,7 +4,7 @@
 import {show} from './panels.js';
 import {make, shop, typed} from './shop.js';
 
-const ROW_PX = 34;
+const ROW_PX = 44;
 const TOP_PX = 30;
 const WIDTH = 600;
 
@@ -94,7 +94,7 @@ class Trace extends HTMLElement {
       tabindex: 0, role: 'button', 'aria-label': label, class: back ? 'node back' : 'node', onclick: open,
       onkeydown: (key) => (key.key === 'Enter' || key.key === ' ') && (key.preventDefault(), open()),
     }, back ? make('svg:path', {d: `M${at} ${top - 7}l7 7-7 7-7-7z`}) : make('svg:circle', {cx: at, cy: top, r: 6}),
-    make('svg:text', {x: at + 11, y: top + 4, class: 'type'}, event.type));
+    make('svg:text', {x: at, y: top + 20, class: 'type'}, event.type));
   }
 }
 
