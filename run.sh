@@ -150,13 +150,18 @@ shown() { # PATH
     esac
 }
 shown "$dir"
+as_shown "$REPLY"
 here=$REPLY
-printf -v set_directory 'SAGA_DIR=%q' "$here"
 shown "$root/run.sh"
-printf -v run_shown %q "$REPLY"
-run=${given_dir:+$set_directory }$run_shown
+quoted "$REPLY"
+run_shown=$REPLY
 shown "$root/saga"
-printf -v saga_shown %q "$REPLY"
+quoted "$REPLY"
+saga_shown=$REPLY
+shown "$dir"
+quoted "$REPLY"
+set_directory=SAGA_DIR=$REPLY
+run=${given_dir:+$set_directory }$run_shown
 
 use_build() { # DIRECTORY
     build=$1
@@ -497,8 +502,14 @@ show_next() { # WHERE MORE HINTS...
     say
     say "  $1:"
     shift
-    [ "$dir" = "$came_from/var" ] || say "    export $(printf 'SAGA_DIR=%q' "$dir")"
-    [ -z "$bus" ] || say "    export $(printf 'SAGA_BUS=%q' "$bus")"
+    if [ "$dir" != "$came_from/var" ]; then
+        quoted "$dir"
+        say "    export SAGA_DIR=$REPLY"
+    fi
+    if [ -n "$bus" ]; then
+        quoted "$bus"
+        say "    export SAGA_BUS=$REPLY"
+    fi
     hints "$saga_shown place widget:2 --customer alice" 'an order, and its trace' \
         "$saga_shown place gadget:2 --customer bob" 'an order that is cancelled' \
         "$run_shown scenario 02" 'one of twenty accidents to predict' \

@@ -83,6 +83,36 @@ static bool is_usual(const char *directory)
            (strcmp(usual, "./var") == 0 && strcmp(directory, "var") == 0);
 }
 
+/* Whether some of it is shown as \u202e or \xff (base/text.h). */
+static bool is_escaped(const char *word)
+{
+    char shown[SHOWN_BYTES];
+
+    while (*word != '\0') {
+        size_t count = text_show(word, shown);
+
+        if (strncmp(word, shown, count) != 0)
+            return true;
+        word += count;
+    }
+    return false;
+}
+
+/* bash reads the same escapes in $'...'. */
+static void print_escaped(FILE *out, const char *word)
+{
+    char shown[SHOWN_BYTES];
+
+    fputs("$'", out);
+    while (*word != '\0') {
+        if (*word == '\'' || *word == '\\')
+            fputc('\\', out);
+        word += text_show(word, shown);
+        fputs(shown, out);
+    }
+    fputc('\'', out);
+}
+
 /* Writes @word so that a shell reads it as one. */
 static void print_quoted(FILE *out, const char *word)
 {
@@ -92,6 +122,10 @@ static void print_quoted(FILE *out, const char *word)
 
     if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
         fputs(word, out);
+        return;
+    }
+    if (is_escaped(word)) {
+        print_escaped(out, word);
         return;
     }
     fputc('\'', out);

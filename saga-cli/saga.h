@@ -249,6 +249,10 @@ int saga_no_answer(const struct saga *saga, const char *service,
 /* The same for what is asked of a read side: with --read-side, of that one. */
 int saga_no_view(const struct saga *saga, const char *service,
                  enum evt_status rc);
+/* Whether run.sh has given @service up; *what then says so, and what starts it
+ * again. */
+bool saga_given_up(const struct saga *saga, const char *service, char *what,
+                   size_t size);
 
 /* What happened to saga @id, as text or JSON, or as a diagram; what it waits
  * for.  What went wrong was reported; returns the exit code. */

@@ -245,6 +245,40 @@ static bool is_given_up(const struct saga *saga, const char *service,
     return true;
 }
 
+bool saga_given_up(const struct saga *saga, const char *service, char *what,
+                   size_t size)
+{
+    char words[512], start[START_BYTES];
+
+    if (saga_runs(saga, service) ||
+        !is_given_up(saga, service, words, sizeof words))
+        return false;
+    snprintf(what, size,
+             "%s-svc was given up after 5 deaths in 30 s (%.100s); start it "
+             "with '%s'",
+             service, words, start_hint(saga, service, start));
+    return true;
+}
+
+/* For programs: of each service that was given up, why and what starts it. */
+static json_t *given_up_json(const struct saga *saga,
+                             const struct health health[])
+{
+    json_t *all = json_object();
+    char words[512], start[START_BYTES];
+
+    for (unsigned i = 0; i < saga_services(); i++) {
+        const char *service = saga_service(i);
+
+        if (health[i].asked && health[i].rc == EVT_NONE &&
+            is_given_up(saga, service, words, sizeof words))
+            json_object_set_new(all, service,
+                                json_pack("{s:s,s:s}", "said", words, "start",
+                                          start_hint(saga, service, start)));
+    }
+    return all;
+}
+
 /* A service without an answer, and how to get one. */
 static void print_silent(const struct saga *saga, const char *service,
                          enum evt_status rc)
@@ -325,8 +359,9 @@ static int print_health(const struct saga *saga, const struct health health[])
         if (health[i].status != NULL)
             print_troubles(saga_service(i), health[i].status);
     if (saga->json)
-        saga_print_json(json_pack("{s:O,s:b}", "services", services, "running",
-                                  code == SAGA_YES && shown > 0));
+        saga_print_json(json_pack("{s:O,s:b,s:o}", "services", services,
+                                  "running", code == SAGA_YES && shown > 0,
+                                  "given_up", given_up_json(saga, health)));
     json_decref(services);
     return shown > 0 ? code : SAGA_NOT_RUNNING;
 }
@@ -403,7 +438,6 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
     json_t *request = json_pack("{s:s,s:I,s:i}", "get", "log", "after",
                                 (json_int_t)INT64_MAX, "limit", 1);
     const char *name = saga_service(i);
-    char why[512], start[START_BYTES];
     json_t *reply = NULL;
     enum evt_status rc =
         client_ask(saga->client, name, "qry", request, 1000, &reply);
@@ -419,12 +453,7 @@ static bool look_at_log(struct saga *saga, unsigned i, struct look *look,
                                 saga_service(p)),
                 &look->cursor[i][p]); /* none: nothing consumed */
     }
-    if (rc == EVT_NONE && is_given_up(saga, name, why, sizeof why))
-        snprintf(what, size,
-                 "%s-svc was given up after 5 deaths in 30 s (%.100s); start "
-                 "it with '%s'",
-                 name, why, start_hint(saga, name, start));
-    else if (!good)
+    if (!good && (rc != EVT_NONE || !saga_given_up(saga, name, what, size)))
         snprintf(what, size, "%s-svc %s", name,
                  rc == EVT_NONE ? "is down" : "does not answer");
     json_decref(reply);

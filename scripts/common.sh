@@ -78,6 +78,18 @@ as_shown() { # TEXT
     done
 }
 
+# Leaves TEXT in $REPLY as it is typed in a shell; as_shown's escapes are $'...'s.
+quoted() { # TEXT
+    as_shown "$1"
+    if [ "$REPLY" = "$1" ]; then
+        printf -v REPLY %q "$1"
+        return
+    fi
+    REPLY=${1//\\/\\\\}
+    as_shown "${REPLY//\'/\\\'}"
+    REPLY="\$'$REPLY'"
+}
+
 # Says on standard error what is wrong: NAME says LINE, and more LINEs below it.
 complain() { # NAME LINE...
     local name=$1

@@ -147,7 +147,7 @@ names() {
     local name said n=0
     # shellcheck disable=SC2016 # that is a name
     for name in 'R&D ä' 'back\slash' "it's" '-"dash' '*[a]?' '$HOME' '~' '#%s{a,b}!' \
-        $'two\nlines' $'tail\n'; do
+        $'two\nlines' $'tail\n' $'\e[31m\u202e\'\\\xff'; do
         export SAGA_DIR=$work/names/$name
         n=$((n + 1))
         said=$("$run" -d --empty)
@@ -155,19 +155,17 @@ names() {
         ends_with 0 "$saga" shutdown payment >/dev/null
         said=$("$run" -d 2>&1) && return 1
         said=$(sed -n 's/.*it:  \(SAGA_DIR=.*\)/\1/p' <<<"$said" | head -n 1)
-        [[ $name == *$'\n'* ]] || {
-            shows "$said" 'restart payment$'
-            (unset SAGA_DIR && eval "$said") >/dev/null
-            ends_with 0 "$saga" status >/dev/null
-        }
+        shows "$said" 'restart payment$'
+        (unset SAGA_DIR && eval "$said") >/dev/null
+        ends_with 0 "$saga" status >/dev/null
         said=$("$saga" status bakery 2>&1) || true
-        "$run" stop >/dev/null
+        said=$("$run" stop)
+        [[ $said != *[$'\e\u202e']* ]]
         said=$("$saga" place widget:1 2>&1) && return 1
         shows "$(tail -n 1 <<<"$said")" "run\.sh'"
         said=${said#*"start it with '"}
-        [[ $name == *$'\n'* ]] || (unset SAGA_DIR && cd "$root" &&
-            eval "${said%\'} -d --no-hints") >/dev/null
-        [[ $name == *$'\n'* ]] || ends_with 0 "$saga" status >/dev/null
+        (unset SAGA_DIR && cd "$root" && eval "${said%\'} -d --no-hints") >/dev/null
+        ends_with 0 "$saga" status >/dev/null
         ends_with 0 "$run" stop >/dev/null
     done
     # Nothing anywhere else.

@@ -688,12 +688,25 @@ clock_set_back() {
 # run.sh has left word that it gave a service up.
 given_up_is_told() {
     start_all
+    seed
     end payment
     echo 'it cannot open its log' >"$SAGA_DIR/payment/given-up"
     asked 69 status
     shows "$said" "^  payment +- +given up, it died 5 times in 30 s: it cannot open its log  \(start it: SAGA_DIR=$SAGA_DIR \./run\.sh restart payment\)$"
     asked 75 wait --quiet --timeout 1
     shows "$said" "payment-svc was given up after 5 deaths in 30 s \(it cannot open its log\); start it with 'SAGA_DIR=$SAGA_DIR \./run\.sh restart payment'"
+    asked_json 69 status
+    has given_up.payment.said 'it cannot open its log'
+    has given_up.payment.start "SAGA_DIR=$SAGA_DIR ./run.sh restart payment"
+    asked 0 place widget:1 --id o-1 --no-wait
+    asked 75 wait o-1 --timeout 1
+    shows "$said" "o-1 has not ended after 1 s .*; payment-svc was given up .*start it with 'SAGA_DIR=$SAGA_DIR \./run\.sh restart payment'"
+    asked_json 75 wait o-1 --timeout 1
+    shows "$(field error)" 'payment-svc was given up'
+    start payment
+    asked_json 0 wait o-1
+    asked_json 0 status
+    shows "$said" '"given_up": ?\{\}'
 }
 says_status() { "$saga" status 2>&1 | grep -q -- "$1"; }
 

@@ -151,6 +151,20 @@ static json_t *ended_order(struct saga *saga, const char *order, int64_t ms,
     return NULL;
 }
 
+/* It may wait for a service that nobody starts again. */
+static int not_ended(struct saga *saga, const char *order, int64_t timeout_s)
+{
+    char given_up[START_BYTES + 256] = "; ";
+    bool found = false;
+
+    for (unsigned i = 0; i < saga_services() && !found; i++)
+        found = saga_given_up(saga, saga_service(i), given_up + 2,
+                              sizeof given_up - 2);
+    return saga_fail(saga, SAGA_TRY_AGAIN,
+                     "%s has not ended after %" PRId64 " s ('./saga why %s')%s",
+                     order, timeout_s, order, found ? given_up : "");
+}
+
 int ends_wait(struct saga *saga, const char *order, int64_t timeout_s)
 {
     int64_t deadline = (int64_t)saga_mono_ms() + timeout_s * 1000, left;
@@ -169,10 +183,7 @@ int ends_wait(struct saga *saga, const char *order, int64_t timeout_s)
         return saga_no_answer(saga, "order", rc);
     if (reply == NULL)
         return unknown ? ends_no_such(saga, order)
-                       : saga_fail(saga, SAGA_TRY_AGAIN,
-                                   "%s has not ended after %" PRId64
-                                   " s ('./saga why %s')",
-                                   order, timeout_s, order);
+                       : not_ended(saga, order, timeout_s);
     if (saga->json) {
         saga_print_json(present_json(reply));
     } else {
