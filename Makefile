@@ -237,6 +237,18 @@ $(BUILD)/tests/fourth/shop.c: shop/shop.c tests/fourth/catalogue.sed
 	$(Q)sed -f tests/fourth/catalogue.sed $< > $@
 $(BUILD)/tests/fourth/shop.o: $(BUILD)/tests/fourth/shop.c $(FLAGS_FILE)
 	$(Q)$(COMPILE) -c -o $@ $<
+# And one of the three that reads it.
+READER := $(BUILD)/tests/fourth/order-svc
+$(BUILD)/tests/fourth/order.c: order-svc/order.c tests/fourth/reader.sed
+	@mkdir -p $(@D)
+	$(Q)sed -f tests/fourth/reader.sed $< > $@
+$(BUILD)/tests/fourth/order.o: $(BUILD)/tests/fourth/order.c $(FLAGS_FILE)
+	$(Q)$(COMPILE) -c -o $@ $<
+$(READER): $(BUILD)/tests/fourth/order.o $(BUILD)/tests/fourth/shop.o \
+    $(call objects,$(filter-out %/order.c,$(filter order-svc/%,$(SVC_SOURCES)))) \
+    $(SHOP) $(LIB)
+	$(call say,ld,$@)
+	$(Q)$(LINK) -o $@ $^ $(NNG) $(LIBS)
 $(FOURTH): $(BUILD)/tests/fourth/shipping.o $(BUILD)/tests/fourth/shop.o $(LIB)
 	$(call say,ld,$@)
 	$(Q)$(LINK) -o $@ $^ $(NNG) $(LIBS)
@@ -318,7 +330,7 @@ uninstall: ## take away what make install has put down: PREFIX= DESTDIR= as ther
 # Those of commands and processes; `make test SHELL_TESTS=` leaves them out.
 SHELL_TESTS ?= $(wildcard tests/test_*.sh)
 .PHONY: test tests
-tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) $(INSTALLED) $(PRELOADS) $(BUILD)/bench/layers $(BUILD)/bench/floor ## build the tests without running them
+tests: all $(TESTS) $(TOOLS) $(NEXT) $(FOURTH) $(READER) $(INSTALLED) $(PRELOADS) $(BUILD)/bench/layers $(BUILD)/bench/floor ## build the tests without running them
 test: tests ## install what is missing, build, and run every test
 	$(Q)scripts/test.sh $(BUILD) $(TESTS) $(SHELL_TESTS)
 

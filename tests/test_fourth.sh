@@ -8,6 +8,7 @@
 . "$(dirname "$0")/processes.sh"
 
 fourth=$SAGA_BUILD/tests/fourth/shipping-svc
+reader=$SAGA_BUILD/tests/fourth/order-svc
 next=$SAGA_BUILD/tests/next/bin
 
 start_shipping() {
@@ -172,6 +173,50 @@ is_backed_up() {
     place_and_send o-2
 }
 
+# ---- a log that was restored --------------------------------------------------
+
+# A shop whose order-svc follows shipping, which follows order.
+start_followed() {
+    "$reader" --faults --order-deadline-ms 600000 </dev/null \
+        >>"$SAGA_DIR/order.log" 2>&1 &
+    pids[order]=$!
+    until_it_runs $!
+    start inventory
+    start payment
+    start_shipping
+    all_up
+}
+says_status() { "$saga" status 2>&1 | grep -q -- "$1"; }
+
+# HC11, as test_trouble has it for payment.
+is_restored() {
+    start_followed
+    seed
+    place_and_send o-kept
+    asked 0 backup "$SAGA_DIR/old"
+    place_and_send o-lost
+    end_all TERM
+    rm -f "$SAGA_DIR"/shipping/*
+    cp "$SAGA_DIR/old/shipping/log.db" "$SAGA_DIR/shipping/log.db"
+    start_followed
+    within 30 says_status 'order has stopped reading shipping: diverged'
+    within 30 says_status 'shipping: behind its readers'
+    asked 0 status
+    shows "$said" '\(SAGA_DIR=[^ ]+ [^ ]+ accept order shipping\)$'
+    # It has forgotten that it sent this parcel, and must not send it again.
+    same 1 "$(sqlite3 "$SAGA_DIR/shipping/log.db" 'SELECT count(*) FROM event')"
+    asked_json 1 verify
+    has edited.0.witness order
+    asked 1 verify
+    shows "$said" "if shipping's log was restored: .* accept order shipping$"
+    asked 0 accept order shipping
+    shows "$said" "^order continues after #1 of shipping's log; it had consumed"
+    within 30 sent o-lost
+    asked 0 wait --quiet --timeout 30
+    place_and_send o-new
+    asked 0 verify
+}
+
 # ---- a file is a stranger's -------------------------------------------------
 
 flow_leaves_out() { # WHY
@@ -319,6 +364,8 @@ it 'what it has parked is listed and redriven' \
 it 'when it is down its files tell' in_shop down is_down
 it 'a backup has its log and what it says about itself' \
     in_shop backup is_backed_up
+it 'after a restored backup it learns that its reader is ahead' \
+    in_shop restored is_restored
 it 'a description from a file is a stranger'\''s' in_shop hostile hostile
 it 'what is no directory of a service is no service' \
     in_shop none what_is_no_service
