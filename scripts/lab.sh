@@ -1,7 +1,8 @@
 #!/bin/bash -p
-# lab.sh without NAME[,NAME...] | worlds NAME[,NAME...] | older NAME | chapter 12
-# - builds programs of the ablation lab: a copy of the source under build/lab/,
-# changed.  Chapter 12's service needs no copy.
+# lab.sh without NAME[,NAME...] | worlds NAME[,NAME...] | older NAME |
+# changed NAME[,NAME...] | chapter 12 - builds programs of the ablation lab: a
+# copy of the source under build/lab/, changed.  Chapter 12's service needs no
+# copy.
 #
 #   without inbox,guards   lab/mark.patch and lab/without-{inbox,guards}.patch
 #                          applied; lies in build/lab/inbox,guards
@@ -11,6 +12,9 @@
 #   older inventory        lab/older-inventory.patch: a program of an earlier
 #                          version, which removes nothing and marks nothing;
 #                          where $LAB_WITHOUT is set, without that as well
+#   changed add,split      lab/schema-add.patch and lab/schema-split.patch: a
+#                          shop whose events have changed, with a saga and a
+#                          tests/tools/compat that know them
 #   chapter 12             the files of the service that chapter 12 of the
 #                          tutorial adds, in a new folder, which it prints
 #
@@ -35,7 +39,7 @@ known() {
 }
 
 [ $# -eq 2 ] || fail 64 \
-    'usage: lab.sh without NAME[,NAME...] | worlds NAME[,NAME...] | older NAME | chapter 12'
+    'usage: lab.sh without|worlds|changed NAME[,NAME...] | older NAME | chapter 12'
 patches=() copy=build/lab
 
 leave_out() { # NAME,...
@@ -54,6 +58,16 @@ leave_out() { # NAME,...
     done
     patches+=(lab/mark.patch)
     copy+=/$(IFS=,; echo "${names[*]}")
+}
+
+change() { # NAME,...
+    local name names
+    IFS=, read -ra names <<<"$1"
+    for name in "${names[@]}"; do
+        [ -e "lab/schema-$name.patch" ] || fail 64 "no change '$name' of the schema"
+        patches+=("lab/schema-$name.patch")
+    done
+    copy+=/changed-$1
 }
 
 # The files that a page tells its reader to write.
@@ -76,6 +90,7 @@ case $1 in
         patches+=("lab/older-$2.patch")
         copy=build/lab/older-$2${LAB_WITHOUT:+,without-${copy##*/}}
         ;;
+    changed) change "$2" ;;
     chapter)
         [ "$2" = 12 ] || fail 64 'only chapter 12 adds a service'
         folder=$(mktemp -d)
@@ -83,11 +98,12 @@ case $1 in
         echo "$folder"
         exit
         ;;
-    *) fail 64 'missing without, worlds, older or chapter' ;;
+    *) fail 64 'missing without, worlds, older, changed or chapter' ;;
 esac
 
 sources=(Makefile VERSION scripts/packages.sh libevents shop order-svc inventory-svc
     payment-svc)
+[ "$1" != changed ] || sources+=(saga-cli bench tests/tools tests/golden)
 made_from=$(find "${sources[@]}" build/flags "${patches[@]}" -type f -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
 
@@ -108,11 +124,19 @@ if [ "$(cat "$copy/made-from" 2>/dev/null)" != "$made_from" ]; then
             fail 1 "$patch no longer applies"
     done
     programs=(build/bin/{order,inventory,payment}-svc)
+    if [ "$1" = changed ]; then
+        mkdir "$copy/tests"
+        cp -a saga-cli bench "$copy"
+        cp -a tests/tools tests/golden "$copy/tests"
+        programs+=(build/bin/saga build/tests/tools/compat)
+        # Nobody runs these services.
+        [ "$2" != wrong ] || programs=(build/tests/tools/compat)
+    fi
     env -u MAKEFLAGS -u MFLAGS make -s -j2 -C "$copy" \
         "${programs[@]}" >&2 9>&- ||
         fail 1 "$copy does not build"
     # Who asks and judges is the real one.
-    ln -sf ../../../../bin/saga "$copy/build/bin/saga"
+    [ "$1" = changed ] || ln -sf ../../../../bin/saga "$copy/build/bin/saga"
     echo "$made_from" >"$copy/made-from"
 fi
 if [ "$1" = worlds ]; then

@@ -283,7 +283,7 @@ exercises_are_there() {
     local n patch copy=$work/copy
     mkdir "$copy"
     cp -r "$root"/{libevents,shop,order-svc,inventory-svc,payment-svc,bench} "$copy"
-    for n in {0..12}; do
+    for n in {0..13}; do
         grep -q '^## Exercise' "$root/docs/tutorial/$(printf '%02d' "$n")"-*.md
         grep -q "learn check $n" "$root/docs/tutorial/$(printf '%02d' "$n")"-*.md
         patch=$("$root/scripts/exercise.sh" patch "$n")
@@ -293,7 +293,7 @@ exercises_are_there() {
 }
 exercise_is_judged() {
     local copy=$root/build/exercise/11
-    ends_with 64 "$root/scripts/learn.sh" exercise 13
+    ends_with 64 "$root/scripts/learn.sh" exercise 14
     rm -rf "$copy"
     said=$(ends_with 66 "$root/scripts/learn.sh" check 11 2>&1)
     shows "$said" "is not begun; './saga learn exercise 11' makes it"
@@ -316,6 +316,19 @@ exercise_is_judged() {
     cp "$root/order-svc/order.c" "$root/build/exercise/01/order-svc/order.c"
     said=$(ends_with 0 "$root/scripts/learn.sh" check 1)
     shows "$said" '^Solved\.'
+    said=$(ends_with 0 "$root/scripts/learn.sh" exercise 13 2>&1)
+    shows "$said" '^FundsDeposited version 2, field reason: it is new'
+    copy=$root/build/exercise/13
+    sed -i -e 's/^static void units_to_cents/static void\
+no_reason(void *data)\n{\n    (void)data;\n}\n\n&/' \
+        -e 's/^    { FUNDS_DEPOSITED,   2, .*/    { FUNDS_DEPOSITED, 2, "FundsDeposited", 0,\
+      .fields = deposit, .upcast = no_reason },\n    { FUNDS_DEPOSITED, 3,\
+      "FundsDeposited", 0, .fields = explained },/' "$copy/shop/shop.c"
+    said=$(ends_with 0 "$root/scripts/learn.sh" check 13)
+    shows "$said" '^Solved\.'
+    sed -i 's/DEPOSIT_CENTS_MAX), REASON, END/DEPOSIT_CENTS_MAX), END/' "$copy/shop/shop.c"
+    said=$(ends_with 1 "$root/scripts/learn.sh" check 13)
+    shows "$said" 'no FundsDeposited version 3 that carries a reason'
     rm -rf "$root/build/exercise"
 }
 
