@@ -346,6 +346,10 @@ test-previous: tests ## the previous release reads today's logs, and works besid
 test-schemas: all $(TOOLS) ## AsyncAPI and CloudEvents, as programs of others read them
 	$(Q)scripts/test.sh $(BUILD) tests/schemas.sh
 
+.PHONY: test-web
+test-web: all $(TOOLS) ## a visitor of the live page, in Debian's Chromium
+	$(Q)TEST_TIMEOUT=240 scripts/test.sh $(BUILD) tests/web.sh
+
 .PHONY: golden
 golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
 	$(Q)SAGA_GOLDEN=tests/golden $< --filter 'golden/todays_*'

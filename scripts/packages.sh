@@ -56,6 +56,7 @@ nftables         /usr/sbin/nft
 e2fsprogs        /sbin/mkfs.ext4
 nodejs           node
 npm              npm
+chromium         chromium
 '
 
 # redis-tools has the server as well, and no service; postgresql has one, but

@@ -27,7 +27,7 @@ class Lanes extends HTMLElement {
   recent = [];
 
   connectedCallback() {
-    this.canvas = make('canvas', {role: 'img'});
+    this.canvas = make('canvas', {role: 'img', 'aria-label': 'the services as lanes'});
     this.note = make('p', {class: 'note'});
     this.list = make('ol', {class: 'recent', 'aria-label': 'newest events'});
     this.append(this.canvas, make('p', {class: 'legend'},

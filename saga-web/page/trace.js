@@ -25,7 +25,7 @@ class Trace extends HTMLElement {
     shop.on('tick', ({events}) => {
       this.due ||= events.some((event) => event.order === this.id);
     });
-    setInterval(() => this.due && this.look(), 500);
+    setInterval(() => this.due && !this.looking && this.look(), 500);
   }
 
   choose(id) {
@@ -38,8 +38,10 @@ class Trace extends HTMLElement {
 
   async look() {
     this.due = false;
+    this.looking = true;
     const {id} = this;
     const {code, said} = await shop.run('trace', id);
+    this.looking = false;
     if (id !== this.id) return;
     this.said.textContent = code !== 0 ? said?.error ?? 'no answer'
       : `${id} · ${said.status}${said.reason ? `: ${said.reason}` : ''} · ${said.events.length} events`;
