@@ -350,6 +350,10 @@ test-schemas: all $(TOOLS) ## AsyncAPI and CloudEvents, as programs of others re
 test-web: all $(TOOLS) ## a visitor of the live page, in Debian's Chromium
 	$(Q)TEST_TIMEOUT=240 scripts/test.sh $(BUILD) tests/web.sh
 
+.PHONY: test-metrics
+test-metrics: all $(TOOLS) ## saga-web's metrics, as promtool and Prometheus read them
+	$(Q)scripts/test.sh $(BUILD) tests/metrics.sh
+
 .PHONY: golden
 golden: $(BUILD)/tests/test_golden ## write this version's logs to tests/golden/
 	$(Q)SAGA_GOLDEN=tests/golden $< --filter 'golden/todays_*'

@@ -42,6 +42,7 @@ usage: ./run.sh [MODE] [OPTION...]
                           the link (docs/page.md); also with -d
   --web-port N            on this port of 127.0.0.1 (any free one)
   --web-read-only         visitors can look, and change nothing
+  --web-metrics-open      a Prometheus here needs no token for /metrics
 
 SAGA_DIR names the data directory (default: var beside run.sh), SAGA_BUS is
 the default of --bus.  With SAGA_BUILD=dir, run.sh does not build but uses the
@@ -117,6 +118,7 @@ parse() {
                 shift
                 ;;
             --web-read-only) web=yes web_options+=(--read-only) ;;
+            --web-metrics-open) web=yes web_options+=(--metrics-open) ;;
             -h | --help)
                 usage
                 exit 0

@@ -16,9 +16,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
     if (key == 'p')
         return saga_take_number(saga, "port", arg, 1024, 65535, &web->port);
-    if (key != 'o')
+    if (key == 'o')
+        web->read_only = true;
+    else if (key == 'm')
+        web->metrics_open = true;
+    else
         return ARGP_ERR_UNKNOWN;
-    web->read_only = true;
     return SAGA_YES;
 }
 
@@ -41,6 +44,8 @@ static int run_web(struct saga *saga)
 
 static const struct argp_option options[] = {
     {"port", 'p', "N", 0, "on this port of 127.0.0.1 (any free one)", 0},
+    {"metrics-open", 'm', NULL, 0,
+     "a Prometheus on this machine needs no token for /metrics", 0},
     {"read-only", 'o', NULL, 0, "visitors can look, and change nothing", 0},
     {0}};
 

@@ -6,7 +6,7 @@
 
 struct web_options {
     int64_t port; /* 0: any free one */
-    bool read_only;
+    bool read_only, metrics_open;
 };
 
 #endif

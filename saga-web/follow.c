@@ -29,8 +29,8 @@ struct follow {
     struct saga *saga;
     struct server *server;
     bool watched;
-    uint64_t look_ms, find_ms; /* when next */
-    json_t *tables;            /* that were said last */
+    uint64_t look_ms, find_ms;  /* when next */
+    json_t *tables, *processes; /* that were said last */
     struct followed services[SERVICES_MAX];
 };
 
@@ -51,8 +51,10 @@ void follow_close(struct follow *follow)
         json_decref(follow->services[i].status);
         json_decref(follow->services[i].faults);
     }
-    if (follow != NULL)
+    if (follow != NULL) {
         json_decref(follow->tables);
+        json_decref(follow->processes);
+    }
     free(follow);
 }
 
@@ -178,7 +180,14 @@ static void say_processes(struct follow *follow)
 
     for (unsigned i = 0; i < saga_services(); i++)
         json_array_append_new(all, look_at(follow, i));
+    json_decref(follow->processes);
+    follow->processes = json_incref(all);
     server_say(follow->server, "services", all, true);
+}
+
+const json_t *follow_processes(const struct follow *follow)
+{
+    return follow->processes;
 }
 
 /* Which services there are, and what each does. */

@@ -23,4 +23,8 @@ void follow_close(struct follow *follow);
 /* Call every FOLLOW_TICK_MS: says what is new to who watches. */
 void follow_tick(struct follow *follow);
 
+/* What was said last of the processes, an array by number: {"name", "process",
+ * "pid", "status", "faults"}; borrowed until the next tick. */
+const json_t *follow_processes(const struct follow *follow);
+
 #endif

@@ -4,7 +4,8 @@
  * is judged by what its sender cannot choose.  `Host` must be our address,
  * against pages that rebind their name to it.  `Origin` must be ours or
  * missing, against pages that send requests across sites.  And all but the page
- * itself needs the token of this start, against other users.  Judging is pure,
+ * itself needs the token of this start, against other users; numbers for a
+ * Prometheus need none where the operator says so.  Judging is pure,
  * so that tests/fuzz/fuzz_web.c can do it with any bytes. */
 #ifndef GUARD_H
 #define GUARD_H
@@ -16,6 +17,7 @@ enum { GUARD_TOKEN_CHARS = 32, GUARD_BODY_MAX = 2048 };
 struct guard {
     unsigned port;
     char token[GUARD_TOKEN_CHARS + 1];
+    bool metrics_open; /* /metrics needs no token */
 };
 
 /* What a request says about itself.  NULL: it has no such header; a header

@@ -7,7 +7,7 @@
  * may ask, server.c for how they are answered, follow.c for what they see. */
 #include "saga-cli/saga_main.h"
 #include "saga-cli/web.h"
-#include "saga-web/follow.h"
+#include "saga-web/metrics.h"
 #include "saga-web/promises.h"
 #include "saga-web/server.h"
 
@@ -83,19 +83,22 @@ static void say_about(const struct saga *saga, struct server *server,
                true);
 }
 
-static void follow_until(const sigset_t *ends, struct follow *follow)
+static void follow_until(const sigset_t *ends, struct follow *follow,
+                         struct metrics *metrics)
 {
     const struct timespec tick = {.tv_nsec = FOLLOW_TICK_MS * 1000000L};
 
-    do
+    do {
         follow_tick(follow);
-    while (sigtimedwait(ends, NULL, &tick) < 0);
+        metrics_tick(metrics);
+    } while (sigtimedwait(ends, NULL, &tick) < 0);
 }
 
 static int serve(struct saga *saga, const struct server_options *options,
                  const sigset_t *ends)
 {
     struct promises *promises;
+    struct metrics *metrics;
     struct server *server;
     struct follow *follow;
     enum evt_status rc = server_open(options, &server);
@@ -110,11 +113,13 @@ static int serve(struct saga *saga, const struct server_options *options,
                          options->port, strerror(errno));
     say_about(saga, server, options);
     follow = follow_open(saga, server);
+    metrics = metrics_open(saga, server, follow);
     promises = promises_open(options->saga, server, options->stop);
     print_link(saga, server);
-    follow_until(ends, follow);
+    follow_until(ends, follow, metrics);
     (void)eventfd_write(options->stop, 1);
     promises_close(promises);
+    metrics_close(metrics);
     follow_close(follow);
     server_close(server);
     return SAGA_YES;
@@ -151,6 +156,7 @@ static int run_serve(struct saga *saga)
     options.run_sh = saga_find_above("run.sh", run_sh) ? run_sh : NULL;
     options.port = (unsigned)web.port;
     options.read_only = web.read_only;
+    options.metrics_open = web.metrics_open;
     lock = take_lock(saga, &code);
     if (lock < 0)
         return code;

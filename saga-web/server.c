@@ -6,6 +6,7 @@
  * resumes it. */
 #include "saga-web/server.h"
 
+#include "saga-web/answer.h"
 #include "saga-web/child.h"
 #include "saga-web/guard.h"
 #include "saga-web/page.h"
@@ -49,6 +50,7 @@ struct exchange {
     struct MHD_Connection *connection;
     struct exchange *next; /* in the queue */
     json_t *answer;        /* once it is done */
+    char *metrics;         /* the same, of a scrape */
 };
 
 struct server {
@@ -65,72 +67,11 @@ struct server {
     json_t *state;
     struct exchange *waiting; /* the first one is run */
     unsigned waiting_count;
+    struct exchange *scrapes; /* that wait */
 };
 
-/* ---- answers ------------------------------------------------------------- */
-
-static const char policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src 'self' data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'";
-
-static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status,
-                             const char *type, struct MHD_Response *response)
-{
-    static const char *const headers[][2] = {
-        {"Content-Security-Policy", policy},
-        {"X-Content-Type-Options", "nosniff"},
-        {"X-Frame-Options", "DENY"},
-        {"Referrer-Policy", "no-referrer"},
-        {"Cross-Origin-Opener-Policy", "same-origin"},
-        {"Cross-Origin-Resource-Policy", "same-origin"},
-        {"Cache-Control", "no-store"}};
-    enum MHD_Result result;
-
-    if (response == NULL)
-        return MHD_NO;
-    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
-        MHD_add_response_header(response, headers[i][0], headers[i][1]);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-/* @text becomes libmicrohttpd's. */
-static enum MHD_Result queue_json(struct MHD_Connection *connection,
-                                  unsigned status, char *text)
-{
-    if (text == NULL)
-        return MHD_NO;
-    return queue(connection, status, "application/json",
-                 MHD_create_response_from_buffer(strlen(text), text,
-                                                 MHD_RESPMEM_MUST_FREE));
-}
-
-static enum MHD_Result decline(struct MHD_Connection *connection,
-                               unsigned status, const char *why)
-{
-    json_t *json = json_pack("{s:s}", "error", why);
-    char *text = json_dumps(json, JSON_COMPACT);
-
-    json_decref(json);
-    return queue_json(connection, status, text);
-}
-
-static enum MHD_Result give_file(struct MHD_Connection *connection,
-                                 const struct page_file *file)
-{
-    size_t size = (size_t)(file->end - file->begin);
-    void *bytes = malloc(size);
-
-    if (bytes == NULL)
-        return MHD_NO;
-    memcpy(bytes, file->begin, size);
-    return queue(
-        connection, MHD_HTTP_OK, file->type,
-        MHD_create_response_from_buffer(size, bytes, MHD_RESPMEM_MUST_FREE));
-}
+/* ---- what is kept ---------------------------------------------------------
+ */
 
 static enum MHD_Result give_state(struct server *server,
                                   struct MHD_Connection *connection)
@@ -140,7 +81,7 @@ static enum MHD_Result give_state(struct server *server,
     pthread_mutex_lock(&server->lock);
     text = json_dumps(server->state, JSON_COMPACT);
     pthread_mutex_unlock(&server->lock);
-    return queue_json(connection, MHD_HTTP_OK, text);
+    return answer_json(connection, MHD_HTTP_OK, text);
 }
 
 /* ---- the stream ---------------------------------------------------------- */
@@ -230,7 +171,7 @@ static enum MHD_Result give_stream(struct server *server,
     stream->next = server->streams;
     server->streams = stream;
     pthread_mutex_unlock(&server->lock);
-    return queue(
+    return answer_with(
         connection, MHD_HTTP_OK, "text/event-stream",
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES,
                                           read_stream, stream, end_stream));
@@ -354,19 +295,19 @@ static enum MHD_Result begin_command(struct server *server,
     bool queued;
 
     if (why != NULL)
-        return decline(connection, 400, why);
+        return answer_decline(connection, 400, why);
     if (exchange->wanted.changes && server->options.read_only)
-        return decline(connection, 403, "this page is for reading only");
+        return answer_decline(connection, 403, "this page is for reading only");
     if (exchange->wanted.of_run_sh && server->options.run_sh == NULL)
-        return decline(connection, 404,
-                       "there is no run.sh above this program");
+        return answer_decline(connection, 404,
+                              "there is no run.sh above this program");
     exchange->connection = connection;
     pthread_mutex_lock(&server->lock);
     queued = enqueue(server, exchange);
     pthread_mutex_unlock(&server->lock);
-    return queued
-               ? MHD_YES
-               : decline(connection, 503, "too many commands wait; try again");
+    return queued ? MHD_YES
+                  : answer_decline(connection, 503,
+                                   "too many commands wait; try again");
 }
 
 static enum MHD_Result take_command(struct server *server,
@@ -384,13 +325,73 @@ static enum MHD_Result take_command(struct server *server,
         return MHD_YES;
     }
     if (exchange->too_long)
-        return decline(connection, 413, "the command is too long");
+        return answer_decline(connection, 413, "the command is too long");
     if (!exchange->queued)
         return begin_command(server, connection, exchange);
     if (exchange->answer == NULL)
-        return decline(connection, 503, "the server stops");
-    return queue_json(connection, MHD_HTTP_OK,
-                      json_dumps(exchange->answer, JSON_COMPACT));
+        return answer_decline(connection, 503, "the server stops");
+    return answer_json(connection, MHD_HTTP_OK,
+                       json_dumps(exchange->answer, JSON_COMPACT));
+}
+
+/* ---- metrics ------------------------------------------------------------- */
+
+static enum MHD_Result give_metrics(struct server *server,
+                                    struct MHD_Connection *connection,
+                                    struct exchange *exchange)
+{
+    char *text = exchange->metrics;
+    bool waits;
+
+    if (text != NULL) {
+        exchange->metrics = NULL;
+        return answer_with(connection, MHD_HTTP_OK,
+                           "text/plain; version=0.0.4; charset=utf-8",
+                           MHD_create_response_from_buffer(
+                               strlen(text), text, MHD_RESPMEM_MUST_FREE));
+    }
+    pthread_mutex_lock(&server->lock);
+    waits = !server->stopping;
+    if (waits) {
+        exchange->connection = connection;
+        exchange->next = server->scrapes;
+        server->scrapes = exchange;
+        MHD_suspend_connection(connection);
+    }
+    pthread_mutex_unlock(&server->lock);
+    return waits ? MHD_YES
+                 : answer_decline(connection, 503, "the server stops");
+}
+
+bool server_is_scraped(struct server *server)
+{
+    bool scraped;
+
+    pthread_mutex_lock(&server->lock);
+    scraped = server->scrapes != NULL;
+    pthread_mutex_unlock(&server->lock);
+    return scraped;
+}
+
+/* With the lock held; @text may be NULL. */
+static void end_scrapes(struct server *server, const char *text)
+{
+    while (server->scrapes != NULL) {
+        struct exchange *first = server->scrapes;
+
+        server->scrapes = first->next;
+        if (text != NULL && (first->metrics = strdup(text)) == NULL)
+            abort();
+        MHD_resume_connection(first->connection);
+    }
+}
+
+void server_answer_scrapes(struct server *server, char *text)
+{
+    pthread_mutex_lock(&server->lock);
+    end_scrapes(server, text);
+    pthread_mutex_unlock(&server->lock);
+    free(text);
 }
 
 /* ---- requests ------------------------------------------------------------ */
@@ -418,17 +419,19 @@ static enum MHD_Result look_at(void *ctx, enum MHD_ValueKind kind,
 
 static enum MHD_Result answer(struct server *server,
                               struct MHD_Connection *connection,
-                              const char *path)
+                              const char *path, struct exchange *exchange)
 {
     const struct page_file *file = page_find(path);
 
     if (file != NULL)
-        return give_file(connection, file);
+        return answer_file(connection, file);
     if (strcmp(path, "/state") == 0)
         return give_state(server, connection);
     if (strcmp(path, "/stream") == 0)
         return give_stream(server, connection);
-    return decline(connection, 404, "there is nothing here");
+    if (strcmp(path, "/metrics") == 0)
+        return give_metrics(server, connection, exchange);
+    return answer_decline(connection, 404, "there is nothing here");
 }
 
 /* Before its body is read: later a refusal could not be sent. */
@@ -446,7 +449,7 @@ static enum MHD_Result judge(struct server *server,
     pthread_mutex_unlock(&server->lock);
     MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at, &request);
     status = guard_judge(&guard, &request, &why);
-    return status == 0 ? MHD_YES : decline(connection, status, why);
+    return status == 0 ? MHD_YES : answer_decline(connection, status, why);
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
@@ -464,7 +467,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
     }
     if (strcmp(method, "POST") == 0)
         return take_command(server, connection, exchange, data, size);
-    return *size > 0 ? MHD_NO : answer(server, connection, path);
+    return *size > 0 ? MHD_NO : answer(server, connection, path, exchange);
 }
 
 static void on_end(void *ctx, struct MHD_Connection *connection, void **own,
@@ -475,8 +478,10 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **own,
     (void)ctx;
     (void)connection;
     (void)code;
-    if (exchange != NULL)
+    if (exchange != NULL) {
         json_decref(exchange->answer);
+        free(exchange->metrics);
+    }
     free(exchange);
     *own = NULL;
 }
@@ -533,6 +538,7 @@ enum evt_status server_open(const struct server_options *options,
     server->options = *options;
     server->state = json_object();
     guard_renew(&server->guard);
+    server->guard.metrics_open = options->metrics_open;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->has_work, NULL);
     /* No request is judged before the port is known. */
@@ -564,6 +570,7 @@ void server_close(struct server *server)
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
     wake_streams(server);
+    end_scrapes(server, NULL);
     pthread_cond_signal(&server->has_work);
     pthread_mutex_unlock(&server->lock);
     pthread_join(server->runner, NULL);

@@ -3,6 +3,7 @@
  *   GET  /        the page and its files (page.h)
  *   GET  /state   what was said last of each kind that is kept
  *   GET  /stream  server-sent events from now on
+ *   GET  /metrics for a Prometheus (metrics.h)
  *   POST /run     runs a command (wanted.h) and answers what it said
  *
  * libmicrohttpd's one thread serves all connections; a second thread runs the
@@ -22,6 +23,7 @@ struct server;
 struct server_options {
     unsigned port;      /* 0: any free one */
     bool read_only;     /* refuse commands that change something */
+    bool metrics_open;  /* give /metrics to all local users */
     const char *saga;   /* the programs that run commands; borrowed */
     const char *run_sh; /* starts services again; NULL: no run.sh was found */
     int stop;           /* readable once no command is to go on */
@@ -47,5 +49,10 @@ unsigned server_watchers(struct server *server);
 enum { SERVER_KEPT = 64 };
 void server_say(struct server *server, const char *name, json_t *value,
                 bool keep);
+
+/* Whether somebody waits for /metrics; answers all that do.  @text becomes the
+ * server's. */
+bool server_is_scraped(struct server *server);
+void server_answer_scrapes(struct server *server, char *text);
 
 #endif

@@ -34,7 +34,7 @@ audit    base core log read
 shop     base core audit
 saga-cli base core log stream read net host audit
 shop/cli base core read net shop saga-cli
-saga-web base host saga-cli
+saga-web base core log host saga-cli
 END
 }
 
@@ -51,7 +51,7 @@ msgpack  core stream
 nng      net net/nng
 sodium   base core read net host saga-cli saga-web
 sqlite3  log read audit
-uthash   write audit order-svc
+uthash   write audit order-svc saga-web
 END
 }
 

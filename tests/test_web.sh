@@ -11,6 +11,7 @@
 
 # Starts saga-web, and reads its link; fails with its error.
 start_web() { # [OPTION...]
+    rm -f "$SAGA_DIR/link"
     "$saga" web "$@" </dev/null >"$SAGA_DIR/link" 2>"$SAGA_DIR/web.error" &
     others+=($!)
     web_pid=$!
@@ -258,6 +259,86 @@ a_burst_is_counted() {
             END { print (n > most ? n : most) <= 40 }')" = 1 ]
 }
 
+# ---- metrics --------------------------------------------------------------------------
+
+# A sample of the last scrape; nothing if there is none.
+sample() { # NAME{LABELS}
+    awk -v name="$1" '$1 == name { print $2 }' <<<"$body"
+}
+# Scrapes until it is so: the processes are looked at each two seconds.
+scraped() { # NAME{LABELS} VALUE
+    with_token 200 /metrics && [ "$(sample "$1")" = "$2" ]
+}
+counts() { # NAME{LABELS} VALUE
+    within 30 scraped "$1" "$2" || {
+        echo "$body"
+        return 1
+    }
+}
+took_of() { echo "saga_duration_seconds_count{service=\"order\",outcome=\"$1\"}"; }
+
+metrics_count() {
+    shop_with_page metrics
+    counts "$(took_of OrderConfirmed)" 0
+    "$saga" place widget:1 --customer alice --id o-private >/dev/null
+    ends_with 1 "$saga" place widget:6 --customer bob >/dev/null
+    counts 'saga_open_sagas{service="order"}' 0
+    counts 'saga_oldest_open_seconds{service="order"}' 0.000
+    counts "$(took_of OrderConfirmed)" 1
+    counts "$(took_of OrderCancelled)" 1
+    counts 'saga_duration_seconds_bucket{service="order",outcome="OrderConfirmed",le="+Inf"}' 1
+    counts 'saga_parked_events{service="payment"}' 0
+    counts 'saga_up{service="payment"}' 1
+    [ "$(sample 'saga_commits_total{service="order"}')" -gt 2 ]
+    [ "$(sample 'saga_syncs_total{service="order"}')" -gt 2 ]
+    [ "$(sample 'saga_log_head_events{service="order"}')" = \
+        "$(sqlite3 "$SAGA_DIR/order/log.db" 'SELECT max(seq) FROM event')" ]
+    "$saga" fault set payment handler/slow --times 3 >/dev/null
+    counts 'saga_faults_armed{service="payment"}' 1
+    echo 'and nobody is named'
+    shows_no "$body" 'o-private|alice|widget'
+}
+
+# What a dead service has not consumed is counted, in the files.
+metrics_of_a_dead_service() {
+    shop_with_page metrics-dead
+    end payment KILL
+    "$saga" place widget:1 --customer alice --no-wait >/dev/null
+    counts 'saga_up{service="payment"}' 0
+    counts 'saga_open_sagas{service="order"}' 1
+    counts 'saga_feed_lag_events{service="payment",source="inventory"}' 1
+    [ "$(sample 'saga_oldest_open_seconds{service="order"}')" != 0.000 ]
+    same '' "$(sample 'saga_commits_total{service="payment"}')"
+    start payment
+    counts 'saga_feed_lag_events{service="payment",source="inventory"}' 0
+    counts 'saga_open_sagas{service="order"}' 0
+    counts "$(took_of OrderConfirmed)" 1
+    echo 'another log is counted anew'
+    end order
+    rm -rf "$SAGA_DIR/order"
+    start order
+    counts "$(took_of OrderConfirmed)" 0
+}
+
+metrics_need_a_token() {
+    shop_with_page metrics-shut
+    answers 401 /metrics
+    with_token 200 /metrics
+    end_web
+    start_web --metrics-open
+    answers 200 /metrics
+    shows "$body" '^saga_up{service="order"} 1$'
+    answers 401 /state
+    answers 401 -H "$json" -d "$place" /run
+    answers 405 -X POST /metrics
+    answers 403 -H "Host: evil.example:$port" /metrics
+    answers 403 -H 'Origin: http://evil.example' /metrics
+}
+end_web() {
+    kill -TERM "$web_pid"
+    within 10 gone "$web_pid"
+}
+
 # ---- how it ends ----------------------------------------------------------------------
 
 # A command that it has begun holds its lock, too, until it is another program.
@@ -358,6 +439,9 @@ it 'the stream says what is committed' streams_what_is_committed
 it 'a paused service is seen, and so is a dead one' a_paused_service_is_seen
 it 'armed faults are said' armed_faults_are_said
 it 'a burst is counted, and at most 40 events of a tick are shown' a_burst_is_counted
+it 'a Prometheus is told what happens, and no names' metrics_count # F52 real
+it 'metrics count what a dead service has not done' metrics_of_a_dead_service
+it 'metrics need the token, unless they are open' metrics_need_a_token # F52 real
 it 'a directory has one saga-web, a port too' one_a_directory
 it 'saga shutdown ends it' shutdown_ends_it
 it 'its commands end with it' its_commands_end_with_it
