@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A part that keeps the page waiting for a tick or so. */
-enum { PART_EVENTS = 100000 };
+/* A part that keeps the page waiting for a tick or three. */
+enum { PART_EVENTS = 250000 };
 
 struct metrics {
     struct saga *saga;
