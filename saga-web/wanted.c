@@ -21,7 +21,7 @@ static const struct allowed {
     {"signal", true, false, " "},
     {"restart", true, true, " "},
     {"ls", false, false, " --limit --status "},
-    {"show", false, false, " "},
+    {"show", false, false, " --at --time "},
     {"undone", false, false, " "},
     {"trace", false, false, " "},
     {"why", false, false, " "},

@@ -141,6 +141,8 @@ does_what_the_terminal_does() {
     shows "$body" '^\{"code":0,"said":\{"order":"o-page","status":"CONFIRMED"'
     shows "$("$saga" show o-page)" CONFIRMED
     runs 200 signal payment STOP
+    runs 200 show o-page --at order:4
+    shows "$body" '"kind":"order",.*"status":"PENDING"'
     runs 200 trace o-none
     shows "$body" '"code":66'
     runs 200 signal payment CONT

@@ -5,7 +5,7 @@
 // the lane.  Each saga has a row.  A compensation is a diamond.  Flights are
 // slowed to half a second, so that they can be seen; arriving is never ahead of
 // the cursor.
-import {make, plural, shop} from './shop.js';
+import {make, plural, shop, typed} from './shop.js';
 
 const FLIGHT_MS = 500;
 const FADE_MS = 700;
@@ -32,7 +32,7 @@ class Lanes extends HTMLElement {
     this.list = make('ol', {class: 'recent', 'aria-label': 'newest events'});
     this.append(this.canvas, make('p', {class: 'legend'},
       '● event   ◆ compensation   ○ waits for its reader   ⟳ fetched again   ✂ lost   2× twice'),
-    this.note, this.list);
+    this.note, this.list, make('p', {class: 'typed'}, typed('log', '--all', '--follow')));
     this.still = matchMedia('(prefers-reduced-motion: reduce)');
     shop.on('tick', (tick) => this.take(tick));
     shop.on('services', (services) => this.look(services));

@@ -36,6 +36,7 @@ class Do extends HTMLElement {
     this.append(
       form('place', [['sku:quantity', 'widget:1'], ['customer', 'alice']],
         (items, customer) => ['place', ...items.split(/\s+/), '--customer', customer], done),
+      form('cancel', [['order', '']], (order) => ['cancel', order], done),
       form('receive', [['sku', 'widget'], ['pieces', '10']], (sku, pieces) => ['stock', sku, pieces], done),
       form('deposit', [['customer', 'bob'], ['amount', '50.00']], (who, amount) => ['fund', who, amount], done),
       this.burst(), this.fault(done), this.said);

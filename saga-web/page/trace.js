@@ -83,15 +83,38 @@ class Trace extends HTMLElement {
     return svg;
   }
 
+  // The payload, and the states that the event has changed: of the order, and of
+  // the customer and the products that it names.
+  async open(event, label) {
+    const {data} = event;
+    const said = [label, JSON.stringify(data, null, 1)];
+    this.opened = event;
+    this.payload.hidden = false;
+    this.payload.textContent = said.join('\n');
+    const subjects = [event.order, data?.customer && `customer:${data.customer}`,
+      ...(data?.lines ?? []).map((line) => `sku:${line.sku}`)].filter(Boolean);
+    for (const subject of new Set(subjects)) {
+      const [before, after] = [await this.state(event, subject, 1), await this.state(event, subject, 0)];
+      if (this.opened !== event) return;
+      if (before === after) continue;
+      said.push(`${subject} before: ${before}`, `${subject} after: ${after}`,
+        typed('show', subject, '--at', `${event.source}:${event.seq}`));
+      this.payload.textContent = said.join('\n');
+    }
+  }
+
+  // As its service knew it @back events before @event; 'none' if there was none.
+  async state(event, subject, back) {
+    const {code, said} = await shop.run('show', subject, '--at', `${event.source}:${event.seq - back}`);
+    return code === 0 ? JSON.stringify(said.states[0].state) : 'none';
+  }
+
   node(event, first, x, y) {
     const back = event.undoes > 0;
     const [at, top] = [x(event.source), y(event.n)];
     const label = `${event.n} ${event.source} ${event.type}, ${event.time_ms - first.time_ms} ms` +
       `${event.because ? `, because of ${event.because}` : ''}${back ? `, undoes ${event.undoes}` : ''}`;
-    const open = () => {
-      this.payload.hidden = false;
-      this.payload.textContent = `${label}\n${JSON.stringify(event.data, null, 1)}`;
-    };
+    const open = () => this.open(event, label);
     return make('svg:g', {
       tabindex: 0, role: 'button', 'aria-label': label, class: back ? 'node back' : 'node', onclick: open,
       onkeydown: (key) => (key.key === 'Enter' || key.key === ' ') && (key.preventDefault(), open()),

@@ -79,11 +79,13 @@ steps['a placed order goes through the lanes'] = async () => {
   await page.locator('saga-orders tbody', {hasText: 'CONFIRMED'}).waitFor();
 };
 
-steps['a node of its picture opens by keyboard'] = async () => {
+steps['a node of its picture opens by keyboard, with the states before and after'] = async () => {
   const first = page.locator('saga-trace .node').first();
   await first.waitFor();
   await first.press('Enter');
-  await page.locator('saga-trace .payload', {hasText: '"customer": "alice"'}).waitFor();
+  const opened = page.locator('saga-trace .payload');
+  await opened.filter({hasText: '"customer": "alice"'}).waitFor();
+  await opened.filter({hasText: /before: none[^]*after: \{"status":"PENDING"/}).waitFor();
 };
 
 steps['a killed service is said, and dots pile up before it'] = async () => {
@@ -110,6 +112,14 @@ steps['who has not ended is listed, with what it waits for'] = async () => {
   const stuck = page.locator('saga-orders .stuck li', {hasText: 'Waits for payment'});
   await stuck.nth(BURST - 1).waitFor();
   await stuck.first().getByText('Its deadline is in').waitFor();
+};
+
+steps['one of them is cancelled by its form'] = async () => {
+  const order = await page.locator('saga-orders .stuck button').first().textContent();
+  const form = page.locator('saga-do form', {has: page.getByRole('button', {name: 'cancel', exact: true})});
+  await form.getByLabel('order').fill(order);
+  await form.getByRole('button').click();
+  await page.locator('saga-orders tbody tr', {hasText: order}).filter({hasText: 'CANCELLING'}).waitFor();
 };
 
 steps['it is started, and all drains'] = async () => {
