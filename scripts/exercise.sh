@@ -9,7 +9,7 @@
 # Most exercises are a copy of the source with one fault in it, build/exercise/NN.
 # The reader edits the copy; the program that judges it is built from the copy,
 # with the tests as they are in the repository.  Chapters 0 and 12 look at the
-# logs of the shop in $SAGA_DIR instead.
+# logs of the shop in $SAGA_DIR instead, chapter 14 at those of a shop that it makes.
 set -euo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 # shellcheck source=scripts/common.sh
@@ -21,9 +21,9 @@ fail() { # CODE TEXT
     complain 'learn: ' "$2"
     exit "$1"
 }
-usage='exercise.sh start N | check N, with N from 0 to 13'
+usage='exercise.sh start N | check N, with N from 0 to 14'
 
-if [ $# -ne 2 ] || [[ ! $2 =~ ^[0-9]{1,2}$ ]] || [ "$((10#$2))" -gt 13 ]; then
+if [ $# -ne 2 ] || [[ ! $2 =~ ^[0-9]{1,2}$ ]] || [ "$((10#$2))" -gt 14 ]; then
     fail 64 "$usage"
 fi
 chapter=$((10#$2))
@@ -32,7 +32,7 @@ printf -v copy 'build/exercise/%02d' "$chapter"
 # What is wrong in the copy of a chapter, and the run that shows it.
 patch='' shown_by=''
 case $chapter in
-    0 | 12) ;;
+    0 | 12 | 14) ;;
     1) patch=tests/bugs/36-total-without-quantity ;;
     2) patch=tests/bugs/33-a-charge-not-booked ;;
     3) patch=lab/without-compensation shown_by='--seed 3' ;;
@@ -225,15 +225,62 @@ check_parcels() {
     echo Solved.
 }
 
+# ---- a log that was edited -------------------------------------------------------
+
+make_edited_shop() {
+    export SAGA_DIR=$root/$copy.new
+    rm -rf "$SAGA_DIR"
+    mkdir -p "${SAGA_DIR%/*}"
+    {
+        ./run.sh -d --no-hints && ./saga fund carol 200.00 &&
+            ./saga place widget:1 --customer alice --id o-1 &&
+            ./saga place gadget:1 --customer carol --id o-2 &&
+            ./saga place gizmo:3 --customer alice --id o-3 &&
+            ./saga wait --quiet --timeout 60 && ./run.sh stop
+    } >/dev/null || {
+        ./run.sh stop >/dev/null
+        fail 1 "the shop in $SAGA_DIR does not work"
+    }
+    sqlite3 "$SAGA_DIR/payment/log.db" "DROP TRIGGER event_is_never_changed;
+        UPDATE event SET data = replace(data, 'carol', 'alice') WHERE order_id = 'o-2'"
+    mv "$SAGA_DIR" "$copy"
+}
+start_edited() {
+    if [ -d "$copy" ]; then
+        echo "$copy is as you left it; remove it to begin again."
+    else
+        make_edited_shop
+    fi
+    echo
+    echo "In the shop in $copy somebody has edited an event. Find it:"
+    echo
+    echo "    export SAGA_DIR=$root/$copy"
+    echo "    ./saga verify; ./saga check; ./saga log --all"
+    echo
+    echo "Write back what it said, with sqlite3, then:  ./saga learn check 14"
+}
+check_edited() {
+    [ -d "$copy" ] ||
+        fail 66 "the exercise is not begun; './saga learn exercise 14' makes it"
+    if SAGA_DIR=$root/$copy ./saga verify && SAGA_DIR=$root/$copy ./saga check; then
+        echo Solved.
+    else
+        echo 'Not yet: the logs do not agree.'
+        return 1
+    fi
+}
+
 dir=''
 case $1-$chapter in
     start-0 | start-12)
         echo "This exercise is done with a shop of your own; the chapter says what it asks for."
         echo "Then:  ./saga learn check $chapter"
         ;;
+    start-14) start_edited ;;
     start-*) start ;;
     check-0) check_three_ends ;;
     check-12) check_parcels ;;
+    check-14) check_edited ;;
     check-*) check_copy ;;
     patch-*) echo "$patch.patch" ;; # for tests
     *) fail 64 "$usage" ;;

@@ -283,17 +283,17 @@ exercises_are_there() {
     local n patch copy=$work/copy
     mkdir "$copy"
     cp -r "$root"/{libevents,shop,order-svc,inventory-svc,payment-svc,bench} "$copy"
-    for n in {0..13}; do
+    for n in {0..14}; do
         grep -q '^## Exercise' "$root/docs/tutorial/$(printf '%02d' "$n")"-*.md
         grep -q "learn check $n" "$root/docs/tutorial/$(printf '%02d' "$n")"-*.md
         patch=$("$root/scripts/exercise.sh" patch "$n")
-        [ "$n" -eq 0 ] || [ "$n" -eq 12 ] ||
+        [[ $n =~ ^(0|12|14)$ ]] ||
             patch --dry-run -s -p1 -F0 -d "$copy" <"$root/$patch"
     done
 }
 exercise_is_judged() {
     local copy=$root/build/exercise/11
-    ends_with 64 "$root/scripts/learn.sh" exercise 14
+    ends_with 64 "$root/scripts/learn.sh" exercise 15
     rm -rf "$copy"
     said=$(ends_with 66 "$root/scripts/learn.sh" check 11 2>&1)
     shows "$said" "is not begun; './saga learn exercise 11' makes it"
@@ -329,6 +329,14 @@ no_reason(void *data)\n{\n    (void)data;\n}\n\n&/' \
     sed -i 's/DEPOSIT_CENTS_MAX), REASON, END/DEPOSIT_CENTS_MAX), END/' "$copy/shop/shop.c"
     said=$(ends_with 1 "$root/scripts/learn.sh" check 13)
     shows "$said" 'no FundsDeposited version 3 that carries a reason'
+    said=$(ends_with 0 "$root/scripts/learn.sh" exercise 14 2>&1)
+    shows "$said" 'somebody has edited an event'
+    said=$(ends_with 1 "$root/scripts/learn.sh" check 14)
+    shows "$said" 'FAIL  payment #5 PaymentCharged'
+    sqlite3 "$root/build/exercise/14/payment/log.db" "UPDATE event
+        SET data = replace(data, 'alice', 'carol') WHERE order_id = 'o-2'"
+    said=$(ends_with 0 "$root/scripts/learn.sh" check 14)
+    shows "$said" '^Solved\.'
     rm -rf "$root/build/exercise"
 }
 
