@@ -16,10 +16,11 @@
 
 enum {
     CONTROL_MS = 10000,
-    SHUTDOWN_MS = 3000,
+    SHUTDOWN_MS = 5000,
     REDRIVE_S = 60,
     SOON_MS = 500, /* who answers within that is not kept waiting */
-    END_MS = 10000
+    END_MS = 10000,
+    ENDING_MS = 1000 /* who answers no more, and is about to */
 };
 
 /* ---- parked ------------------------------------------------------------- */
@@ -362,7 +363,8 @@ static bool is_gone(struct saga *saga, const char *service,
 
 /* Ends one service; *was_down (may be NULL) takes "it does not run" as well.
  * The process is found before it is told, so no other process can be taken for
- * it. */
+ * it.  One that was paused may end by what another asked before: then nobody
+ * answers, and it has stopped. */
 static int shut_down(struct saga *saga, const char *service, bool *was_down)
 {
     struct holder holder = {.pidfd = -1};
@@ -371,20 +373,21 @@ static int shut_down(struct saga *saga, const char *service, bool *was_down)
     enum evt_status rc =
         client_ask(saga->client, service, "cmd", ask, SHUTDOWN_MS, &reply);
     bool told = rc == EVT_OK && json_object_get(reply, "error") == NULL;
-    bool ended = told && is_gone(saga, service, &holder);
+    bool ended =
+        told ? is_gone(saga, service, &holder)
+             : found == EVT_OK &&
+                   holder_ended(&holder, rc == EVT_NONE ? ENDING_MS : 0);
 
     json_decref(ask);
     json_decref(reply);
     if (found == EVT_OK)
         close(holder.pidfd);
     if (was_down != NULL)
-        *was_down = rc == EVT_NONE;
-    if (rc == EVT_NONE && was_down != NULL)
+        *was_down = rc == EVT_NONE && !ended;
+    if (ended || (rc == EVT_NONE && was_down != NULL))
         return SAGA_YES;
     if (!told)
         return saga_no_answer(saga, service, rc == EVT_OK ? EVT_BAD : rc);
-    if (ended)
-        return SAGA_YES;
     return saga_fail(saga, SAGA_TRY_AGAIN,
                      "%s-svc was told to stop and has not after %d s", service,
                      END_MS / 1000);

@@ -14,6 +14,7 @@
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <nng/nng.h>
@@ -89,6 +90,7 @@ static void *serve(void *unused)
         size_t count;
 
         bus_wait(service.bus, -1, 20);
+        bus_watch(service.bus, now_ms());
         if (service.silent)
             continue;
         count = bus_gather(service.bus, inputs, INPUTS_MAX);
@@ -252,6 +254,41 @@ Test(client, however_long_it_waits_a_request_is_sent_once)
     open_client(NULL);
     cr_assert_eq(ask("order", "qry", 1000), EVT_BUSY);
     cr_assert_eq(service.taken, 1);
+}
+
+/* How many more dialers find that the peer hung up before they said a word, as
+ * a listener does that is closed just then. */
+static atomic_int hang_up;
+
+/* By what NNG sends; the end that dialled has no name. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    ssize_t (*really)(int, const struct msghdr *, int) = NULL;
+    struct sockaddr_un name;
+    socklen_t bytes = sizeof name;
+
+    if (hang_up > 0 && getsockname(fd, (struct sockaddr *)&name, &bytes) == 0 &&
+        bytes == sizeof name.sun_family) {
+        hang_up--;
+        errno = EPIPE;
+        return -1;
+    }
+    *(void **)&really = dlsym(RTLD_NEXT, "sendmsg");
+    return really(fd, message, flags);
+}
+
+/* VICE_DEAD_DIALER: neither of the first two would ever dial again. */
+Test(client, a_dialer_that_was_hung_up_on_keeps_nobody_waiting) /* F36 real */
+{
+    char url[sizeof directory + 32];
+
+    take_endpoint();
+    snprintf(url, sizeof url, "ipc://%s/run/order.qry", directory);
+    start_service(url); /* it listens anew by that name */
+    open_client(NULL);
+    hang_up = 2;
+    cr_assert_eq(ask("order", "qry", 20000), EVT_OK);
+    cr_assert_eq(hang_up, 0);
 }
 
 static void *ask_order(void *rc)

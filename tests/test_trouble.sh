@@ -888,6 +888,31 @@ woken_and_told() {
         ends payment
     done
 }
+# It ends before it can answer: by what another asked, or by a signal.
+ended_while_asked() {
+    local asking
+    start order
+    start inventory
+    start payment
+    all_up
+    kill -STOP "${pids[payment]}"
+    "$saga" shutdown payment >"$SAGA_DIR/told" 2>&1 &
+    asking=$!
+    others+=("$asking")
+    within 30 has_found_it "$asking"
+    end payment KILL
+    ends_with 0 wait "$asking" || {
+        cat "$SAGA_DIR/told"
+        return 1
+    }
+    shows "$(cat "$SAGA_DIR/told")" '^payment-svc has stopped$'
+}
+# It holds the service's process, and dials.
+has_found_it() { # PID
+    local open
+    open=$(readlink "/proc/$1/fd"/*) || true
+    [[ $open == *pidfd* && $open == *socket:* ]]
+}
 # --timeout is of the whole verb, however many are paused, and says for whom.
 frozen_and_bounded() {
     local began pid
@@ -982,6 +1007,8 @@ it 'a paused service is named with its pid, and keeps no other waiting' \
     in_shop paused-one paused_is_named
 it 'a service that was asked while it was paused hears the next who asks' \
     in_shop woken woken_and_told # F04 real
+it 'a service that ends before it can answer shutdown has stopped' \
+    in_shop ending ended_while_asked
 it 'a rebuild does not wait for ever for a service that is away' \
     in_shop bounded rebuild_is_bounded
 it 'a time limit is of the whole redrive or rebuild, with services paused' \

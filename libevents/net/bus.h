@@ -41,7 +41,8 @@ enum nng_vice {
      * new peers (#1518): bus_watch probes it and listens anew. */
     VICE_DEAF_LISTENER = 10600,
     /* The same at the other end: a dialer never dials again.  bus_watch
-     * replaces the dialer of a link that is silent. */
+     * replaces the dialer of a link that is silent; client.c, whose peer may
+     * be paused, adds one. */
     VICE_DEAD_DIALER = 10600,
     /* nng_close can wait for ever (aac4dc36): see close_bounded.h. */
     VICE_ENDLESS_CLOSE = 10900

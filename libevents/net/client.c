@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,13 @@ enum {
     /* Never, for any wait: a service may take its time, and must not get its
      * question twice.  Not NNG_DURATION_INFINITE, which would also give up a
      * request whose connection is lost (nng_req(7); req.c, req0_pipe_close). */
-    RESEND_MS = INT32_MAX
+    RESEND_MS = INT32_MAX,
+    /* Silence for so long, doubled each time, makes us dial once more: the
+     * first dialer may never do so again (VICE_DEAD_DIALER).  It is not closed,
+     * since its connection may be good, or wait for a peer that is paused and
+     * would find it gone (VICE_DEAF_LISTENER).  A request that was sent is not
+     * sent again. */
+    DIAL_AGAIN_MS = 1000
 };
 
 struct client {
@@ -146,16 +153,15 @@ static void forget_socket(struct client *client, const char *service,
 }
 
 static enum evt_status socket_of(struct client *client, const char *service,
-                                 const char *name, nng_socket *socket)
+                                 const char *name, const char *url,
+                                 nng_socket *socket)
 {
     size_t i = find_socket(client, service, name);
-    char url[URL_BYTES];
 
     if (i < client->socket_count) {
         *socket = client->sockets[i].socket;
         return EVT_OK;
     }
-    client_url(client, service, name, url);
     if (i == SOCKETS_MAX || !dial(url, socket))
         return EVT_IO;
     text_copy(client->sockets[i].service, SERVICE_BYTES, service);
@@ -165,22 +171,52 @@ static enum evt_status socket_of(struct client *client, const char *service,
     return EVT_OK;
 }
 
-/* Sends, and waits for the reply, in all at most @timeout_ms each way. */
-static enum evt_status exchange(nng_socket socket, const void *request,
-                                size_t count, int timeout_ms, nng_msg **reply)
+static int64_t mono_ms(void)
 {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool readable(int fd, int64_t timeout_ms)
+{
+    struct pollfd it = {.fd = fd, .events = POLLIN};
+
+    return poll(&it, 1, (int)timeout_ms) > 0;
+}
+
+/* Sends, and waits for the reply, in all at most @timeout_ms. */
+static enum evt_status exchange(nng_socket socket, const char *url,
+                                const void *request, size_t count,
+                                int timeout_ms, nng_msg **reply)
+{
+    int64_t end_ms = mono_ms() + timeout_ms, turn_ms = DIAL_AGAIN_MS, left_ms;
+    bool sent = false, received = false;
+    int send_fd, recv_fd;
     nng_msg *msg;
 
-    if (nng_socket_set_ms(socket, NNG_OPT_SENDTIMEO, timeout_ms) != 0 ||
-        nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, timeout_ms) != 0)
+    if (nng_socket_get_int(socket, NNG_OPT_SENDFD, &send_fd) != 0 ||
+        nng_socket_get_int(socket, NNG_OPT_RECVFD, &recv_fd) != 0)
         return EVT_IO;
     if (nng_msg_alloc(&msg, 0) != 0 || nng_msg_append(msg, request, count) != 0)
         abort();
-    if (nng_sendmsg(socket, msg, 0) != 0) {
-        nng_msg_free(msg);
-        return EVT_BUSY;
+    while (!received && (left_ms = end_ms - mono_ms()) > 0) {
+        int64_t wait_ms = left_ms < turn_ms ? left_ms : turn_ms;
+
+        if (!readable(sent ? recv_fd : send_fd, wait_ms)) {
+            if (wait_ms < left_ms)
+                (void)!nng_dial(socket, url, NULL, NNG_FLAG_NONBLOCK);
+            turn_ms *= 2;
+        } else if (sent) {
+            received = nng_recvmsg(socket, reply, NNG_FLAG_NONBLOCK) == 0;
+        } else {
+            sent = nng_sendmsg(socket, msg, NNG_FLAG_NONBLOCK) == 0;
+        }
     }
-    return nng_recvmsg(socket, reply, 0) == 0 ? EVT_OK : EVT_BUSY;
+    if (!sent)
+        nng_msg_free(msg);
+    return received ? EVT_OK : EVT_BUSY;
 }
 
 enum evt_status client_request(struct client *client, const char *service,
@@ -188,14 +224,16 @@ enum evt_status client_request(struct client *client, const char *service,
                                size_t count, int timeout_ms, uint8_t *reply,
                                size_t *reply_bytes)
 {
+    char url[URL_BYTES];
     nng_socket socket;
     nng_msg *msg;
     enum evt_status rc = EVT_NONE;
 
+    client_url(client, service, name, url);
     if (is_running(client, service, name))
-        rc = socket_of(client, service, name, &socket);
+        rc = socket_of(client, service, name, url, &socket);
     if (rc == EVT_OK)
-        rc = exchange(socket, request, count, timeout_ms, &msg);
+        rc = exchange(socket, url, request, count, timeout_ms, &msg);
     if (rc == EVT_NONE || rc == EVT_BUSY)
         forget_socket(client, service, name);
     if (rc == EVT_BUSY && !is_running(client, service, name))
@@ -253,7 +291,7 @@ enum evt_status client_ask_read_side(const char *directory, const char *service,
     snprintf(url, sizeof url, "ipc:///proc/self/fd/%d/%s.qry", fd, service);
     if (fd >= 0 && address_is_locked(fd, ".", O_DIRECTORY) &&
         dial(url, &socket)) {
-        rc = exchange(socket, text, strlen(text), timeout_ms, &msg);
+        rc = exchange(socket, url, text, strlen(text), timeout_ms, &msg);
         if (rc == EVT_OK) {
             *reply = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, NULL);
             rc = *reply == NULL ? EVT_BAD : EVT_OK;

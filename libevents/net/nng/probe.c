@@ -14,7 +14,6 @@ void probe_open(struct probe *probe, enum probe_kind kind, const char *url)
     memset(probe, 0, sizeof *probe);
     probe->kind = kind;
     probe->fd = -1;
-    probe->patience_ms = PROBE_DEAF_MS;
     if (strncmp(url, "ipc://", 6) == 0 && strlen(url + 6) < sizeof probe->path)
         strcpy(probe->path, url + 6);
 }
@@ -86,22 +85,33 @@ static bool answered(struct probe *probe)
     return probe->got > SP_HEADER;
 }
 
+static bool just_woken(const struct probe *probe, uint64_t now_ms)
+{
+    return probe->kind == PROBE_REP && probe->woken_ms > 0 &&
+           now_ms < probe->woken_ms + PROBE_WOKEN_MS;
+}
+
+static uint64_t patience_ms(const struct probe *probe)
+{
+    if (probe->kind == PROBE_PUB)
+        return PROBE_DEAF_MS;
+    return just_woken(probe, probe->begun_ms) ? PROBE_WOKEN_UNHEARD_MS
+                                              : PROBE_UNHEARD_MS;
+}
+
 static void end(struct probe *probe, uint64_t now_ms)
 {
     probe_close(probe);
     probe->begun_ms = 0;
-    probe->next_ms = now_ms + PROBE_EVERY_MS;
-    probe->patience_ms = PROBE_DEAF_MS;
+    probe->next_ms = now_ms + (just_woken(probe, now_ms) ? PROBE_WOKEN_EVERY_MS
+                                                         : PROBE_EVERY_MS);
 }
 
-/* Clients that gave up meanwhile stand before a new probe in the listener's
- * queue; a probe from before the pause says nothing about them. */
+/* A probe from before the pause says nothing about who gave up meanwhile. */
 static void begin_anew(struct probe *probe, uint64_t now_ms)
 {
     end(probe, now_ms);
-    probe->next_ms = now_ms;
-    if (probe->kind == PROBE_REP)
-        probe->patience_ms = PROBE_WOKEN_MS;
+    probe->next_ms = probe->woken_ms = now_ms;
 }
 
 bool probe_step(struct probe *probe, uint64_t now_ms)
@@ -124,7 +134,7 @@ bool probe_step(struct probe *probe, uint64_t now_ms)
         end(probe, now_ms);
         return false;
     }
-    if (now_ms < probe->begun_ms + probe->patience_ms)
+    if (now_ms < probe->begun_ms + patience_ms(probe))
         return false;
     end(probe, now_ms);
     return true;

@@ -21,19 +21,24 @@
 enum probe_kind { PROBE_PUB, PROBE_REP };
 enum {
     PROBE_EVERY_MS = 2000,
-    PROBE_DEAF_MS = 3000,
-    /* probe_step not called for so long: we were paused, and may have gone deaf
-     * by peers that did not wait for us.  It is probed at once, and a request
-     * gets an answer, which needs no loop, within so long. */
-    PROBE_PAUSED_MS = 1500,
-    PROBE_WOKEN_MS = 500
+    PROBE_DEAF_MS = 3000,    /* a frame may take so long */
+    PROBE_UNHEARD_MS = 1000, /* an answer may not: it needs no loop */
+    /* probe_step not called for so long: we were paused, and may go deaf by
+     * peers that did not wait for us.  It is probed at once, and what hears
+     * requests again and again for a while, with little patience: NNG's threads
+     * take those peers in any order, so one probe may get in before the peer
+     * that makes it deaf. */
+    PROBE_PAUSED_MS = 500,
+    PROBE_WOKEN_MS = 6000,
+    PROBE_WOKEN_EVERY_MS = 200,
+    PROBE_WOKEN_UNHEARD_MS = 500
 };
 
 struct probe {
     enum probe_kind kind;
     char path[108]; /* "": nothing to probe (tcp does not go deaf) */
     int fd;         /* -1: none under way */
-    uint64_t begun_ms, next_ms, stepped_ms, patience_ms;
+    uint64_t begun_ms, next_ms, stepped_ms, woken_ms;
     uint8_t head[17]; /* the peer's header, and the start of a message */
     size_t got;
 };
