@@ -9,6 +9,7 @@
  * --final judges services that may still be working.  A violation that a
  * running service is about to remove is "under way", neither ok nor FAIL; but
  * only if the files show that this service makes progress. */
+#include "saga-cli/explain.h"
 #include "saga-cli/losses.h"
 #include "saga-cli/story.h"
 #include "saga-cli/verbs.h"
@@ -37,6 +38,7 @@ struct lane {
 
 struct verdict_run {
     struct check_options options;
+    bool explain;                /* only what they mean */
     unsigned ids[CHECK_IDS_MAX]; /* all, in the order of the verdict */
     size_t id_count;
     struct check_summary summary;      /* .broken: without what is under way */
@@ -584,6 +586,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'j':
         run->options.journal = arg;
         return SAGA_YES;
+    case 'e':
+        run->explain = true;
+        return SAGA_YES;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -651,6 +656,11 @@ static int run_check(struct saga *saga)
     struct verdict_run run = {.options = {.directory = saga->directory}};
     int code = saga_parse(saga, &run);
 
+    if (code == SAGA_YES && run.explain)
+        return explain_print(saga,
+                             saga->word_count > 0 ? saga->words[0] : NULL);
+    if (code == SAGA_YES && saga->word_count > 0)
+        return saga_unexpected(saga, saga->words[0]);
     if (code == SAGA_YES)
         code = judge(saga, &run);
     if (code == SAGA_YES) {
@@ -669,16 +679,22 @@ static const struct argp_option options[] = {
      "also check that every saga has ended and views agree", 0},
     {"journal", 'j', "FILE", 0,
      "also check that each acknowledged command is there, once", 0},
+    {"explain", 'e', NULL, OPTION_NO_USAGE,
+     "say what it promises, and the accident behind it; without INVARIANT, of "
+     "all",
+     0},
     {0}};
 
 const struct verb verb_check = {
     .name = "check",
     .group = QUERIES,
-    .examples = "check --final",
+    .examples = "check --final\n"
+                "check --explain S2",
     .summary = "check the invariants",
-    .args = "",
+    .args = "--explain [INVARIANT]\n",
     .options = options,
     .parse = parse,
+    .words_max = 1,
     .notes = "With --final, work that a running service has still to do is "
              "\"under way\" if the service makes progress within five "
              "seconds, and broken otherwise.\n"

@@ -4,6 +4,7 @@
  *     . <(saga completion bash)
  *
  * `make completion` keeps it as build/saga.bash. */
+#include "saga-cli/explain.h"
 #include "saga-cli/verbs.h"
 
 #include <stdio.h>
@@ -77,6 +78,8 @@ static void put_words_for(const char *word)
             printf(" %s", saga_service(i));
     else if (strcmp(word, "VERB") == 0)
         put_verb_names();
+    else if (strcmp(word, "INVARIANT") == 0)
+        explain_print_names(stdout);
 }
 
 static void put_words(const struct verb *verb)

@@ -27,16 +27,20 @@ const char *const saga_group_titles[GROUPS] = {[COMMANDS] = "Commands",
 char *help_synopsis(const struct verb *verb)
 {
     char *text = NULL;
-    size_t bytes = 0;
+    size_t bytes = 0, length = strlen(verb->args);
     FILE *out = open_memstream(&text, &bytes);
+    bool begun = length > 0 && verb->args[length - 1] != '\n';
 
     if (out == NULL)
         abort();
     fputs(verb->args, out);
-    for (const struct argp_option *o = verb->options; o && o->name; o++)
-        if ((o->flags & OPTION_NO_USAGE) == 0)
-            fprintf(out, "%s[--%s%s%s]", ftello(out) > 0 ? " " : "", o->name,
-                    o->arg ? " " : "", o->arg ? o->arg : "");
+    for (const struct argp_option *o = verb->options; o && o->name; o++) {
+        if ((o->flags & OPTION_NO_USAGE) != 0)
+            continue;
+        fprintf(out, "%s[--%s%s%s]", begun ? " " : "", o->name,
+                o->arg ? " " : "", o->arg ? o->arg : "");
+        begun = true;
+    }
     fclose(out);
     return text;
 }
@@ -78,6 +82,13 @@ static void fill_text(struct filled *line, const char *text)
         text += *text != '\0';
     }
     putc('\n', line->out);
+}
+
+void help_fill(FILE *out, size_t indent, const char *text)
+{
+    struct filled line = {out, indent, indent};
+
+    fill_text(&line, text);
 }
 
 /* ---- one verb ----------------------------------------------------------- */

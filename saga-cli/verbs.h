@@ -23,7 +23,8 @@ struct verb {
     const char *summary;  /* one line */
     const char *examples; /* without "./saga", a line each; or NULL */
     /* What follows the name, a line for each form.  Words in small letters are
-     * typed as they are; SERVICE, SOURCE, VERB and DIR are completed. */
+     * typed as they are; SERVICE, SOURCE, VERB, INVARIANT and DIR are
+     * completed.  If a newline is its end, the options are a form alone. */
     const char *args;
     /* NULL, or a table of argp(3).  An option has its long name alone; the key
      * is for @parse.  With OPTION_NO_USAGE it stands in @args already, else it
@@ -83,6 +84,9 @@ int saga_unexpected(const struct saga *saga, const char *word);
  * caller frees. */
 char *help_synopsis(const struct verb *verb);
 void help_print(FILE *out);
+/* @text in lines that fit the terminal, with its end of line.  The first one is
+ * at column @indent already, the others are indented by as much. */
+void help_fill(FILE *out, size_t indent, const char *text);
 /* Whether no verb is in @group: a program without a domain has no COMMANDS. */
 bool help_group_is_empty(int group);
 /* @head, and the verb's examples, each on a line behind @lead. */

@@ -10,24 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct check_promise promises[] = {
-    {.name = "S3", .text = "no order is both confirmed and cancelled"},
-    {.name = "S4", .text = "at most one charge per order, refunds equal it"},
-    {.name = "S5", .text = "money is conserved, no balance is negative"},
-    {.name = "S6", .text = "stock is conserved, none is negative"},
-    {.name = "S8",
-     .text = "the services agree on every order",
-     .restored = true},
-    {.name = "L1",
-     .text = "no order is pending past its deadline",
-     .down = "order-svc is not running",
-     .service = ORDER},
-    {.name = "Q1", .text = "every saga has ended", .restored = true},
-};
-_Static_assert(sizeof promises / sizeof promises[0] ==
-                   CHECK_SHOP_IDS - CHECK_OWN,
-               "each of the shop's has a promise");
-
 /* ---- the ladder --------------------------------------------------------- */
 
 /* Whose event it is, and which one of its own it may come after. */
@@ -517,8 +499,8 @@ static void tell(struct check *check, unsigned id, char text[CHECK_COUNT_BYTES])
 }
 
 const struct check_invariants shop_invariants = {
-    .promises = promises,
-    .promise_count = sizeof promises / sizeof promises[0],
+    .promises = invariants_promises,
+    .promise_count = CHECK_SHOP_IDS - CHECK_OWN,
     .saga = "order",
     .cross = CHECK_S8,
     .views = invariants_views,

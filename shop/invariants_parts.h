@@ -47,6 +47,10 @@ struct facts {
 /* Of all logs; made when missing. */
 struct facts *invariants_facts(struct check *check);
 
+/* What they are called, and why they are there (invariants_promises.c). */
+extern const struct check_promise
+    invariants_promises[CHECK_SHOP_IDS - CHECK_OWN];
+
 /* What the views make of it, by service (invariants_view.c). */
 extern const struct check_view invariants_views[SERVICES];
 

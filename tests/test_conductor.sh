@@ -71,6 +71,8 @@ all_ends() {
     comes_to o-4 FAILED 9
     has_event payment PaymentRefunded o-4
     well
+    asked 0 check --explain L1
+    shows "$said" 'While conductor-svc runs, no order is pending'
 }
 
 deadline() {

@@ -82,6 +82,9 @@ status
 status payment
 check
 check --final
+check --explain
+check --explain s6
+check --explain S99
 verify
 verify order
 fault ls

@@ -155,6 +155,43 @@ man_warns_of_nothing() {
     shows "$(cat "$work/page")" '--journal FILE'
 }
 
+# Every invariant is explained, by its name in any case, and the place that is
+# said to check it is there.
+explained() {
+    local ids id file function
+    # shellcheck source=/dev/null
+    . <("$saga" completion bash)
+    ids=$("$saga" check --explain --json | jq -r '.promises[].id' | xargs)
+    [ "$ids" = 'S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 L1 Q1 Q2 Q3 J1 J2' ]
+    [ "$(completed saga check --explain '' | sort | xargs)" = \
+        "$(xargs -n 1 <<<"$ids" | sort | xargs)" ]
+    for id in $ids; do
+        "$saga" check --explain "${id,,}" --json | jq -e --arg id "$id" '
+            (.promises | length) == 1 and (.promises[0] | .id == $id and
+            all(.means, .accident; endswith(".")) and (.look | length > 0))'
+    done
+    "$saga" check --explain --json | jq -r '.promises[].where' |
+        sed 's/; /\n/g' >"$work/places"
+    while IFS=': ' read -r file function; do
+        for function in ${function//,/}; do
+            grep -qE "^[a-z].*\b${function%()}\(|^${function%()}\(" "$root/$file" || {
+                echo "$file has no $function"
+                return 1
+            }
+        done
+    done <"$work/places"
+    [ "$(wc -l <"$work/places")" -ge 16 ]
+}
+look_is_a_verb() {
+    local verb
+    while read -r verb _; do
+        grep -qx "$verb" <<<"$verbs"
+    done < <("$saga" check --explain --json | jq -r '.promises[].look')
+    shows "$("$saga" check --explain S6)" '^     look +\S*\./saga show sku:SKU$'
+    ends_with 66 "$saga" check --explain S99
+    ends_with 64 "$saga" check S6
+}
+
 # A service more than the tables name does not compile.
 all_are_named() {
     local file
@@ -187,5 +224,7 @@ if command -v man >/dev/null; then
 else
     skip 'man shows the page without a warning' 'man is not there'
 fi
+it 'every invariant is explained, and checked where it says' explained
+it 'what to look at is a verb of saga' look_is_a_verb
 it 'a service that no table names does not compile' all_are_named
 it 'saga asks the store, and knows no SQL' no_sql

@@ -18,65 +18,6 @@
 /* Events, of all logs, whose sagas are one part: some 100 MB of them. */
 enum { PART_EVENTS = 800000 };
 
-static const struct check_promise promises[CHECK_OWN] = {
-    [CHECK_S1] = {.name = "S1",
-                  .text = "logs have no holes, hash chains are intact"},
-    [CHECK_S2] = {.name = "S2",
-                  .text = "every cause exists and was answered once",
-                  .restored = true},
-    [CHECK_S7] = {.name = "S7", .text = "snapshots and timers match the logs"},
-    [CHECK_S9] = {.name = "S9",
-                  .text = "only declared events follow a cause",
-                  .restored = true},
-    [CHECK_S10] = {.name = "S10",
-                   .text = "every cursor points into its publisher's log",
-                   .restored = true},
-    [CHECK_Q2] = {.name = "Q2",
-                  .text = "cursors at the heads, nothing parked or overdue"},
-    [CHECK_Q3] = {.name = "Q3", .text = "read models match the logs"},
-    [CHECK_J1] = {.name = "J1", .text = "no acknowledged command is lost"},
-    [CHECK_J2] = {.name = "J2", .text = "no acknowledged command counts twice"},
-};
-
-const struct check_promise *
-check_promise(const struct check_invariants *invariants, unsigned id)
-{
-    return id < CHECK_OWN ? &promises[id]
-                          : &invariants->promises[id - CHECK_OWN];
-}
-
-const char *check_name(const struct check_invariants *invariants, unsigned id)
-{
-    return check_promise(invariants, id)->name;
-}
-
-/* Whether people read @a before @b. */
-static bool is_before(const char *a, const char *b)
-{
-    static const char letters[] = "SLQJ";
-
-    return a[0] != b[0] ? strchr(letters, a[0]) < strchr(letters, b[0])
-                        : atoi(a + 1) < atoi(b + 1);
-}
-
-size_t check_ids(const struct check_invariants *invariants,
-                 unsigned ids[CHECK_IDS_MAX])
-{
-    size_t own = invariants != NULL ? invariants->promise_count : 0;
-
-    assert(own <= CHECK_IDS_MAX - CHECK_OWN);
-    for (size_t i = 0; i < CHECK_OWN + own; i++) {
-        const char *name = check_name(invariants, (unsigned)i);
-        size_t at = i;
-
-        for (; at > 0 && is_before(name, check_name(invariants, ids[at - 1]));
-             at--)
-            ids[at] = ids[at - 1];
-        ids[at] = (unsigned)i;
-    }
-    return CHECK_OWN + own;
-}
-
 /* ---- helpers of all parts ----------------------------------------------- */
 
 /* What comes from a damaged file must not spoil a terminal, or JSON. */

@@ -20,7 +20,8 @@
  * pass over the logs.
  *
  * What is true of every saga is checked here; what the events of one domain
- * must add up to, it hands in: see its invariants.c.  Next: check_log.c. */
+ * must add up to, it hands in: see its invariants.c.  Next: promises.c,
+ * check_log.c. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -57,6 +58,13 @@ struct check_promise {
      * needs no service. */
     const char *down;
     unsigned service;
+    /* What `saga check --explain` says of it; NULL: nothing. */
+    const char *means;    /* the promise in full: a sentence */
+    const char *accident; /* what happens without it */
+    const char *look;  /* what to type behind "saga" when it is broken; the word
+                          SAGA is shown as the domain calls one */
+    const char *where; /* it is checked: "FILE: function(), function()", and
+                          so on behind a semicolon */
 };
 
 /* Why something was skipped that only a domain can tell. */
