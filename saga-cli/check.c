@@ -688,6 +688,7 @@ static const struct argp_option options[] = {
 const struct verb verb_check = {
     .name = "check",
     .group = QUERIES,
+    .first = true,
     .examples = "check --final\n"
                 "check --explain S2",
     .summary = "check the invariants",

@@ -217,6 +217,26 @@ bool help_group_is_empty(int group)
     return true;
 }
 
+/* Those verbs of @group that do not stand above all groups; FIRST: those that
+ * do. */
+enum { FIRST = -1 };
+static void print_group(FILE *out, const char *title, int group)
+{
+    bool begun = false;
+
+    for (size_t i = 0; saga_verbs[i] != NULL; i++) {
+        const struct verb *verb = saga_verbs[i];
+
+        if (group == FIRST ? !verb->first
+                           : verb->first || (int)verb->group != group)
+            continue;
+        if (!begun)
+            fprintf(out, "\n%s:\n", title);
+        begun = true;
+        fprintf(out, "  %-11s  %s\n", verb->name, verb->summary);
+    }
+}
+
 void help_print(FILE *out)
 {
     char *more;
@@ -226,15 +246,9 @@ void help_print(FILE *out)
         fprintf(out, " [--%s%s%s]", o->name, o->arg ? " " : "",
                 o->arg ? o->arg : "");
     fputs(" VERB ...\n", out);
-    for (int group = 0; group < GROUPS; group++) {
-        if (help_group_is_empty(group))
-            continue;
-        fprintf(out, "\n%s:\n", saga_group_titles[group]);
-        for (size_t i = 0; saga_verbs[i] != NULL; i++)
-            if ((int)saga_verbs[i]->group == group)
-                fprintf(out, "  %-10s  %s\n", saga_verbs[i]->name,
-                        saga_verbs[i]->summary);
-    }
+    print_group(out, "The first ten minutes", FIRST);
+    for (int group = 0; group < GROUPS; group++)
+        print_group(out, saga_group_titles[group], group);
     fputs("\nBefore or after any verb:\n", out);
     print_options(out, saga_global_options);
     more = hint_example("'./saga help VERB' shows more.");
@@ -245,7 +259,7 @@ void help_print(FILE *out)
     free(more);
 }
 
-/* {"verbs":[{"name","synopsis","summary"}]} */
+/* {"verbs":[{"name","synopsis","summary","first"}]} */
 static void print_json(void)
 {
     json_t *list = json_array();
@@ -253,10 +267,11 @@ static void print_json(void)
     for (size_t i = 0; saga_verbs[i] != NULL; i++) {
         char *synopsis = help_synopsis(saga_verbs[i]);
 
-        json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "name",
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:b}", "name",
                                               saga_verbs[i]->name, "synopsis",
                                               synopsis, "summary",
-                                              saga_verbs[i]->summary));
+                                              saga_verbs[i]->summary, "first",
+                                              saga_verbs[i]->first));
         free(synopsis);
     }
     saga_print_json(json_pack("{s:o}", "verbs", list));

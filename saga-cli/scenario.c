@@ -191,6 +191,7 @@ const struct verb verb_scenario = {
 const struct verb verb_learn = {
     .name = "learn",
     .group = LEARNING,
+    .first = true,
     .examples = "learn 1\n"
                 "learn exercise 3\n"
                 "learn progress",

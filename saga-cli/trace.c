@@ -310,6 +310,7 @@ static const struct argp_option options[] = {
 
 const struct verb verb_trace = {.name = "trace",
                                 .group = QUERIES,
+                                .first = true,
                                 .examples = "trace SAGA",
                                 .summary =
                                     "show what happened to a saga, and why",

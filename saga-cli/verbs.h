@@ -20,6 +20,8 @@ struct verb {
     enum verb_group group;
     const char *after; /* of a domain's own: behind that verb of the library in
                           the help; NULL: before all of the group */
+    bool first;        /* among those of the first ten minutes, which stand
+                          above all groups of the help */
     const char *summary;  /* one line */
     const char *examples; /* without "./saga", a line each; or NULL */
     /* What follows the name, a line for each form.  Words in small letters are

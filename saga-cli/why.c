@@ -537,6 +537,7 @@ static int run(struct saga *saga)
 
 const struct verb verb_why = {.name = "why",
                               .group = QUERIES,
+                              .first = true,
                               .examples = "why SAGA",
                               .summary =
                                   "show what an unfinished saga waits for",

@@ -35,6 +35,16 @@ all_are_listed() {
     done
 }
 
+# The README begins with the same verbs as the help.
+first_ten_minutes() {
+    local first
+    first=$("$saga" help | sed -nE '/^The first/,/^$/ s/^  ([a-z]+) .*/\1/p')
+    [ "$(wc -l <<<"$first")" = 5 ]
+    diff <(echo "$first") <(sed -nE 's/^    \.\/saga ([a-z]+) .*/\1/p' "$root/README.md")
+    diff <(echo "$first") \
+        <("$saga" help --json | jq -r '.verbs[] | select(.first).name')
+}
+
 # Each has examples, whose words are words of that verb.
 examples() {
     local verb example
@@ -214,6 +224,7 @@ no_sql() {
 }
 
 it 'every verb is in the help, and has its own' all_are_listed
+it 'help and README begin with the same five verbs' first_ten_minutes
 it 'every help has examples that can be typed' examples
 it 'an option takes its value behind = or as a word' both_ways
 it 'global options stand before or behind the verb' global_options

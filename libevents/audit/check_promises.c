@@ -137,7 +137,7 @@ static bool is_before(const char *a, const char *b)
     static const char letters[] = "SLQJ";
 
     return a[0] != b[0] ? strchr(letters, a[0]) < strchr(letters, b[0])
-                        : atoi(a + 1) < atoi(b + 1);
+                        : strtol(a + 1, NULL, 10) < strtol(b + 1, NULL, 10);
 }
 
 size_t check_ids(const struct check_invariants *invariants,

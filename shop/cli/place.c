@@ -576,6 +576,7 @@ static const struct argp_option options[] = {
 const struct verb verb_place = {
     .name = "place",
     .group = COMMANDS,
+    .first = true,
     .examples = "place widget:2 gadget:1\n"
                 "place gizmo:1 --customer bob --id my-1",
     .summary = "place an order, wait for its end, print its trace",
