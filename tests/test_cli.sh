@@ -36,8 +36,7 @@ help_for_all() {
 help_json() {
     asked_json 0 help
     has 'verbs.#' "$(wc -w <<<"$verbs")"
-    same "$(paste -sd ' ' <<<"$verbs")" \
-        "$(field 'verbs.*.name' | paste -sd ' ')"
+    diff <(sort <<<"$verbs") <(field 'verbs.*.name' | sort)
     asked_json 0 help wait
     has name wait
     shows "$(field help)" '--timeout S'
@@ -54,7 +53,7 @@ scripts_json() {
     has scenarios.6.number 7
     shows "$(field scenarios.6.title)" '^Crash between publish'
     asked_json 0 learn
-    has 'chapters.#' 13
+    has 'chapters.#' "$(find "$root/docs/tutorial" -name '[0-9]*.md' | wc -l)"
     has chapters.0.title 'Run it'
     asked_json 0 scenario show 7
     shows "$(field said)" '^# 07 Crash between publish'
