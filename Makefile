@@ -348,7 +348,7 @@ test-schemas: all $(TOOLS) ## AsyncAPI and CloudEvents, as programs of others re
 
 .PHONY: test-web
 test-web: all $(TOOLS) ## a visitor of the live page, in Debian's Chromium
-	$(Q)TEST_TIMEOUT=240 scripts/test.sh $(BUILD) tests/web.sh
+	$(Q)TEST_TIMEOUT=600 scripts/test.sh $(BUILD) tests/web.sh
 
 .PHONY: test-metrics
 test-metrics: all $(TOOLS) ## saga-web's metrics, as promtool and Prometheus read them

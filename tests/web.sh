@@ -12,7 +12,7 @@ install_driver() {
     cp "$root"/tests/web/* "$npm"
     ! cmp -s "$npm/package-lock.json" "$npm/installed" || return 0
     # A registry that does not answer is asked again by npm itself.
-    timeout 120 npm --prefix "$npm" ci --ignore-scripts --no-progress
+    timeout 300 npm --prefix "$npm" ci --ignore-scripts --no-progress
     cp "$npm/package-lock.json" "$npm/installed"
 }
 
