@@ -920,6 +920,7 @@ frozen_and_bounded() {
     local began pid
     start_all
     seed
+    asked 0 wait --quiet # it has heard of all that it will miss
     kill -STOP "${pids[order]}" "${pids[payment]}"
     began=$SECONDS
     asked 75 redrive --timeout 3
@@ -953,6 +954,7 @@ rebuild_is_bounded() {
     local began
     start_all
     seed
+    asked 0 wait --quiet # it has heard of all that it will miss
     end inventory
     began=$SECONDS
     asked 75 rebuild order
