@@ -98,23 +98,24 @@ int explain_print(struct saga *saga, const char *name)
     unsigned ids[CHECK_IDS_MAX];
     size_t count = check_ids(invariants, ids);
     json_t *list = json_array();
+    size_t found = 0;
 
     for (size_t i = 0; i < count; i++) {
         const struct check_promise *promise = check_promise(invariants, ids[i]);
 
         if (name != NULL && strcasecmp(name, promise->name) != 0)
             continue;
-        if (!saga->json && json_array_size(list) > 0)
+        if (found++ > 0 && !saga->json)
             putchar('\n');
-        if (!saga->json)
+        if (saga->json)
+            json_array_append_new(list, one_json(promise));
+        else
             print_one(promise);
-        json_array_append_new(list, one_json(promise));
     }
-    count = json_array_size(list);
-    if (saga->json && count > 0)
+    if (saga->json && found > 0)
         saga_print_json(json_pack("{s:O}", "promises", list));
     json_decref(list);
-    if (count > 0)
+    if (found > 0)
         return SAGA_YES;
     return saga_fail(saga, SAGA_NO_SUCH,
                      "no invariant %s ('./saga check --explain' lists them)",

@@ -250,11 +250,16 @@ bool census_read(struct census *census, uint64_t limit)
 
 /* ---- writing ------------------------------------------------------------- */
 
+void census_heading(FILE *out, const char *name, const char *type,
+                    const char *help)
+{
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
 static void write_open(const struct census *census, FILE *out)
 {
-    fputs("# HELP saga_open_sagas Sagas that have begun and not ended.\n"
-          "# TYPE saga_open_sagas gauge\n",
-          out);
+    census_heading(out, "saga_open_sagas", "gauge",
+                   "Sagas that have begun and not ended.");
     for (unsigned i = 0; i < saga_services(); i++)
         if (census->services[i].has_sagas)
             fprintf(out, "saga_open_sagas{service=\"%s\"} %u\n",
@@ -272,10 +277,8 @@ static int64_t oldest_ms(const struct counted *counted)
 
 static void write_oldest(const struct census *census, FILE *out)
 {
-    fputs("# HELP saga_oldest_open_seconds Age of the oldest open saga; 0 "
-          "without one.\n"
-          "# TYPE saga_oldest_open_seconds gauge\n",
-          out);
+    census_heading(out, "saga_oldest_open_seconds", "gauge",
+                   "Age of the oldest open saga; 0 without one.");
     for (unsigned i = 0; i < saga_services(); i++)
         if (census->services[i].has_sagas)
             fprintf(out, "saga_oldest_open_seconds{service=\"%s\"} %.3f\n",
@@ -311,10 +314,8 @@ void census_write(const struct census *census, FILE *out)
 {
     write_open(census, out);
     write_oldest(census, out);
-    fputs("# HELP saga_duration_seconds How long ended sagas took, by the "
-          "event that ended them.\n"
-          "# TYPE saga_duration_seconds histogram\n",
-          out);
+    census_heading(out, "saga_duration_seconds", "histogram",
+                   "How long ended sagas took, by the event that ended them.");
     for (unsigned i = 0; i < saga_services(); i++)
         for (unsigned type = 0; type < TYPES_MAX; type++)
             if (census->services[i].roles[type] == ENDS)

@@ -20,6 +20,10 @@ void census_close(struct census *census);
  * as logs can be read. */
 bool census_read(struct census *census, uint64_t limit);
 
+/* What comes before the samples of one metric, as Prometheus reads it. */
+void census_heading(FILE *out, const char *name, const char *type,
+                    const char *help);
+
 /* Writes what was counted, as Prometheus reads it. */
 void census_write(const struct census *census, FILE *out);
 

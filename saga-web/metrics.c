@@ -181,17 +181,11 @@ static const struct {
     {"saga_faults_armed", "gauge", "Fault points that are set.", faults},
 };
 
-static void write_heading(FILE *out, const char *name, const char *type,
-                          const char *help)
-{
-    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static void write_families(FILE *out, const struct scrape *scrape)
 {
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
-        write_heading(out, families[f].name, families[f].type,
-                      families[f].help);
+        census_heading(out, families[f].name, families[f].type,
+                       families[f].help);
         for (unsigned i = 0; i < saga_services(); i++) {
             int64_t number = 0;
 
@@ -222,8 +216,8 @@ static void write_feeds(FILE *out, struct saga *saga,
 {
     const struct service *const *tables = saga_tables(saga);
 
-    write_heading(out, "saga_feed_lag_events", "gauge",
-                  "Events of a log that a service has not consumed yet.");
+    census_heading(out, "saga_feed_lag_events", "gauge",
+                   "Events of a log that a service has not consumed yet.");
     for (unsigned i = 0; i < saga_services(); i++)
         for (const char *const *source = tables[i]->listens_to; *source != NULL;
              source++) {

@@ -70,8 +70,7 @@ struct server {
     struct exchange *scrapes; /* that wait */
 };
 
-/* ---- what is kept ---------------------------------------------------------
- */
+/* ---- what is kept -------------------------------------------------------- */
 
 static enum MHD_Result give_state(struct server *server,
                                   struct MHD_Connection *connection)

@@ -10,20 +10,7 @@
 
 npm=$SAGA_BUILD/npm
 
-# Into the build directory, when the lock file has changed.
-install_validators() {
-    cp -r "$root/tests/npm/." "$npm.new"
-    if cmp -s "$npm.new/package-lock.json" "$npm/installed"; then
-        cp "$npm.new/validate.mjs" "$npm"
-        rm -rf "$npm.new"
-        return
-    fi
-    rm -rf "$npm"
-    mv "$npm.new" "$npm"
-    # A registry that does not answer is asked again by npm itself.
-    timeout 300 npm --prefix "$npm" ci --ignore-scripts --no-progress
-    cp "$npm/package-lock.json" "$npm/installed"
-}
+install_validators() { npm_install npm "$npm"; }
 
 validates() { # CODE VERB FILE...
     said=$(ends_with "$1" node "$npm/validate.mjs" "${@:2}" 2>&1) || {

@@ -102,3 +102,14 @@ within() { # SECONDS COMMAND...
         sleep 0.05
     done
 }
+
+# Puts tests/NAME, with the packages of its lock file, into the build directory.
+# A registry that does not answer is asked again by npm itself.
+npm_install() { # NAME DIRECTORY
+    cmp -s "$root/tests/$1/package-lock.json" "$2/installed" || rm -rf "$2"
+    mkdir -p "$2"
+    cp -r "$root/tests/$1/." "$2"
+    [ ! -e "$2/installed" ] || return 0
+    timeout 300 npm --prefix "$2" ci --ignore-scripts --no-progress
+    cp "$2/package-lock.json" "$2/installed"
+}

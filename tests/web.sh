@@ -6,15 +6,7 @@
 
 npm=$SAGA_BUILD/web-npm
 
-# Into the build directory, when the lock file has changed.
-install_driver() {
-    mkdir -p "$npm"
-    cp "$root"/tests/web/* "$npm"
-    ! cmp -s "$npm/package-lock.json" "$npm/installed" || return 0
-    # A registry that does not answer is asked again by npm itself.
-    timeout 300 npm --prefix "$npm" ci --ignore-scripts --no-progress
-    cp "$npm/package-lock.json" "$npm/installed"
-}
+install_driver() { npm_install web "$npm"; }
 
 # No order ends by its deadline, however slow the browser is.
 start_shop() {

@@ -172,18 +172,22 @@ steps['four forged requests of another page are refused'] = async () => {
   const elsewhere = createServer((request, answer) =>
     answer.setHeader('Content-Type', 'text/html').end('<!doctype html><title>evil</title><body>'));
   await new Promise((done) => elsewhere.listen(0, '127.0.0.1', done));
-  for (const [name, attack] of Object.entries(attacks)) {
-    const evil = await browser.newPage();
-    evil.setDefaultTimeout(PATIENCE_MS);
-    await evil.goto(`http://127.0.0.1:${elsewhere.address().port}/`);
-    try {
-      await attack(evil);
-    } catch (error) {
-      throw new Error(`${name}: ${error.message}`);
+  try {
+    for (const [name, attack] of Object.entries(attacks)) {
+      const evil = await browser.newPage();
+      evil.setDefaultTimeout(PATIENCE_MS);
+      await evil.goto(`http://127.0.0.1:${elsewhere.address().port}/`);
+      try {
+        await attack(evil);
+      } catch (error) {
+        throw new Error(`${name}: ${error.message}`);
+      }
+      await evil.close();
     }
-    await evil.close();
+  } finally {
+    elsewhere.close(); // or this process would go on
+    elsewhere.closeAllConnections();
   }
-  elsewhere.close();
   same(undefined, show('o-forged'));
 };
 
