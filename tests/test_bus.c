@@ -8,6 +8,7 @@
 #include "net/bus.h"
 #include "net/nng/close_bounded.h"
 #include "net/nng/probe.h"
+#include "nng_vices.h"
 #include "read/pull_answer.h"
 #include "scratch.h"
 #include "shop/shop.h"
@@ -246,26 +247,6 @@ static void publish(unsigned count)
                      frame_finish(&publisher.frame, message));
     }
     cr_assert_eq(store_commit(publisher.log), EVT_OK);
-}
-
-/* Whether the NNG that this runs on has it. */
-static bool has_vice(enum nng_vice vice)
-{
-    int major = 0, minor = 0, patch = 0;
-
-    cr_assert_eq(sscanf(nng_version(), "%d.%d.%d", &major, &minor, &patch), 3);
-    return major * 10000 + minor * 100 + patch < (int)vice;
-}
-
-/* An endpoint that VICE_DEAF_LISTENER has made deaf is never freed.  A test
- * that provokes that sets this, and LeakSanitizer, which asks below as the
- * process ends, looks away. */
-static bool nng_leaks;
-
-int __lsan_is_turned_off(void); /* NOLINT: its name, not ours */
-int __lsan_is_turned_off(void)  /* NOLINT */
-{
-    return nng_leaks;
 }
 
 /* A PUB connection that is closed between two frames leaks the second: NNG

@@ -7,6 +7,7 @@
 #include "net/address.h"
 #include "net/bus.h"
 #include "net/client.h"
+#include "nng_vices.h"
 #include "scratch.h"
 
 #include "../order-svc/order.h"
@@ -286,6 +287,7 @@ Test(client, a_dialer_that_was_hung_up_on_keeps_nobody_waiting) /* F36 real */
     snprintf(url, sizeof url, "ipc://%s/run/order.qry", directory);
     start_service(url); /* it listens anew by that name */
     open_client(NULL);
+    nng_leaks = has_vice(VICE_DEAF_LISTENER); /* the other end of it */
     hang_up = 2;
     cr_assert_eq(ask("order", "qry", 20000), EVT_OK);
     cr_assert_eq(hang_up, 0);
